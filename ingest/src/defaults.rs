@@ -1,0 +1,86 @@
+//! What a log does not say: account, region, function name and the like, from flags or a `--defaults FILE.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::error::IngestError;
+use crate::record::{Invocation, Request};
+
+/// Values for fields that a log leaves out. A value in the log always wins.
+///
+/// ```toml
+/// account = "123456789012"
+/// region = "eu-west-1"
+///
+/// [resources.resize-image]     # by function or bucket name, as the log gives it
+/// architecture = "arm64"
+/// package_type = "Image"
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    /// Billing account.
+    pub account: Option<String>,
+    /// Provider region.
+    pub region: Option<String>,
+    /// Function, bucket or other resource name.
+    pub resource: Option<String>,
+    /// `x86_64` or `arm64`.
+    pub architecture: Option<String>,
+    /// `Zip` or `Image`.
+    pub package_type: Option<String>,
+    /// Runtime identifier; `custom` for custom runtimes.
+    pub runtime: Option<String>,
+    /// Configured temporary storage, in MB.
+    pub ephemeral_mb: Option<i64>,
+    /// `on-demand`, `provisioned` or `edge`.
+    pub capacity: Option<String>,
+    /// Storage class of the objects in a bucket.
+    pub storage_class: Option<String>,
+    /// The same by resource name; wins over the values above.
+    pub resources: BTreeMap<String, Defaults>,
+}
+
+impl Defaults {
+    /// Reads a defaults file.
+    ///
+    /// # Errors
+    /// [`IngestError::BadDefaults`] with the line and the expectation.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, IngestError> {
+        toml::from_str(text)
+            .map_err(|error| IngestError::BadDefaults { name: name.to_owned(), problem: error.to_string() })
+    }
+
+    /// Fills the gaps of an invocation.
+    pub fn complete_invocation(&self, row: &mut Invocation) {
+        fill(&mut row.resource, &self.resource);
+        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+            own.complete_invocation(row);
+        }
+        fill(&mut row.account, &self.account);
+        fill(&mut row.region, &self.region);
+        fill(&mut row.architecture, &self.architecture);
+        fill(&mut row.package_type, &self.package_type);
+        fill(&mut row.runtime, &self.runtime);
+        fill(&mut row.capacity, &self.capacity);
+        row.ephemeral_mb = row.ephemeral_mb.or(self.ephemeral_mb);
+    }
+
+    /// Fills the gaps of a request.
+    pub fn complete_request(&self, row: &mut Request) {
+        fill(&mut row.resource, &self.resource);
+        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+            own.complete_request(row);
+        }
+        fill(&mut row.account, &self.account);
+        fill(&mut row.region, &self.region);
+        fill(&mut row.storage_class, &self.storage_class);
+    }
+}
+
+fn fill(field: &mut Option<String>, value: &Option<String>) {
+    if field.is_none() {
+        field.clone_from(value);
+    }
+}

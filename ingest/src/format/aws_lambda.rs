@@ -1,0 +1,395 @@
+//! What all envelopes of AWS Lambda logs share: one log event in, at most one invocation out.
+//!
+//! Only REPORT events are usage. START, END, INIT_REPORT and the like are never billed: their time is inside a REPORT or
+//! free. Billed durations are taken as reported and never recomputed; there is no date at which the rules changed for
+//! everybody.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::defaults::Defaults;
+use crate::error::{IngestError, excerpt};
+use crate::format::{Sink, timestamp};
+use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Usage};
+
+use report::Report;
+
+mod report;
+
+/// How many executions we remember between their START and their REPORT. Above it all are forgotten: they only add the
+/// version and how it ended, never an amount.
+const NOTES_MAX: usize = 50_000;
+
+/// How the message of an event begins when it is a REPORT.
+const REPORT_BEGINS: &[u8] = b"REPORT RequestId:";
+
+/// What the envelope says about an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Event<'a> {
+    /// When it was logged, in microseconds since 1970 UTC.
+    pub(super) time: Option<i64>,
+    /// Log group.
+    pub(super) group: Option<&'a str>,
+    /// Log stream.
+    pub(super) stream: Option<&'a str>,
+    /// Account that owns the log group.
+    pub(super) account: Option<&'a str>,
+    /// Where it is in the file.
+    pub(super) place: Place,
+}
+
+/// Where an event is in a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    /// From 1.
+    pub(super) line: Option<u64>,
+    /// In bytes.
+    pub(super) offset: u64,
+}
+
+impl Place {
+    /// The row that is there as a rejected one.
+    pub(super) fn rejected(self, reason: impl Into<String>, bytes: &[u8]) -> RejectedRow {
+        RejectedRow { line: self.line, byte_offset: self.offset, reason: reason.into(), excerpt: excerpt(bytes) }
+    }
+}
+
+/// What a message is, by how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A line of the platform, with the word it begins with.
+    Platform(&'static str),
+    /// An event of the platform as JSON.
+    PlatformJson,
+    /// Written by the function, or anything else.
+    Other,
+}
+
+impl Kind {
+    /// Looks at the beginning only: text of this shape inside application output is not of the platform.
+    pub(super) fn of(message: &[u8]) -> Self {
+        const BEGINNINGS: [(&str, &[u8]); 10] = [
+            ("REPORT", REPORT_BEGINS),
+            ("START", b"START RequestId: "),
+            ("END", b"END RequestId: "),
+            ("INIT_START", b"INIT_START Runtime Version: "),
+            ("INIT_REPORT", b"INIT_REPORT Init Duration: "),
+            ("RESTORE_START", b"RESTORE_START Runtime Version: "),
+            ("RESTORE_REPORT", b"RESTORE_REPORT Restore Duration: "),
+            ("XRAY", b"XRAY TraceId: "),
+            ("EXTENSION", b"EXTENSION\tName: "),
+            ("LOGS", b"LOGS\tName: "),
+        ];
+        if message.first() == Some(&b'{') {
+            let platform = memchr::memmem::find(message, b"\"platform.").is_some();
+            return if platform { Kind::PlatformJson } else { Kind::Other };
+        }
+        let found = BEGINNINGS.iter().find(|(_, beginning)| message.starts_with(beginning));
+        found.map_or(Kind::Other, |(word, _)| Kind::Platform(word))
+    }
+}
+
+/// Whether a message that the end of the file cuts off would have become a REPORT.
+pub(super) fn is_cut_report(message: &[u8]) -> bool {
+    message.starts_with(b"REPORT") && REPORT_BEGINS.starts_with(message)
+}
+
+/// Turns the events of one file into records.
+pub(super) struct LambdaLog<'a> {
+    defaults: &'a Defaults,
+    sink: &'a mut dyn Sink,
+    notes: HashMap<String, Note>,
+    without_time: u64,
+    dropped: u64,
+}
+
+/// What earlier events said about an execution.
+#[derive(Default)]
+struct Note {
+    version: Option<String>,
+    arn: Option<String>,
+    ended: Option<&'static str>,
+}
+
+/// An event of the platform in JSON.
+#[derive(Deserialize)]
+struct PlatformEvent<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    time: Option<String>,
+    #[serde(borrow)]
+    record: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct PlatformStart {
+    #[serde(rename = "requestId")]
+    request_id: String,
+    version: Option<String>,
+    #[serde(rename = "functionArn")]
+    function_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LogsDropped {
+    #[serde(rename = "droppedRecords")]
+    dropped_records: Option<u64>,
+}
+
+impl<'a> LambdaLog<'a> {
+    pub(super) fn new(defaults: &'a Defaults, sink: &'a mut dyn Sink) -> Self {
+        LambdaLog { defaults, sink, notes: HashMap::new(), without_time: 0, dropped: 0 }
+    }
+
+    /// Hands over a row that is no event.
+    pub(super) fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
+        self.sink.reject(row)
+    }
+
+    /// Something to know about the whole file.
+    pub(super) fn warn(&mut self, message: String) {
+        self.sink.warn(message);
+    }
+
+    /// Takes one log event.
+    pub(super) fn message(&mut self, event: &Event<'_>, message: &[u8]) -> Result<(), IngestError> {
+        match Kind::of(message) {
+            Kind::Platform("REPORT") => {
+                let report = std::str::from_utf8(message)
+                    .map_err(|_| "the REPORT line is not valid UTF-8".to_owned())
+                    .and_then(|text| Report::from_text(&text[REPORT_BEGINS.len()..]));
+                match report {
+                    Ok(report) => self.report(event, report),
+                    Err(reason) => self.sink.reject(event.place.rejected(reason, message)),
+                }
+            }
+            Kind::Platform("START") => {
+                self.started(message);
+                Ok(())
+            }
+            Kind::Platform(_) => Ok(()),
+            Kind::PlatformJson => self.platform_json(event, message),
+            Kind::Other => {
+                self.ended(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an event of the platform in JSON; its own time wins over the envelope's, so that it is the same with and
+    /// without one.
+    pub(super) fn platform_json(&mut self, event: &Event<'_>, json: &[u8]) -> Result<(), IngestError> {
+        let parsed: PlatformEvent<'_> = match serde_json::from_slice(json) {
+            Ok(parsed) => parsed,
+            // Application output may well mention the platform; only a report that we cannot read is a loss.
+            Err(_) if memchr::memmem::find(json, b"\"platform.report\"").is_none() => return Ok(()),
+            Err(error) => {
+                return self.sink.reject(event.place.rejected(format!("not a valid platform.report: {error}"), json));
+            }
+        };
+        let record = parsed.record.map_or("null", RawValue::get);
+        match parsed.kind.as_str() {
+            "platform.report" => {
+                let report = Report::from_json(record).and_then(|report| match &parsed.time {
+                    None => Ok((report, event.time)),
+                    Some(text) => match timestamp::iso(text) {
+                        Some(time) => Ok((report, Some(time))),
+                        None => Err(format!("`time` is `{text}`, expected an ISO 8601 time")),
+                    },
+                });
+                match report {
+                    Ok((report, time)) => self.report(&Event { time, ..*event }, report),
+                    Err(reason) => self.sink.reject(event.place.rejected(reason, json)),
+                }
+            }
+            "platform.start" => {
+                if let Ok(start) = serde_json::from_str::<PlatformStart>(record) {
+                    let note = Note { version: start.version, arn: start.function_arn, ended: None };
+                    self.note(start.request_id, note);
+                }
+                Ok(())
+            }
+            "platform.logsDropped" => {
+                let dropped = serde_json::from_str(record).unwrap_or(LogsDropped { dropped_records: None });
+                self.dropped = self.dropped.saturating_add(dropped.dropped_records.unwrap_or(1));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a row of Logs Insights by its fields, for queries that leave out the message.
+    pub(super) fn insights<'f>(
+        &mut self,
+        event: &Event<'_>,
+        field: impl Fn(&str) -> Option<&'f str>,
+    ) -> Result<(), IngestError> {
+        match Report::from_insights(field) {
+            Ok(report) => self.report(event, report),
+            Err(reason) => self.sink.reject(event.place.rejected(reason, b"")),
+        }
+    }
+
+    /// Says what concerns the file as a whole.
+    pub(super) fn finish(self) {
+        if self.without_time > 0 {
+            self.sink.warn(format!(
+                "{} invocations have no time in the log: the time of the upload stands in; `--at TIME` sets it",
+                self.without_time
+            ));
+        }
+        if self.dropped > 0 {
+            self.sink.warn(format!(
+                "metering incomplete: {} log records were dropped before they reached this file (platform.logsDropped)",
+                self.dropped
+            ));
+        }
+    }
+
+    /// Remembers the version of `START RequestId: <id> Version: <version>`.
+    fn started(&mut self, message: &[u8]) {
+        let Ok(text) = std::str::from_utf8(message) else { return };
+        // Twice-escaped JSON leaves a literal `\n` behind the version.
+        let mut words = text.split('\\').next().unwrap_or_default().split_ascii_whitespace().skip(2);
+        let Some(request_id) = words.next() else { return };
+        let version = (words.next() == Some("Version:")).then(|| words.next()).flatten().map(str::to_owned);
+        self.note(request_id.to_owned(), Note { version, ..Note::default() });
+    }
+
+    /// Remembers how an execution ended, for REPORTs from before they said so themselves.
+    fn ended(&mut self, message: &[u8]) {
+        let (ended, id) = if memchr::memmem::find(message, b" Task timed out after ").is_some() {
+            let time = timestamp::iso_prefix(message).map_or(0, |(_, length)| length);
+            ("timeout", message[time..].trim_ascii_start())
+        } else if let Some(rest) = message.strip_prefix(b"RequestId: ") {
+            let failed = memchr::memmem::find(rest, b" Error: ").is_some()
+                || memchr::memmem::find(rest, b" Process exited before completing request").is_some();
+            if !failed {
+                return;
+            }
+            ("error", rest)
+        } else {
+            return;
+        };
+        let id = id.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+        let Ok(id) = std::str::from_utf8(id) else { return };
+        if let Some(note) = self.notes.get_mut(id) {
+            note.ended = Some(ended);
+        } else if is_uuid(id) {
+            self.note(id.to_owned(), Note { ended: Some(ended), ..Note::default() });
+        }
+    }
+
+    fn note(&mut self, request_id: String, note: Note) {
+        if self.notes.len() >= NOTES_MAX {
+            self.notes.clear();
+        }
+        self.notes.insert(request_id, note);
+    }
+
+    /// Makes the record of a REPORT.
+    fn report(&mut self, event: &Event<'_>, report: Report) -> Result<(), IngestError> {
+        let note = self.notes.remove(&report.request_id).unwrap_or_default();
+        let arn = report.function_arn.as_deref().or(note.arn.as_deref()).and_then(FunctionArn::parse);
+        let (stream_function, stream_version) = event.stream.map_or((None, None), stream_parts);
+        let group_function = event.group.and_then(|group| group.strip_prefix("/aws/lambda/"));
+        let mut row = Invocation {
+            provider: "aws".into(),
+            service: "lambda".into(),
+            account: event.account.or(arn.as_ref().map(|arn| arn.account)).map(str::to_owned),
+            region: arn.as_ref().map(|arn| arn.region.to_owned()),
+            // A log group of another name may hold several functions; then only the stream tells them apart.
+            resource: arn.as_ref().map(|arn| arn.function).or(group_function).or(stream_function).map(str::to_owned),
+            version: note.version.or_else(|| stream_version.map(str::to_owned)),
+            request_id: Some(report.request_id.clone()),
+            duration_us: report.duration_us,
+            init_us: report.init_us,
+            restore_us: report.restore_us,
+            billed_ms: report.billed_ms,
+            memory_mb: report.memory_mb,
+            memory_used_mb: report.memory_used_mb,
+            capacity: report.managed_instance.then(|| "managed-instances".into()),
+            status: Some(report.status.or(note.ended.map(str::to_owned)).unwrap_or_else(|| "success".into())),
+            error_type: report.error_type,
+            cold_start: (!report.managed_instance).then_some(report.init_us.is_some() || report.restore_us.is_some()),
+            ..Invocation::default()
+        };
+        // Lambda@Edge logs wherever it runs, under the name of the function in its home region.
+        if let Some(function) = row.resource.as_deref().and_then(|name| name.strip_prefix("us-east-1.")) {
+            row.resource = Some(function.to_owned());
+            row.capacity = Some("edge".into());
+        }
+        self.defaults.complete_invocation(&mut row);
+        let time = match event.time {
+            // The REPORT is written at the end; the execution belongs to the time at which it began.
+            Some(logged) => EventTime::Logged(logged.saturating_sub(row.duration_us.unwrap_or(0))),
+            None => {
+                self.without_time += 1;
+                EventTime::Assumed
+            }
+        };
+        let key = invocation_key(&row, &report.request_id);
+        self.sink.record(Record { time, key, usage: Usage::Invocation(Box::new(row)) })
+    }
+}
+
+/// The natural key of an invocation, without its time.
+///
+/// The request id of the platform is unique in the world, so that the same event in envelopes that know more or less
+/// (account, function) has one key. A retry reuses the id: then the durations, or else the time, differ. Ids of another
+/// shape come from emulators and tests, and only count within their function.
+fn invocation_key(row: &Invocation, request_id: &str) -> RecordKey {
+    let [duration, billed, memory] = [row.duration_us, row.billed_ms, row.memory_mb].map(|n| n.map(|n| n.to_string()));
+    let numbers = [duration.as_deref(), billed.as_deref(), memory.as_deref()];
+    if is_uuid(request_id) {
+        let id = request_id.to_ascii_lowercase();
+        RecordKey::of(&[Some("aws-lambda"), Some(&id), numbers[0], numbers[1], numbers[2]])
+    } else {
+        RecordKey::of(&[
+            Some("aws-lambda"),
+            Some(request_id),
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            row.account.as_deref(),
+            row.region.as_deref(),
+            row.resource.as_deref(),
+        ])
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Function and version of a log stream: `2023/06/02/[72]88ab…`, or `2023/06/02/resize[72]88ab…` in a log group that
+/// several functions share.
+fn stream_parts(stream: &str) -> (Option<&str>, Option<&str>) {
+    let Some((before, rest)) = stream.split_once('[') else { return (None, None) };
+    let version = rest.split_once(']').map(|(version, _)| version);
+    let function = before.splitn(4, '/').nth(3).filter(|name| !name.is_empty());
+    (function, version)
+}
+
+/// `arn:aws:lambda:<region>:<account>:function:<function>[:<version>]`.
+struct FunctionArn<'a> {
+    region: &'a str,
+    account: &'a str,
+    function: &'a str,
+}
+
+impl<'a> FunctionArn<'a> {
+    fn parse(arn: &'a str) -> Option<Self> {
+        let mut parts = arn.split(':');
+        let named = parts.next() == Some("arn") && parts.next().is_some() && parts.next() == Some("lambda");
+        let (region, account) = (parts.next()?, parts.next()?);
+        let function = (parts.next() == Some("function")).then(|| parts.next()).flatten()?;
+        named.then_some(FunctionArn { region, account, function })
+    }
+}

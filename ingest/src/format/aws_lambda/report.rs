@@ -1,0 +1,251 @@
+//! One REPORT, from its text or its JSON.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::excerpt;
+use crate::format::decimal;
+
+/// Decimal places between milliseconds and microseconds.
+const MS_TO_US: i32 = 3;
+
+/// Longest execution we believe, in milliseconds: ten years. Above it the number is damaged, and sums could overflow.
+const DURATION_MS_MAX: i64 = 10 * 366 * 86_400_000;
+
+/// Largest memory we believe, in MB.
+const MEMORY_MB_MAX: i64 = 1 << 30;
+
+/// Names of the fields in text, longer ones before those that they end with.
+const NAMES: [&str; 12] = [
+    "Billed Restore Duration",
+    "Restore Duration",
+    "Billed Duration",
+    "Init Duration",
+    "Duration",
+    "Memory Size",
+    "Max Memory Used",
+    "Status",
+    "Error Type",
+    "XRAY TraceId",
+    "SegmentId",
+    "Sampled",
+];
+
+/// The facts of a REPORT.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) request_id: String,
+    pub(super) duration_us: Option<i64>,
+    pub(super) init_us: Option<i64>,
+    pub(super) restore_us: Option<i64>,
+    pub(super) billed_ms: Option<i64>,
+    pub(super) memory_mb: Option<i64>,
+    pub(super) memory_used_mb: Option<i64>,
+    pub(super) status: Option<String>,
+    pub(super) error_type: Option<String>,
+    pub(super) function_arn: Option<String>,
+    /// Ran on an instance that is billed by itself: neither billed duration nor memory.
+    pub(super) managed_instance: bool,
+}
+
+impl Report {
+    /// Reads what follows `REPORT RequestId:`.
+    ///
+    /// Fields are found by name: log tools turn the tabs between them into spaces, or into a literal `\t`, and the
+    /// platform adds fields. A line that ends before the memory size was cut off; one without durations was not, as
+    /// some crashes leave none.
+    pub(super) fn from_text(text: &str) -> Result<Self, String> {
+        let unescaped;
+        let text = if text.contains('\\') {
+            unescaped = text.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r");
+            &unescaped
+        } else {
+            text
+        };
+        let request_id = text.split_ascii_whitespace().next().unwrap_or_default().to_owned();
+        if request_id.is_empty() {
+            return Err("the REPORT line has no request id".into());
+        }
+        let fields = Fields::of(text)?;
+        let memory_mb = fields.mb("Memory Size")?;
+        if memory_mb.is_none() {
+            return Err("the REPORT line has no `Memory Size`: it is cut off or damaged".into());
+        }
+        Ok(Report {
+            request_id,
+            duration_us: fields.us("Duration")?,
+            init_us: fields.us("Init Duration")?,
+            restore_us: fields.us("Restore Duration")?,
+            billed_ms: fields.ms("Billed Duration")?,
+            memory_mb,
+            memory_used_mb: fields.mb("Max Memory Used")?,
+            status: fields.word("Status").map(status),
+            error_type: fields.word("Error Type").map(str::to_owned),
+            ..Report::default()
+        })
+    }
+
+    /// Reads the `record` of a `platform.report`. Numbers are taken from their text.
+    pub(super) fn from_json(record: &str) -> Result<Self, String> {
+        let record: JsonRecord<'_> =
+            serde_json::from_str(record).map_err(|error| format!("the record of platform.report: {error}"))?;
+        let metrics = record.metrics.ok_or("platform.report has no `metrics`")?;
+        let duration_us = us("durationMs", number(metrics.duration_ms))?;
+        let billed_ms = ms("billedDurationMs", number(metrics.billed_duration_ms))?;
+        let memory_mb = mb("memorySizeMB", number(metrics.memory_size_mb), 0)?;
+        let managed_instance = duration_us.is_some() && billed_ms.is_none() && memory_mb.is_none();
+        if memory_mb.is_none() && !managed_instance {
+            return Err("platform.report has no `memorySizeMB`".into());
+        }
+        Ok(Report {
+            request_id: record.request_id,
+            duration_us,
+            init_us: us("initDurationMs", number(metrics.init_duration_ms))?,
+            restore_us: us("restoreDurationMs", number(metrics.restore_duration_ms))?,
+            billed_ms,
+            memory_mb,
+            memory_used_mb: mb("maxMemoryUsedMB", number(metrics.max_memory_used_mb), 0)?,
+            status: record.status.as_deref().map(status),
+            error_type: record.error_type,
+            function_arn: record.function_arn,
+            managed_instance,
+        })
+    }
+
+    /// Reads the fields that Logs Insights discovers in a REPORT, where the message itself was not selected.
+    /// There, memory is in bytes and a MB has 1,000,000 of them.
+    pub(super) fn from_insights<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, String> {
+        const BYTES_TO_MB: i32 = -6;
+        let request_id = field("@requestId").ok_or("the REPORT has neither `@message` nor `@requestId`")?.to_owned();
+        let memory_mb = mb("@memorySize", field("@memorySize"), BYTES_TO_MB)?;
+        if memory_mb.is_none() {
+            return Err("the REPORT has neither `@message` nor `@memorySize`".into());
+        }
+        Ok(Report {
+            request_id,
+            duration_us: us("@duration", field("@duration"))?,
+            init_us: us("@initDuration", field("@initDuration"))?,
+            billed_ms: ms("@billedDuration", field("@billedDuration"))?,
+            memory_mb,
+            memory_used_mb: mb("@maxMemoryUsed", field("@maxMemoryUsed"), BYTES_TO_MB)?,
+            ..Report::default()
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonRecord<'a> {
+    request_id: String,
+    status: Option<String>,
+    error_type: Option<String>,
+    function_arn: Option<String>,
+    #[serde(borrow)]
+    metrics: Option<JsonMetrics<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonMetrics<'a> {
+    #[serde(borrow)]
+    duration_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    billed_duration_ms: Option<&'a RawValue>,
+    #[serde(borrow, rename = "memorySizeMB")]
+    memory_size_mb: Option<&'a RawValue>,
+    #[serde(borrow, rename = "maxMemoryUsedMB")]
+    max_memory_used_mb: Option<&'a RawValue>,
+    #[serde(borrow)]
+    init_duration_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    restore_duration_ms: Option<&'a RawValue>,
+}
+
+fn number(value: Option<&RawValue>) -> Option<&str> {
+    value.map(RawValue::get)
+}
+
+/// One word per outcome, whatever the platform version calls it.
+fn status(text: &str) -> String {
+    match text {
+        "failure" => "error".into(),
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+fn us(name: &str, value: Option<&str>) -> Result<Option<i64>, String> {
+    bounded(name, value, MS_TO_US, DURATION_MS_MAX * 1000)
+}
+
+fn ms(name: &str, value: Option<&str>) -> Result<Option<i64>, String> {
+    bounded(name, value, 0, DURATION_MS_MAX)
+}
+
+fn mb(name: &str, value: Option<&str>, scale: i32) -> Result<Option<i64>, String> {
+    bounded(name, value, scale, MEMORY_MB_MAX)
+}
+
+fn bounded(name: &str, value: Option<&str>, scale: i32, max: i64) -> Result<Option<i64>, String> {
+    let Some(text) = value else { return Ok(None) };
+    let number = decimal::exact(text, scale).map_err(|problem| format!("`{name}` {problem}"))?;
+    if number > max {
+        return Err(format!("`{name}` is `{}`, which is more than there can be", excerpt(text.as_bytes())));
+    }
+    Ok(Some(number))
+}
+
+/// Names and values of a REPORT in text.
+struct Fields<'a>(Vec<(&'static str, &'a str)>);
+
+impl<'a> Fields<'a> {
+    fn of(text: &'a str) -> Result<Self, String> {
+        let mut found: Vec<(&'static str, usize, usize)> = Vec::new();
+        for colon in memchr::memchr_iter(b':', text.as_bytes()) {
+            let before = &text[..colon];
+            let name = NAMES.iter().find(|name| {
+                before
+                    .strip_suffix(**name)
+                    .is_some_and(|rest| rest.as_bytes().last().is_some_and(u8::is_ascii_whitespace))
+            });
+            let Some(name) = name else { continue };
+            if found.iter().any(|(other, ..)| other == name) {
+                return Err(format!("the REPORT line has `{name}` twice"));
+            }
+            found.push((name, colon - name.len(), colon + 1));
+        }
+        let ends = found.iter().skip(1).map(|(_, begin, _)| *begin).chain([text.len()]);
+        Ok(Fields(found.iter().zip(ends).map(|((name, _, from), to)| (*name, text[*from..to].trim())).collect()))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    /// The first word of a value.
+    fn word(&self, name: &str) -> Option<&'a str> {
+        self.get(name)?.split_ascii_whitespace().next()
+    }
+
+    fn us(&self, name: &str) -> Result<Option<i64>, String> {
+        us(name, self.amount(name, "ms")?)
+    }
+
+    fn ms(&self, name: &str) -> Result<Option<i64>, String> {
+        ms(name, self.amount(name, "ms")?)
+    }
+
+    fn mb(&self, name: &str) -> Result<Option<i64>, String> {
+        mb(name, self.amount(name, "MB")?, 0)
+    }
+
+    /// The number of a value; without its unit it may have lost digits as well.
+    fn amount(&self, name: &str, unit: &str) -> Result<Option<&'a str>, String> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let mut words = value.split_ascii_whitespace();
+        let number = words.next().unwrap_or_default();
+        if words.next() != Some(unit) {
+            return Err(format!("`{name}` is `{}`, expected a number of {unit}", excerpt(value.as_bytes())));
+        }
+        Ok(Some(number))
+    }
+}

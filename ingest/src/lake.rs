@@ -1,0 +1,595 @@
+//! The lake: Delta tables under one root, appended to exactly once.
+//!
+//! Two levels keep a record from counting twice. An *upload* commits under an application transaction named after its
+//! id, so that its repetition is seen. *Records* that overlap between uploads are dropped by natural key against the
+//! very snapshot the commit is based on, and every commit advances one transaction per day it touches: of two writers
+//! on one day the second is refused, reads again, and drops what the first brought.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, StructType, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::error::IngestError;
+use crate::table::{ASSUMED, Table};
+use crate::upload::{Staged, with_upload_id};
+
+/// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
+pub const LAKE_VERSION: u32 = 1;
+const VERSION_PROPERTY: &str = "paygrain.lake_version";
+const UPLOAD_METADATA: &str = "paygrain_upload";
+
+/// How often a commit that lost against other writers is tried again.
+const ATTEMPTS_MAX: u32 = 200;
+/// How many of the last commits are searched for uploads whose ledger row a crash has cost.
+const RECOVERY_COMMITS_MAX: usize = 64;
+/// Size at which a Parquet file is closed and the next begun, in bytes.
+const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
+
+/// A lake at a root directory.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    root: Url,
+    name: Arc<str>,
+}
+
+/// One row of the table `uploads`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRow {
+    /// SHA-256 of the decompressed bytes and the declared source, in hex.
+    pub id: String,
+    /// File name.
+    pub name: String,
+    /// Format name.
+    pub format: String,
+    /// Rows read.
+    pub read: u64,
+    /// Rows that landed.
+    pub accepted: u64,
+    /// Rows that were there already.
+    pub duplicate: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Decompressed size, in bytes.
+    pub bytes: u64,
+    /// When, microseconds since 1970 UTC.
+    pub uploaded_at_us: i64,
+    /// What the user should know about the file.
+    pub warnings: Vec<String>,
+}
+
+/// What became of the rows of an upload in one usage table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// Rows that landed.
+    pub accepted: u64,
+    /// Rows that were there already.
+    pub duplicate: u64,
+    /// Whether the same upload had landed before, from this or another process.
+    pub already_loaded: bool,
+}
+
+impl Lake {
+    /// The lake at an address: a local directory, made if it is not there yet.
+    ///
+    /// # Errors
+    /// [`IngestError::BadLake`] when it cannot be a lake.
+    pub fn open(address: &str) -> Result<Self, IngestError> {
+        let bad = |problem: String| IngestError::BadLake { lake: address.to_owned(), problem };
+        let path = match address.split_once("://") {
+            Some(("file", rest)) => Path::new(rest),
+            Some((scheme, _)) => {
+                return Err(bad(format!("`{scheme}` addresses are not supported, only local directories")));
+            }
+            None => Path::new(address),
+        };
+        std::fs::create_dir_all(path).map_err(|error| bad(error.to_string()))?;
+        let path = path.canonicalize().map_err(|error| bad(error.to_string()))?;
+        let root = Url::from_directory_path(&path).map_err(|()| bad("the path is not absolute".into()))?;
+        Ok(Self { root, name: address.into() })
+    }
+
+    /// The address it was opened with.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The latest state of a table, or `None` when nothing was ever written to it.
+    ///
+    /// # Errors
+    /// [`IngestError::NewerLake`], or [`IngestError::Storage`] when it cannot be read.
+    pub async fn table(&self, table: Table) -> Result<Option<DeltaTable>, IngestError> {
+        let failed = |error| self.storage_error(format!("read (table `{}`)", table.name()), error);
+        let log = self.directory(table).and_then(|url| url.to_file_path().ok()).map(|path| path.join("_delta_log"));
+        if !log.as_ref().is_some_and(|path| path.is_dir()) {
+            return Ok(None);
+        }
+        let url = self.url(table)?;
+        match DeltaTableBuilder::from_url(url).map_err(failed)?.load().await {
+            Ok(found) => {
+                self.check_version(table, &found)?;
+                Ok(Some(found))
+            }
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn table_or_create(&self, table: Table) -> Result<DeltaTable, IngestError> {
+        let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(found) = self.table(table).await? {
+                return Ok(found);
+            }
+            let path = self.url(table)?.to_file_path().map_err(|()| IngestError::BadLake {
+                lake: self.name.to_string(),
+                problem: "the path is not local".into(),
+            })?;
+            std::fs::create_dir_all(&path)
+                .map_err(|source| IngestError::Io { what: format!("cannot make `{}`", path.display()), source })?;
+            let schema: StructType = table
+                .schema()
+                .as_ref()
+                .try_into_kernel()
+                .map_err(|error| self.storage_error("written".into(), error))?;
+            let created = DeltaTableBuilder::from_url(self.url(table)?)
+                .and_then(DeltaTableBuilder::build)
+                .map_err(failed)?
+                .create()
+                .with_table_name(table.name())
+                .with_columns(schema.fields().cloned())
+                .with_partition_columns(table.partition_columns().iter().copied())
+                .with_configuration([
+                    (VERSION_PROPERTY, Some(LAKE_VERSION.to_string())),
+                    ("delta.checkpointInterval", Some("20".to_owned())),
+                ])
+                .with_raise_if_key_not_exists(false)
+                .with_save_mode(SaveMode::Ignore)
+                .await;
+            match created {
+                Ok(_) | Err(DeltaTableError::VersionAlreadyExists(_) | DeltaTableError::Transaction { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
+    }
+
+    fn check_version(&self, table: Table, found: &DeltaTable) -> Result<(), IngestError> {
+        let newer = |problem| IngestError::NewerLake { lake: self.name.to_string(), problem };
+        let snapshot = found.snapshot().map_err(|error| self.storage_error("read".into(), error))?;
+        match snapshot.metadata().configuration().get(VERSION_PROPERTY) {
+            None => Err(newer(format!("table `{}` carries no `{VERSION_PROPERTY}`", table.name()))),
+            Some(version) => match version.parse::<u32>() {
+                Ok(version) if version <= LAKE_VERSION => Ok(()),
+                _ => Err(newer(format!(
+                    "table `{}` has lake version {version}, this program knows up to {LAKE_VERSION}",
+                    table.name()
+                ))),
+            },
+        }
+    }
+
+    fn directory(&self, table: Table) -> Option<Url> {
+        self.root.join(&format!("{}/", table.name())).ok()
+    }
+
+    fn url(&self, table: Table) -> Result<Url, IngestError> {
+        self.directory(table).ok_or_else(|| IngestError::BadLake {
+            lake: self.name.to_string(),
+            problem: format!("no place for table `{}`", table.name()),
+        })
+    }
+
+    fn storage_error(&self, doing: String, error: impl Into<Box<dyn Error + Send + Sync>>) -> IngestError {
+        let error = error.into();
+        let words = error.to_string();
+        if words.contains("nsupported") && (words.contains("version") || words.contains("feature")) {
+            return IngestError::NewerLake { lake: self.name.to_string(), problem: words };
+        }
+        IngestError::Storage { doing, source: error }
+    }
+
+    /// The ledger row of an upload, if it has landed.
+    ///
+    /// # Errors
+    /// As [`Lake::table`].
+    pub async fn upload(&self, id: &str) -> Result<Option<UploadRow>, IngestError> {
+        Ok(self.uploads().await?.into_iter().find(|row| row.id == id))
+    }
+
+    /// Every upload that has landed, latest first.
+    ///
+    /// # Errors
+    /// As [`Lake::table`].
+    pub async fn uploads(&self) -> Result<Vec<UploadRow>, IngestError> {
+        let Some(table) = self.table(Table::Uploads).await? else { return Ok(Vec::new()) };
+        let batches = self.select(&table, "SELECT * FROM t ORDER BY uploaded_at DESC, name, id").await?;
+        let mut rows = Vec::new();
+        for batch in &batches {
+            rows.extend((0..batch.num_rows()).filter_map(|row| upload_row(batch, row)));
+        }
+        Ok(rows)
+    }
+
+    async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
+        let failed = |error: DataFusionError| self.storage_error("read".into(), error);
+        let session = session();
+        let provider = table.table_provider().await.map_err(failed)?;
+        session.register_table("t", provider).map_err(failed)?;
+        session.sql(sql).await.map_err(failed)?.collect().await.map_err(failed)
+    }
+
+    /// Commits the staged rows of an upload to a usage table: all of them or none, each record once.
+    pub(crate) async fn append_usage(
+        &self,
+        table: Table,
+        upload: &UploadRow,
+        staged: &Staged,
+    ) -> Result<Appended, IngestError> {
+        let application = format!("upload:{}", upload.id);
+        let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
+        let mut delta = self.table_or_create(table).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            delta.update_incremental(None).await.map_err(failed)?;
+            if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
+                return Ok(Appended { accepted: 0, duplicate: 0, already_loaded: true });
+            }
+            let mut known = self.known_records(&delta, table, staged).await?;
+            let mut writer =
+                RecordBatchWriter::for_table(&delta).map_err(failed)?.with_target_file_size(FILE_BYTES_TARGET);
+            let (mut accepted, mut duplicate) = (0, 0);
+            for batch in staged.rows.batches()? {
+                let batch = batch?;
+                let fresh = known.keep_fresh(&batch, table)?;
+                accepted += fresh.num_rows() as u64;
+                duplicate += (batch.num_rows() - fresh.num_rows()) as u64;
+                if fresh.num_rows() > 0 {
+                    writer.write(with_upload_id(&fresh, table, &upload.id)?).await.map_err(failed)?;
+                }
+            }
+            if accepted == 0 {
+                return Ok(Appended { accepted, duplicate, already_loaded: false });
+            }
+            let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
+            let ledger = UploadRow { accepted, duplicate, ..upload.clone() };
+            let transactions = self.transactions(&delta, table, &application, staged).await?;
+            match commit(&delta, table, actions, transactions, Some(&ledger)).await {
+                Ok(()) => return Ok(Appended { accepted, duplicate, already_loaded: false }),
+                Err(error) if lost_a_race(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
+    }
+
+    /// The upload's own transaction, and the next version of each touched day's.
+    async fn transactions(
+        &self,
+        delta: &DeltaTable,
+        table: Table,
+        application: &str,
+        staged: &Staged,
+    ) -> Result<Vec<Transaction>, IngestError> {
+        let mut transactions = vec![Transaction::new(application, 1)];
+        let days = staged.days.iter().map(|day| format!("day:{}:{}", table.name(), date_text(*day)));
+        let untimed = staged.has_assumed.then(|| format!("untimed:{}", table.name()));
+        for name in days.chain(untimed) {
+            let version = transaction_version(delta, &name)
+                .await
+                .map_err(|error| self.storage_error(format!("read (table `{}`)", table.name()), error))?;
+            transactions.push(Transaction::new(&name, version.unwrap_or(0) + 1));
+        }
+        Ok(transactions)
+    }
+
+    /// The records of the snapshot that a staged row could be a duplicate of.
+    async fn known_records(
+        &self,
+        delta: &DeltaTable,
+        table: Table,
+        staged: &Staged,
+    ) -> Result<KnownRecords, IngestError> {
+        let mut known = KnownRecords { any_assumed: staged.has_assumed, ..KnownRecords::default() };
+        if delta.version() == Some(0) || staged.days.is_empty() {
+            return Ok(known);
+        }
+        let days: Vec<_> = staged.days.iter().map(|day| format!("DATE '{}'", date_text(*day))).collect();
+        // A row without a logged time may stand under any day, so it is compared with all of them.
+        let condition = if staged.has_assumed {
+            "true".to_owned()
+        } else {
+            format!("date IN ({}) OR time_source = '{ASSUMED}'", days.join(", "))
+        };
+        let sql =
+            format!("SELECT record_key, {}, time_source FROM t WHERE {condition}", table.time_column());
+        for batch in self.select(delta, &sql).await? {
+            known.add(&batch)?;
+        }
+        Ok(known)
+    }
+
+    /// Appends rows to `uploads` or `rejected_rows` once per upload.
+    pub(crate) async fn append_once<B>(
+        &self,
+        table: Table,
+        upload_id: &str,
+        batches: impl Fn() -> Result<B, IngestError>,
+    ) -> Result<(), IngestError>
+    where
+        B: Iterator<Item = Result<RecordBatch, IngestError>>,
+    {
+        let application = format!("upload:{upload_id}");
+        let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
+        let mut delta = self.table_or_create(table).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            delta.update_incremental(None).await.map_err(failed)?;
+            if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
+                return Ok(());
+            }
+            let mut writer = RecordBatchWriter::for_table(&delta).map_err(failed)?;
+            for batch in batches()? {
+                writer.write(batch?).await.map_err(failed)?;
+            }
+            let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
+            match commit(&delta, table, actions, vec![Transaction::new(&application, 1)], None).await {
+                Ok(()) => return Ok(()),
+                Err(error) if lost_a_race(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
+    }
+
+    /// Writes the ledger row of an upload whose rows have landed.
+    pub(crate) async fn record_upload(&self, upload: &UploadRow) -> Result<(), IngestError> {
+        let batch = upload_batch(upload)
+            .map_err(|error| self.storage_error("written".into(), error))?;
+        self.append_once(Table::Uploads, &upload.id, || Ok(std::iter::once(Ok(batch.clone())))).await
+    }
+
+    /// Completes uploads that a crash cut off between the commit of their rows and their ledger row.
+    ///
+    /// # Errors
+    /// As [`Lake::table`].
+    pub async fn recover(&self) -> Result<(), IngestError> {
+        let mut landed: BTreeMap<String, UploadRow> = BTreeMap::new();
+        for table in Table::USAGE {
+            let Some(delta) = self.table(table).await? else { continue };
+            let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
+            while let Some(commit) = history.next().await {
+                let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
+                let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
+                if let Ok(row) = serde_json::from_str::<UploadRow>(text) {
+                    landed.insert(row.id.clone(), row);
+                }
+            }
+        }
+        if landed.is_empty() {
+            return Ok(());
+        }
+        for row in self.uploads().await? {
+            landed.remove(&row.id);
+        }
+        for row in landed.values() {
+            tracing::info!(upload = row.id, "completing an upload that was cut off");
+            self.record_upload(row).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Records already in the table, and those of the upload at hand as they pass.
+#[derive(Default)]
+struct KnownRecords {
+    /// Logged records: key and time.
+    logged: HashSet<([u8; 16], i64)>,
+    /// Whether rows without a logged time are coming, which are compared by key alone.
+    any_assumed: bool,
+    /// Keys of logged records, kept only then.
+    logged_keys: HashSet<[u8; 16]>,
+    /// Keys of records without a logged time.
+    assumed: HashSet<[u8; 16]>,
+}
+
+impl KnownRecords {
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+        let columns = KeyColumns::of(batch, 0, 1, 2)?;
+        for row in 0..batch.num_rows() {
+            if let Some((key, time_us, assumed)) = columns.row(row) {
+                self.insert(key, time_us, assumed);
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, key: [u8; 16], time_us: i64, assumed: bool) {
+        if assumed {
+            self.assumed.insert(key);
+        } else {
+            self.logged.insert((key, time_us));
+            if self.any_assumed {
+                self.logged_keys.insert(key);
+            }
+        }
+    }
+
+    fn contains(&self, key: [u8; 16], time_us: i64, assumed: bool) -> bool {
+        self.assumed.contains(&key)
+            || if assumed { self.logged_keys.contains(&key) } else { self.logged.contains(&(key, time_us)) }
+    }
+
+    /// The rows of a staged batch that are not known yet; they are known afterwards.
+    fn keep_fresh(&mut self, batch: &RecordBatch, table: Table) -> Result<RecordBatch, IngestError> {
+        let at = |name: &str| batch.schema().index_of(name).map_err(broken_batch);
+        let columns =
+            KeyColumns::of(batch, at("record_key")?, at(table.time_column())?, at("time_source")?)?;
+        let keep: BooleanArray = (0..batch.num_rows())
+            .map(|row| {
+                columns.row(row).map(|(key, time_us, assumed)| {
+                    let fresh = !self.contains(key, time_us, assumed);
+                    if fresh {
+                        self.insert(key, time_us, assumed);
+                    }
+                    fresh
+                })
+            })
+            .collect();
+        filter_record_batch(batch, &keep).map_err(broken_batch)
+    }
+}
+
+/// The three columns that identify a record.
+struct KeyColumns {
+    keys: BinaryArray,
+    times: TimestampMicrosecondArray,
+    sources: StringArray,
+}
+
+impl KeyColumns {
+    fn of(batch: &RecordBatch, key: usize, time: usize, source: usize) -> Result<Self, IngestError> {
+        use datafusion::arrow::compute::cast;
+        use datafusion::arrow::datatypes::{DataType, TimeUnit};
+        let as_type = |index: usize, wanted: &DataType| -> Result<ArrayRef, IngestError> {
+            cast(batch.column(index), wanted).map_err(broken_batch)
+        };
+        let time_type = DataType::Timestamp(TimeUnit::Microsecond, None);
+        Ok(Self {
+            keys: BinaryArray::from(as_type(key, &DataType::Binary)?.to_data()),
+            times: TimestampMicrosecondArray::from(as_type(time, &time_type)?.to_data()),
+            sources: StringArray::from(as_type(source, &DataType::Utf8)?.to_data()),
+        })
+    }
+
+    fn row(&self, row: usize) -> Option<([u8; 16], i64, bool)> {
+        let key = <[u8; 16]>::try_from(self.keys.value(row)).ok()?;
+        Some((key, self.times.value(row), self.sources.value(row) == ASSUMED))
+    }
+}
+
+/// A session for the lake's own small questions.
+fn session() -> SessionContext {
+    SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2))
+}
+
+async fn transaction_version(delta: &DeltaTable, application: &str) -> Result<Option<i64>, DeltaTableError> {
+    delta.snapshot()?.transaction_version(delta.log_store().as_ref(), application).await
+}
+
+async fn commit(
+    delta: &DeltaTable,
+    table: Table,
+    actions: Vec<Action>,
+    transactions: Vec<Transaction>,
+    ledger: Option<&UploadRow>,
+) -> Result<(), DeltaTableError> {
+    let mut properties = CommitProperties::default().with_application_transactions(transactions).with_max_retries(100);
+    if let Some(row) = ledger {
+        let text = serde_json::to_string(row).map_err(|error| DeltaTableError::generic(error.to_string()))?;
+        properties = properties.with_metadata([(UPLOAD_METADATA.to_owned(), serde_json::Value::String(text))]);
+    }
+    let partition_by: Vec<_> = table.partition_columns().iter().map(|&name| name.to_owned()).collect();
+    let operation = DeltaOperation::Write {
+        mode: SaveMode::Append,
+        partition_by: (!partition_by.is_empty()).then_some(partition_by),
+        predicate: None,
+    };
+    CommitBuilder::from(properties)
+        .with_actions(actions)
+        .build(Some(delta.snapshot()?), delta.log_store(), operation)
+        .await?;
+    Ok(())
+}
+
+/// Whether a commit failed only because another writer was first, so that reading again and retrying is right.
+fn lost_a_race(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::Transaction {
+            source: TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction)
+                | TransactionError::MaxCommitAttempts(_)
+                | TransactionError::VersionAlreadyExists(_)
+        } | DeltaTableError::VersionAlreadyExists(_)
+    )
+}
+
+fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+    let count = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(value).unwrap_or(i64::MAX)])) };
+    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let warnings = serde_json::Value::from(row.warnings.clone()).to_string();
+    RecordBatch::try_new(
+        Table::Uploads.schema(),
+        vec![
+            text(&row.id),
+            text(&row.name),
+            text(&row.format),
+            count(row.read),
+            count(row.accepted),
+            count(row.duplicate),
+            count(row.rejected),
+            count(row.bytes),
+            Arc::new(TimestampMicrosecondArray::from(vec![row.uploaded_at_us]).with_timezone("UTC")),
+            text(&warnings),
+        ],
+    )
+}
+
+fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
+    use datafusion::arrow::compute::cast;
+    use datafusion::arrow::datatypes::DataType;
+    let text = |name: &str| -> Option<String> {
+        let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
+        Some(StringArray::from(column.to_data()).value(row).to_owned())
+    };
+    let integer = |name: &str| -> Option<i64> {
+        let column = cast(batch.column_by_name(name)?, &DataType::Int64).ok()?;
+        Some(Int64Array::from(column.to_data()).value(row))
+    };
+    let count = |name: &str| integer(name).and_then(|value| u64::try_from(value).ok());
+    Some(UploadRow {
+        id: text("id")?,
+        name: text("name")?,
+        format: text("format")?,
+        read: count("read")?,
+        accepted: count("accepted")?,
+        duplicate: count("duplicate")?,
+        rejected: count("rejected")?,
+        bytes: count("bytes")?,
+        uploaded_at_us: integer("uploaded_at")?,
+        warnings: serde_json::from_str(&text("warnings")?).ok()?,
+    })
+}
+
+fn date_text(day: i32) -> String {
+    DateTime::<Utc>::from_timestamp(i64::from(day) * 86_400, 0)
+        .map_or_else(|| NaiveDate::MIN.to_string(), |time| time.date_naive().to_string())
+}
+
+/// An internal batch that is not as we made it.
+fn broken_batch(error: datafusion::arrow::error::ArrowError) -> IngestError {
+    IngestError::Storage { doing: "written".into(), source: Box::new(error) }
+}
+
+/// Days of a staged batch, as days since 1970.
+pub(crate) fn days_of(batch: &RecordBatch) -> BTreeSet<i32> {
+    batch
+        .column(0)
+        .as_any()
+        .downcast_ref::<Date32Array>()
+        .map(|dates| dates.values().iter().copied().collect())
+        .unwrap_or_default()
+}

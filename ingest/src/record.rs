@@ -1,0 +1,168 @@
+//! Usage records: one metered fact each, as the formats hand them to the lake.
+//!
+//! Units are in the names. A field that a log does not carry is `None`; nothing is guessed.
+
+/// 128 bits that name one record, whatever file or envelope it came in. See [`RecordKey::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordKey(pub [u8; 16]);
+
+impl RecordKey {
+    /// The key of a record from the parts of its natural key, in a fixed order.
+    ///
+    /// Parts are separated, so `["ab", "c"]` and `["a", "bc"]` differ; an absent part differs from an empty one.
+    pub fn of(parts: &[Option<&str>]) -> Self {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        for part in parts {
+            match part {
+                Some(text) => {
+                    hash.update([1]);
+                    hash.update((text.len() as u64).to_le_bytes());
+                    hash.update(text.as_bytes());
+                }
+                None => hash.update([0]),
+            }
+        }
+        let digest = hash.finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        RecordKey(key)
+    }
+}
+
+/// When a record happened, in microseconds since 1970 UTC, or that its log does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventTime {
+    /// The log says when.
+    Logged(i64),
+    /// The log does not say; the time of `--at`, or else of the upload, stands in.
+    Assumed,
+}
+
+/// One function execution (or one container task): a row of the table `invocations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invocation {
+    /// `aws`, `gcp`, `azure`, …
+    pub provider: String,
+    /// The service as price books name it, for example `lambda`.
+    pub service: String,
+    /// Billing account that owns the resource.
+    pub account: Option<String>,
+    /// Provider region, for example `us-east-1`.
+    pub region: Option<String>,
+    /// Function or task name.
+    pub resource: Option<String>,
+    /// Function version or qualifier.
+    pub version: Option<String>,
+    /// The provider's id of the execution.
+    pub request_id: Option<String>,
+    /// Length of the handler phase, in microseconds; absent where a crash left none.
+    pub duration_us: Option<i64>,
+    /// Length of the initialisation, in microseconds, on a cold start.
+    pub init_us: Option<i64>,
+    /// Length of a snapshot restore, in microseconds.
+    pub restore_us: Option<i64>,
+    /// Billed duration as the provider reports it, in milliseconds.
+    pub billed_ms: Option<i64>,
+    /// Configured memory, in MB as the provider configures it (binary).
+    pub memory_mb: Option<i64>,
+    /// Most memory the environment used, in MB (binary).
+    pub memory_used_mb: Option<i64>,
+    /// Configured CPU, in thousandths of a virtual CPU.
+    pub vcpu_milli: Option<i64>,
+    /// Configured temporary storage, in MB (binary).
+    pub ephemeral_mb: Option<i64>,
+    /// Size of the request payload, in bytes.
+    pub request_bytes: Option<i64>,
+    /// Size of the response payload, in bytes.
+    pub response_bytes: Option<i64>,
+    /// `x86_64` or `arm64`.
+    pub architecture: Option<String>,
+    /// `Zip` or `Image`.
+    pub package_type: Option<String>,
+    /// Runtime identifier.
+    pub runtime: Option<String>,
+    /// Operating system.
+    pub os: Option<String>,
+    /// `on-demand`, `provisioned`, `edge`, …
+    pub capacity: Option<String>,
+    /// What caused the execution (`http`, `timer`, `async`, …).
+    pub trigger: Option<String>,
+    /// `buffered` or `stream`.
+    pub invoke_mode: Option<String>,
+    /// `success`, `error` or `timeout`.
+    pub status: Option<String>,
+    /// The provider's name of the error, where there is one.
+    pub error_type: Option<String>,
+    /// Whether a new environment was started for it.
+    pub cold_start: Option<bool>,
+    /// CPU time used, in microseconds.
+    pub cpu_us: Option<i64>,
+}
+
+/// One API or storage request, event or message: a row of the table `requests`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// `aws`, `gcp`, `azure`, …
+    pub provider: String,
+    /// The service as price books name it, for example `s3`.
+    pub service: String,
+    /// Billing account that owns the resource.
+    pub account: Option<String>,
+    /// Provider region.
+    pub region: Option<String>,
+    /// Bucket, queue, API or table.
+    pub resource: Option<String>,
+    /// Normalised operation: `PUT`, `GET`, `HEAD`, `LIST`, `COPY`, `POST`, `DELETE`, `TRANSITION`, … or the log's own word.
+    pub operation: Option<String>,
+    /// Size, class or edition that picks the price.
+    pub variant: Option<String>,
+    /// Status as the provider reports it, for example `200`.
+    pub status: Option<String>,
+    /// Request payload, in bytes.
+    pub request_bytes: Option<i64>,
+    /// Response payload, in bytes.
+    pub response_bytes: Option<i64>,
+    /// Billable units where the log already counts them.
+    pub units: Option<i64>,
+    /// Storage class of the object, where the log says.
+    pub storage_class: Option<String>,
+    /// Where the request came from, in the words of the service's format.
+    pub source: Option<String>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+}
+
+/// A record of either table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// A row of `invocations`.
+    Invocation(Box<Invocation>),
+    /// A row of `requests`.
+    Request(Box<Request>),
+}
+
+/// A usage record with its time and the keys that make it count once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it happened; for an invocation this is its *start*.
+    pub time: EventTime,
+    /// Natural key *without* the time. Two records with equal `key` and equal logged time are one; so are two with equal
+    /// `key` of which one has no logged time.
+    pub key: RecordKey,
+    /// The fact.
+    pub usage: Usage,
+}
+
+/// A row that could not be read: kept with its place and the reason, never dropped unseen.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RejectedRow {
+    /// Line in the decompressed file, from 1, where lines mean something.
+    pub line: Option<u64>,
+    /// Byte offset in the decompressed file.
+    pub byte_offset: u64,
+    /// What was wrong and what was expected, naming the column or field.
+    pub reason: String,
+    /// The beginning of the row.
+    pub excerpt: String,
+}

@@ -1,0 +1,315 @@
+//! The tables of the lake: their columns, and usage records turned into Arrow batches.
+//!
+//! Times are UTC microseconds, sizes bytes (memory MB as the provider configures it), durations microseconds.
+//! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, booleans, dates, timestamps and
+//! the 16-byte `record_key` are used: every engine that reads Delta tables reads these.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::error::ArrowError;
+
+use crate::record::{Invocation, RecordKey, Request};
+
+/// Microseconds of a day.
+pub const DAY_US: i64 = 86_400_000_000;
+
+/// A table of the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Function executions and container tasks.
+    Invocations,
+    /// API and storage requests, events, messages.
+    Requests,
+    /// One row per upload.
+    Uploads,
+    /// One row per refused row.
+    RejectedRows,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Table; 4] = [Self::Invocations, Self::Requests, Self::Uploads, Self::RejectedRows];
+    /// The tables that hold usage records.
+    pub const USAGE: [Table; 2] = [Self::Invocations, Self::Requests];
+
+    /// Its name in SQL and its directory in the lake.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invocations => "invocations",
+            Self::Requests => "requests",
+            Self::Uploads => "uploads",
+            Self::RejectedRows => "rejected_rows",
+        }
+    }
+
+    /// The column with the time of the event, for usage tables.
+    pub const fn time_column(self) -> &'static str {
+        match self {
+            Self::Invocations => "started_at",
+            Self::Requests => "at",
+            Self::Uploads | Self::RejectedRows => "uploaded_at",
+        }
+    }
+
+    /// Partition columns.
+    pub const fn partition_columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Invocations | Self::Requests => &["date"],
+            Self::Uploads | Self::RejectedRows => &[],
+        }
+    }
+
+    /// Every column, in order.
+    pub fn schema(self) -> SchemaRef {
+        let fields = match self {
+            Self::Invocations => usage_fields(self, &INVOCATION_COLUMNS),
+            Self::Requests => usage_fields(self, &REQUEST_COLUMNS),
+            Self::Uploads => vec![
+                text("id", false),
+                text("name", false),
+                text("format", false),
+                integer("read", false),
+                integer("accepted", false),
+                integer("duplicate", false),
+                integer("rejected", false),
+                integer("bytes", false),
+                timestamp("uploaded_at"),
+                text("warnings", false),
+            ],
+            Self::RejectedRows => vec![
+                text("upload_id", false),
+                integer("line", true),
+                integer("byte_offset", false),
+                text("reason", false),
+                text("excerpt", false),
+            ],
+        };
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// What a usage record needs beside its own fields to become a row.
+#[derive(Clone, Copy, Debug)]
+pub struct RowFacts {
+    /// Time of the event, microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// Whether the log said so.
+    pub logged: bool,
+    /// Its natural key.
+    pub key: RecordKey,
+}
+
+/// How a column is read from a record.
+enum Column<R> {
+    Text(&'static str, fn(&R) -> Option<&str>),
+    Integer(&'static str, fn(&R) -> Option<i64>),
+    Flag(&'static str, fn(&R) -> Option<bool>),
+}
+
+// Columns that filters use come first: Delta keeps statistics of the first 32.
+static INVOCATION_COLUMNS: [Column<Invocation>; 28] = [
+    Column::Text("provider", |r| Some(&r.provider)),
+    Column::Text("service", |r| Some(&r.service)),
+    Column::Text("account", |r| r.account.as_deref()),
+    Column::Text("region", |r| r.region.as_deref()),
+    Column::Text("resource", |r| r.resource.as_deref()),
+    Column::Text("version", |r| r.version.as_deref()),
+    Column::Integer("duration_us", |r| r.duration_us),
+    Column::Integer("init_us", |r| r.init_us),
+    Column::Integer("restore_us", |r| r.restore_us),
+    Column::Integer("billed_ms", |r| r.billed_ms),
+    Column::Integer("memory_mb", |r| r.memory_mb),
+    Column::Integer("memory_used_mb", |r| r.memory_used_mb),
+    Column::Integer("vcpu_milli", |r| r.vcpu_milli),
+    Column::Integer("ephemeral_mb", |r| r.ephemeral_mb),
+    Column::Integer("request_bytes", |r| r.request_bytes),
+    Column::Integer("response_bytes", |r| r.response_bytes),
+    Column::Text("architecture", |r| r.architecture.as_deref()),
+    Column::Text("package_type", |r| r.package_type.as_deref()),
+    Column::Text("runtime", |r| r.runtime.as_deref()),
+    Column::Text("os", |r| r.os.as_deref()),
+    Column::Text("capacity", |r| r.capacity.as_deref()),
+    Column::Text("trigger", |r| r.trigger.as_deref()),
+    Column::Text("invoke_mode", |r| r.invoke_mode.as_deref()),
+    Column::Text("status", |r| r.status.as_deref()),
+    Column::Text("error_type", |r| r.error_type.as_deref()),
+    Column::Flag("cold_start", |r| r.cold_start),
+    Column::Integer("cpu_us", |r| r.cpu_us),
+    Column::Text("request_id", |r| r.request_id.as_deref()),
+];
+
+static REQUEST_COLUMNS: [Column<Request>; 14] = [
+    Column::Text("provider", |r| Some(&r.provider)),
+    Column::Text("service", |r| Some(&r.service)),
+    Column::Text("account", |r| r.account.as_deref()),
+    Column::Text("region", |r| r.region.as_deref()),
+    Column::Text("resource", |r| r.resource.as_deref()),
+    Column::Text("operation", |r| r.operation.as_deref()),
+    Column::Text("variant", |r| r.variant.as_deref()),
+    Column::Text("status", |r| r.status.as_deref()),
+    Column::Integer("request_bytes", |r| r.request_bytes),
+    Column::Integer("response_bytes", |r| r.response_bytes),
+    Column::Integer("units", |r| r.units),
+    Column::Text("storage_class", |r| r.storage_class.as_deref()),
+    Column::Text("source", |r| r.source.as_deref()),
+    Column::Text("request_id", |r| r.request_id.as_deref()),
+];
+
+/// Rows of one usage table, not yet a batch. The upload's id is not known before its last byte, so it is added at
+/// the commit.
+#[derive(Debug)]
+pub struct UsageRows<R> {
+    facts: Vec<RowFacts>,
+    rows: Vec<R>,
+}
+
+impl<R> Default for UsageRows<R> {
+    fn default() -> Self {
+        Self { facts: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<R: UsageRow> UsageRows<R> {
+    /// Adds a row.
+    pub fn push(&mut self, facts: RowFacts, row: R) {
+        self.facts.push(facts);
+        self.rows.push(row);
+    }
+
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows as a batch of [`staged_schema`], leaving none.
+    ///
+    /// # Errors
+    /// Never for rows of these types; Arrow's own checks are passed on.
+    pub fn take_batch(&mut self) -> Result<RecordBatch, ArrowError> {
+        let facts = std::mem::take(&mut self.facts);
+        let rows = std::mem::take(&mut self.rows);
+        let days = facts.iter().map(|f| i32::try_from(f.time_us.div_euclid(DAY_US)).unwrap_or(i32::MAX));
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Date32Array::from_iter_values(days)),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter_values(facts.iter().map(|f| f.time_us)).with_timezone("UTC"),
+            ),
+        ];
+        columns.extend(R::columns().iter().map(|column| column.array(&rows)));
+        columns.push(Arc::new(StringArray::from_iter_values(
+            facts.iter().map(|f| if f.logged { LOGGED } else { ASSUMED }),
+        )));
+        columns.push(Arc::new(BinaryArray::from_iter_values(facts.iter().map(|f| f.key.0))));
+        RecordBatch::try_new(staged_schema(R::TABLE), columns)
+    }
+}
+
+/// Value of `time_source` where the log gives the time.
+pub const LOGGED: &str = "logged";
+/// Value of `time_source` where it does not.
+pub const ASSUMED: &str = "assumed";
+
+/// A record type with a table of its own.
+pub trait UsageRow: Sized + 'static {
+    /// The table it goes to.
+    const TABLE: Table;
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>];
+}
+
+impl UsageRow for Invocation {
+    const TABLE: Table = Table::Invocations;
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>] {
+        &INVOCATION_COLUMNS
+    }
+}
+
+impl UsageRow for Request {
+    const TABLE: Table = Table::Requests;
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>] {
+        &REQUEST_COLUMNS
+    }
+}
+
+/// The columns of a usage table before the upload's id is known.
+pub fn staged_schema(table: Table) -> SchemaRef {
+    let fields: Vec<_> = table.schema().fields().iter().filter(|f| f.name() != "upload_id").cloned().collect();
+    Arc::new(Schema::new(fields))
+}
+
+impl<R> Column<R> {
+    fn field(&self) -> Field {
+        match self {
+            Self::Text(name, _) => text(name, !matches!(*name, "provider" | "service")),
+            Self::Integer(name, _) => integer(name, true),
+            Self::Flag(name, _) => Field::new(*name, DataType::Boolean, true),
+        }
+    }
+
+    fn array(&self, rows: &[R]) -> ArrayRef {
+        match self {
+            Self::Text(_, get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
+            Self::Integer(_, get) => Arc::new(rows.iter().map(get).collect::<Int64Array>()),
+            Self::Flag(_, get) => Arc::new(rows.iter().map(get).collect::<BooleanArray>()),
+        }
+    }
+}
+
+fn usage_fields<R>(table: Table, columns: &[Column<R>]) -> Vec<Field> {
+    let mut fields = vec![Field::new("date", DataType::Date32, false), timestamp(table.time_column())];
+    fields.extend(columns.iter().map(Column::field));
+    fields.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
+    fields.push(text("upload_id", false));
+    fields
+}
+
+fn text(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Utf8, nullable)
+}
+
+fn integer(name: &str, nullable: bool) -> Field {
+    Field::new(name, DataType::Int64, nullable)
+}
+
+fn timestamp(name: &str) -> Field {
+    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_a_batch_of_the_staged_schema() {
+        let mut rows = UsageRows::<Invocation>::default();
+        let facts = RowFacts { time_us: -1, logged: true, key: RecordKey([7; 16]) };
+        rows.push(facts, Invocation { provider: "aws".into(), service: "lambda".into(), ..Invocation::default() });
+        let batch = rows.take_batch().unwrap();
+        assert_eq!(batch.num_rows(), 1);
+        assert_eq!(batch.schema(), staged_schema(Table::Invocations));
+        let date = batch.column(0).as_any().downcast_ref::<Date32Array>().unwrap();
+        assert_eq!(date.value(0), -1, "a microsecond before 1970 is the day before");
+        assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn column_names_are_unique() {
+        for table in Table::ALL {
+            let schema = table.schema();
+            let names: std::collections::BTreeSet<_> = schema.fields().iter().map(|f| f.name().clone()).collect();
+            assert_eq!(names.len(), schema.fields().len(), "{}", table.name());
+        }
+    }
+}

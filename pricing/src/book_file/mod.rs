@@ -1,0 +1,390 @@
+//! Price-book files: TOML to a checked book, or every problem at once
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::de::DeTable;
+
+use self::reader::{Entry, Reader};
+use crate::{
+    book::{Allowance, Grant, Meter, PriceBook, Sku},
+    catalogue::Problem,
+    exact::Exact,
+    expression::{Expression, Type},
+    period::HOUR_US,
+    scope::SCOPE_COLUMNS,
+    table::{ColumnKind, Table},
+    unit::{MonthLength, Unit, Window},
+};
+
+mod price;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+/// How sure a price or rule is.
+const MARKS: &[&str] = &["seen", "derived", "remembered", "none"];
+/// Length of a month while units are checked: only dimensions matter then.
+const CHECK_MONTH_US: i64 = 720 * HOUR_US;
+
+const BOOK_KEYS: &[&str] = &[
+    "provider", "service", "title", "version", "currency", "time_zone", "month", "default_region", "sources",
+    "regions", "sku", "allowance", "note",
+];
+const SKU_KEYS: &[&str] = &[
+    "id", "description", "table", "services", "filter", "unit", "meter_unit", "quantity", "meter", "aggregate",
+    "scope", "month", "price", "by", "default", "scale",
+];
+const METER_KEYS: &[&str] = &["from", "to", "quantity", "source", "mark", "note"];
+const ALLOWANCE_KEYS: &[&str] = &[
+    "id", "skus", "quantity", "unit", "credit", "period", "scope", "expires_months", "region", "from", "to",
+    "source", "mark", "note", "always",
+];
+
+/// What SKUs and allowances take from their book.
+struct BookContext {
+    provider: String,
+    service: String,
+    month: MonthLength,
+    sources: BTreeMap<String, String>,
+    regions: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Reads and checks a book.
+///
+/// # Errors
+/// Every problem of the book, by line.
+pub(crate) fn read(name: &str, text: &str) -> Result<PriceBook, Vec<Problem>> {
+    let mut reader = Reader { book: name, text, place: String::new(), problems: Vec::new() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        reader.problem(error.span().map_or(0, |span| span.start), error.message());
+    }
+    if !reader.problems.is_empty() {
+        return Err(reader.problems);
+    }
+    let book = read_book(&mut reader, Entry { table: document.get_ref(), start: 0 });
+    match reader.problems.is_empty() {
+        true => Ok(book),
+        false => Err(reader.problems),
+    }
+}
+
+fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
+    reader.known_keys(root, BOOK_KEYS);
+    let mut sources = BTreeMap::new();
+    for (key, value) in reader.table(root, "sources").map(Entry::in_order).unwrap_or_default() {
+        match value.get_ref().as_str() {
+            Some(address) => drop(sources.insert(key.to_owned(), address.to_owned())),
+            None => reader.problem(value.span().start, format!("the source `{key}` is not a text in quotes")),
+        }
+    }
+    let mut regions = BTreeMap::new();
+    if let Some(table) = reader.table(root, "regions") {
+        for (key, _) in table.in_order() {
+            regions.insert(key.to_owned(), reader.texts(table, key).unwrap_or_default().into_iter().collect());
+        }
+    }
+    let month = read_month(reader, root).unwrap_or(MonthLength::Calendar);
+    let (provider, service) = (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
+    let context = BookContext { provider, service, month, sources, regions };
+    let mut skus = Vec::new();
+    for entry in reader.tables(root, "sku") {
+        read_sku(reader, entry, &context, &mut skus);
+    }
+    reader.place.clear();
+    let mut ids = BTreeSet::new();
+    for sku in skus.iter().filter(|sku| !ids.insert(sku.id.clone())) {
+        reader.problem(0, format!("two SKUs with the id `{}`", sku.id));
+    }
+    let entries = reader.tables(root, "allowance");
+    let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
+    let mut book = PriceBook {
+        name: reader.book.to_owned(),
+        provider: context.provider,
+        service: context.service,
+        title: reader.text(root, "title").unwrap_or_default().to_owned(),
+        version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
+        currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
+        time_zone: reader.text(root, "time_zone").unwrap_or("UTC").to_owned(),
+        sources: context.sources,
+        regions: context.regions,
+        default_region: reader.text(root, "default_region").map(str::to_owned),
+        skus,
+        allowances: Vec::new(),
+    };
+    link_allowances(&mut book, allowances);
+    book
+}
+
+/// Gives every SKU its allowances, and what follows from them.
+fn link_allowances(book: &mut PriceBook, allowances: Vec<(Allowance, Vec<String>)>) {
+    for sku in &mut book.skus {
+        let mut columns: BTreeSet<&str> = sku.scope.iter().map(String::as_str).collect();
+        columns.insert("region");
+        for (index, (allowance, names)) in allowances.iter().enumerate() {
+            if names.contains(&sku.id) || names.contains(&sku.base) {
+                sku.allowances.push(index);
+                columns.extend(allowance.scope.iter().map(String::as_str));
+                sku.window = match (sku.window, allowance.window) {
+                    (Some(own), Some(other)) => Some(own.min(other)),
+                    (own, other) => own.or(other),
+                };
+            }
+        }
+        sku.scope_columns =
+            SCOPE_COLUMNS.into_iter().filter(|column| columns.contains(column)).map(str::to_owned).collect();
+    }
+    book.allowances = allowances.into_iter().map(|(allowance, _)| allowance).collect();
+}
+
+fn read_month<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<MonthLength> {
+    let name = reader.text(entry, "month")?;
+    let month = MonthLength::from_name(name);
+    if month.is_none() {
+        reader.problem(entry.start, format!("unknown month `{name}`: `calendar`, `30d`, `31d`, `720h` or `730h`"));
+    }
+    month
+}
+
+fn read_scope<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, also: &[&str]) -> Vec<String> {
+    let scope = reader.texts(entry, "scope").unwrap_or_else(|| vec!["account".to_owned()]);
+    for column in scope.iter().filter(|name| !SCOPE_COLUMNS.contains(&name.as_str()) && !also.contains(&name.as_str())) {
+        reader.problem(entry.start, format!("`{column}` is not a scope: {}", SCOPE_COLUMNS.join(", ")));
+    }
+    scope
+}
+
+fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, skus: &mut Vec<Sku>) {
+    reader.place.clear();
+    let id = reader.required(entry, "id").to_owned();
+    reader.place = format!("SKU `{id}`");
+    reader.known_keys(entry, SKU_KEYS);
+    let table_name = reader.required(entry, "table");
+    let table = Table::from_name(table_name);
+    if table.is_none() && !table_name.is_empty() {
+        reader.problem(entry.start, format!("no table `{table_name}`"));
+    }
+    if !entry.has("unit") {
+        reader.problem(entry.start, "`unit` is missing");
+    }
+    let unit = reader.unit(entry, "unit");
+    let (Some(table), Some(unit)) = (table, unit) else { return };
+    let quantity_unit = reader.unit(entry, "meter_unit").unwrap_or_else(|| unit.clone());
+    let filter = read_filter(reader, entry, table, &quantity_unit);
+    let maximum_per = read_maximum(reader, entry);
+    let meters = read_meters(reader, entry, table, &unit, &quantity_unit, maximum_per);
+    let prices = price::read(reader, entry, &unit, book);
+    let mut scope = read_scope(reader, entry, &["row"]);
+    let scope_per_row = scope.iter().any(|column| column == "row");
+    scope.retain(|column| column != "row");
+    let scale = reader.decimal(entry, "scale").map_or_else(Exact::one, |(scale, _)| scale);
+    if !scale.is_positive() {
+        reader.problem(entry.start, "`scale` is 0");
+    }
+    let sku = Sku {
+        base: id.clone(),
+        name: String::new(),
+        description: reader.text(entry, "description").unwrap_or(&id).to_owned(),
+        id,
+        table,
+        services: reader.texts(entry, "services").unwrap_or_else(|| vec![book.service.clone()]),
+        filter: filter.clone(),
+        meters,
+        unit,
+        quantity_unit,
+        maximum_per,
+        scale,
+        scope,
+        scope_per_row,
+        month: read_month(reader, entry).unwrap_or(book.month),
+        prices: Vec::new(),
+        allowances: Vec::new(),
+        window: maximum_per,
+        scope_columns: Vec::new(),
+    };
+    let keys: Vec<Option<String>> = match entry.has("by") {
+        true => price::keys(&prices).into_iter().map(Some).collect(),
+        false => vec![None],
+    };
+    for key in keys {
+        let mut sku = sku.clone();
+        if let Some(key) = &key {
+            sku.id = format!("{}:{key}", sku.base);
+            sku.filter = key_filter(reader, entry, &sku, filter.as_ref(), key);
+        }
+        sku.name = format!("{}.{}.{}", book.provider, book.service, sku.id);
+        sku.prices = prices.iter().filter_map(|entry| entry.price(key.as_deref())).collect();
+        sku.prices.sort_by_key(|price| price.from);
+        skus.push(sku);
+    }
+}
+
+fn read_filter<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, table: Table, quantity: &Unit) -> Option<Expression> {
+    let at = entry.get("filter").map_or(entry.start, |value| value.span().start);
+    let text = reader.text(entry, "filter")?;
+    let filter = reader.ok(at, Expression::parse_with_quantity(text, table, Some(quantity)))?;
+    if *filter.value_type() != Type::Condition {
+        reader.problem(at, format!("the filter `{text}` is not a condition"));
+    }
+    Some(filter)
+}
+
+/// The filter of one key of a `by` SKU.
+fn key_filter<'t>(
+    reader: &mut Reader<'t>,
+    entry: Entry<'t>,
+    sku: &Sku,
+    filter: Option<&Expression>,
+    key: &str,
+) -> Option<Expression> {
+    let by = reader.text(entry, "by")?;
+    if sku.table.column(by).is_none_or(|column| column.kind != ColumnKind::Text) {
+        reader.problem(entry.start, format!("no text column `{by}` in the table {}", sku.table));
+        return None;
+    }
+    let column = match reader.text(entry, "default") {
+        Some(default) => format!("coalesce({by}, '{default}')"),
+        None => by.to_owned(),
+    };
+    let own = filter.map_or_else(String::new, |filter| format!("({filter}) and "));
+    let text = format!("{own}{column} = '{key}'");
+    reader.ok(entry.start, Expression::parse_with_quantity(&text, sku.table, Some(&sku.quantity_unit)))
+}
+
+fn read_maximum<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<Window> {
+    let aggregate = reader.table(entry, "aggregate")?;
+    reader.known_keys(aggregate, &["max"]);
+    let window = Window::from_name(reader.required(aggregate, "max"));
+    if window.is_none() {
+        reader.problem(aggregate.start, "`max` is neither `h` nor `day`");
+    }
+    window
+}
+
+/// The rules by era; one without eras when the SKU has no `[[sku.meter]]`.
+fn read_meters<'t>(
+    reader: &mut Reader<'t>,
+    entry: Entry<'t>,
+    table: Table,
+    unit: &Unit,
+    quantity: &Unit,
+    maximum_per: Option<Window>,
+) -> Vec<Meter> {
+    let default = if table == Table::Metered { "quantity" } else { "1" };
+    let mut eras = reader.tables(entry, "meter");
+    if eras.is_empty() {
+        eras.push(entry);
+    } else if entry.has("quantity") {
+        reader.problem(entry.start, "both `quantity` and `[[sku.meter]]`");
+    }
+    let with_eras = entry.has("meter");
+    let mut meters = Vec::new();
+    for era in eras {
+        if with_eras {
+            reader.known_keys(era, METER_KEYS);
+        }
+        let text = reader.text(era, "quantity").unwrap_or(default);
+        let at = era.get("quantity").map_or(era.start, |value| value.span().start);
+        let parsed = Expression::parse_with_quantity(text, table, Some(quantity));
+        let Some(expression) = reader.ok(at, parsed) else { continue };
+        let Some(own) = value_unit(&expression, maximum_per) else {
+            reader.problem(at, format!("`{text}` is not a number"));
+            continue;
+        };
+        reader.ok(at, own.factor(unit, CHECK_MONTH_US));
+        meters.push(Meter {
+            from: if with_eras { reader.day(era, "from") } else { None },
+            to: if with_eras { reader.day(era, "to") } else { None },
+            quantity: expression,
+            unit: own,
+            source: if with_eras { reader.text(era, "source").unwrap_or_default().to_owned() } else { String::new() },
+            mark: if with_eras { price::read_mark(reader, era).unwrap_or_default() } else { String::new() },
+        });
+    }
+    meters.sort_by_key(|meter| meter.from);
+    for pair in meters.windows(2) {
+        if pair[0].to != pair[1].from || pair[1].from.is_none() {
+            let from = pair[1].from.map_or("the beginning".to_owned(), |day| day.to_string());
+            reader.problem(entry.start, format!("meters leave a gap or overlap at {from}"));
+        }
+    }
+    meters
+}
+
+/// The unit a rule counts in; a maximum per window becomes level × window length.
+fn value_unit(expression: &Expression, maximum_per: Option<Window>) -> Option<Unit> {
+    let Type::Number { scale, months, dimensions } = expression.value_type() else { return None };
+    let (mut scale, mut dimensions) = (scale.clone(), *dimensions);
+    if let Some(window) = maximum_per {
+        scale = scale * Exact::from(window.us());
+        dimensions.time += 1;
+    }
+    Some(Unit::from_parts(expression.to_string(), scale, *months, dimensions))
+}
+
+fn read_allowance<'t>(
+    reader: &mut Reader<'t>,
+    entry: Entry<'t>,
+    book: &BookContext,
+    skus: &[Sku],
+) -> Option<(Allowance, Vec<String>)> {
+    reader.place.clear();
+    let id = reader.required(entry, "id").to_owned();
+    reader.place = format!("allowance `{id}`");
+    reader.known_keys(entry, ALLOWANCE_KEYS);
+    if !entry.has("skus") {
+        reader.problem(entry.start, "`skus` is missing");
+    }
+    let names = reader.texts(entry, "skus").unwrap_or_default();
+    let credit = reader.decimal(entry, "credit").map(|(credit, _)| Grant::Credit(credit));
+    let quantity = reader.decimal(entry, "quantity");
+    let unit = reader.unit(entry, "unit");
+    for name in &names {
+        let fed: Vec<&Sku> = skus.iter().filter(|sku| sku.id == *name || sku.base == *name).collect();
+        if fed.is_empty() {
+            reader.problem(entry.start, format!("no SKU `{name}`"));
+        }
+        for (sku, unit) in fed.iter().zip(unit.iter().cycle()) {
+            reader.ok(entry.start, unit.factor(&sku.unit, CHECK_MONTH_US));
+        }
+    }
+    let grant = match (credit, quantity, unit) {
+        (Some(credit), None, None) => Some(credit),
+        (None, Some((quantity, _)), Some(unit)) => Some(Grant::Quantity { quantity, unit }),
+        _ => {
+            reader.problem(entry.start, "an allowance has either `quantity` and `unit` or `credit`");
+            None
+        }
+    };
+    let window = match reader.text(entry, "period") {
+        None | Some("month") => None,
+        Some(name) => {
+            let window = Window::from_name(name);
+            if window.is_none() {
+                reader.problem(entry.start, format!("unknown period `{name}`: `month`, `day` or `hour`"));
+            }
+            window
+        }
+    };
+    let region = reader.text(entry, "region").map(str::to_owned);
+    if let Some(set) = region.as_ref().filter(|set| !book.regions.contains_key(*set)) {
+        reader.problem(entry.start, format!("unknown region set `{set}`"));
+    }
+    let source = reader.text(entry, "source").unwrap_or_default().to_owned();
+    if !source.is_empty() && !book.sources.contains_key(source.split(':').next().unwrap_or_default()) {
+        reader.problem(entry.start, format!("unknown source `{source}`"));
+    }
+    let allowance = Allowance {
+        id,
+        grant: grant?,
+        window,
+        scope: read_scope(reader, entry, &[]),
+        region,
+        from: reader.day(entry, "from"),
+        to: reader.day(entry, "to"),
+        expires_months: reader.count(entry, "expires_months"),
+        always: reader.flag(entry, "always"),
+        source,
+        mark: price::read_mark(reader, entry).unwrap_or_default(),
+    };
+    Some((allowance, names))
+}

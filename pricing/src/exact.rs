@@ -1,0 +1,378 @@
+//! Exact numbers: every quantity, price and amount is a rational number, rounded only where it is shown
+use std::{
+    cmp::Ordering,
+    fmt,
+    iter::Sum,
+    ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign},
+};
+
+use dashu_int::{IBig, UBig};
+use dashu_ratio::RBig;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+/// Most digits a number given as text may have.
+pub const DIGITS_MAX: usize = 60;
+/// Largest exponent, up or down, of a number given as text.
+pub const EXPONENT_MAX: u32 = 60;
+/// Fractional digits shown of a number that has no finite decimal form.
+pub const DISPLAY_PLACES: u32 = 34;
+
+/// An exact rational number without unit: what holds a quantity, a price or an amount says which unit it is in.
+///
+/// Nothing is ever rounded but by [`Exact::round_half_up`], [`Exact::ceil_to_integer`] and [`Exact::floor_to_integer`].
+/// `Display` writes the exact decimal, without exponent and without trailing zeros, when there is one;
+/// otherwise it rounds half up to [`DISPLAY_PLACES`] fractional digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Exact(RBig);
+
+/// Why a text is not a number.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ParseExactError {
+    /// The text has no digits, or a character that no number has.
+    #[error("`{0}` is not a decimal number such as 12, -0.5 or 1_000_000")]
+    NotANumber(String),
+    /// The number is longer than [`DIGITS_MAX`] digits.
+    #[error("a number may have {DIGITS_MAX} digits, this one has {0}")]
+    TooLong(usize),
+    /// The exponent is beyond [`EXPONENT_MAX`].
+    #[error("the exponent of `{0}` is beyond {EXPONENT_MAX}")]
+    ExponentTooLarge(String),
+}
+
+impl ParseExactError {
+    /// What to write instead.
+    pub fn hint(&self) -> Option<String> {
+        Some("write an integer or a decimal with a point, for example \"0.0000166667\"".to_owned())
+    }
+}
+
+impl Exact {
+    /// 0.
+    pub fn zero() -> Self {
+        Self(RBig::ZERO)
+    }
+
+    /// 1.
+    pub fn one() -> Self {
+        Self(RBig::ONE)
+    }
+
+    /// The integer itself.
+    pub fn from_integer(value: i128) -> Self {
+        Self(RBig::from(IBig::from(value)))
+    }
+
+    /// `numerator` / `denominator`; nothing when the denominator is 0.
+    pub fn ratio(numerator: i128, denominator: i128) -> Option<Self> {
+        (denominator != 0).then(|| Self(RBig::from_parts_signed(numerator.into(), denominator.into())))
+    }
+
+    /// Reads a decimal: optional sign, digits, optional fraction, optional `e` exponent; `_` may stand between digits.
+    ///
+    /// # Errors
+    /// When the text is not such a number, has more than [`DIGITS_MAX`] digits or an exponent beyond [`EXPONENT_MAX`].
+    pub fn parse(text: &str) -> Result<Self, ParseExactError> {
+        let shown = || text.chars().take(80).collect::<String>();
+        let trimmed = text.trim();
+        let (negative, unsigned) = match trimmed.as_bytes().first() {
+            Some(b'-') => (true, &trimmed[1..]),
+            Some(b'+') => (false, &trimmed[1..]),
+            _ => (false, trimmed),
+        };
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+            None => (unsigned, None),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let well_formed = |part: &str| {
+            !part.starts_with('_')
+                && !part.ends_with('_')
+                && part.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+        };
+        if whole.is_empty() || !well_formed(whole) || !well_formed(fraction) || mantissa.ends_with('.') {
+            return Err(ParseExactError::NotANumber(shown()));
+        }
+        let digits: String = whole.chars().chain(fraction.chars()).filter(|c| *c != '_').collect();
+        if digits.len() > DIGITS_MAX {
+            return Err(ParseExactError::TooLong(digits.len()));
+        }
+        let fraction_digits = fraction.bytes().filter(u8::is_ascii_digit).count();
+        let exponent = match exponent {
+            None => 0,
+            Some(exponent) => parse_exponent(exponent).ok_or_else(|| match exponent.trim_start_matches(['+', '-']) {
+                digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    ParseExactError::ExponentTooLarge(shown())
+                }
+                _ => ParseExactError::NotANumber(shown()),
+            })?,
+        };
+        let Ok(magnitude) = UBig::from_str_radix(&digits, 10) else {
+            return Err(ParseExactError::NotANumber(shown()));
+        };
+        let shift = exponent - fraction_digits as i64;
+        let power = UBig::from(10u8).pow(shift.unsigned_abs() as usize);
+        let value = match shift >= 0 {
+            true => RBig::from(IBig::from(magnitude * power)),
+            false => RBig::from_parts(magnitude.into(), power),
+        };
+        Ok(Self(if negative { -value } else { value }))
+    }
+
+    /// Whether the number is 0.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Whether the number is below 0.
+    pub fn is_negative(&self) -> bool {
+        self.0 < RBig::ZERO
+    }
+
+    /// Whether the number is above 0.
+    pub fn is_positive(&self) -> bool {
+        self.0 > RBig::ZERO
+    }
+
+    /// Whether the number is an integer.
+    pub fn is_integer(&self) -> bool {
+        self.0.is_int()
+    }
+
+    /// The number when it is an integer that fits.
+    pub fn to_i128(&self) -> Option<i128> {
+        self.is_integer().then(|| i128::try_from(self.0.numerator().clone()).ok()).flatten()
+    }
+
+    /// The smallest integer that is not below the number.
+    #[must_use]
+    pub fn ceil_to_integer(&self) -> Self {
+        if self.is_integer() { self.clone() } else { Self(RBig::from(self.0.ceil())) }
+    }
+
+    /// The largest integer that is not above the number.
+    #[must_use]
+    pub fn floor_to_integer(&self) -> Self {
+        if self.is_integer() { self.clone() } else { Self(RBig::from(self.0.floor())) }
+    }
+
+    /// `self` / `divisor`; nothing when the divisor is 0.
+    pub fn checked_div(&self, divisor: &Self) -> Option<Self> {
+        (!divisor.is_zero()).then(|| Self(&self.0 / &divisor.0))
+    }
+
+    /// Whether a finite decimal writes the number exactly.
+    pub fn terminates(&self) -> bool {
+        self.decimal_places().is_some()
+    }
+
+    /// The nearest multiple of 10^-`places`, half away from zero.
+    #[must_use]
+    pub fn rounded_half_up(&self, places: u32) -> Self {
+        let rounded: IBig = self.rounded_units(places).into();
+        let value = RBig::from_parts(rounded, UBig::from(10u8).pow(places as usize));
+        Self(if self.is_negative() { -value } else { value })
+    }
+
+    /// The absolute value in units of 10^-`places`, rounded half up.
+    fn rounded_units(&self, places: u32) -> UBig {
+        let numerator = self.0.numerator();
+        let scaled = UBig::from(10u8).pow(places as usize) * unsigned(numerator) * 2u8 + self.0.denominator();
+        scaled / (self.0.denominator() * UBig::from(2u8))
+    }
+
+    /// The decimal with exactly `places` fractional digits, rounded half away from zero ("18.74", never "-0.00").
+    pub fn round_half_up(&self, places: u32) -> String {
+        let rounded = self.rounded_units(places);
+        let sign = if self.is_negative() && rounded != UBig::ZERO { "-" } else { "" };
+        let places = places as usize;
+        let digits = format!("{:0>width$}", rounded.to_string(), width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        match places {
+            0 => format!("{sign}{whole}"),
+            _ => format!("{sign}{whole}.{fraction}"),
+        }
+    }
+
+    /// Fractional digits of the finite decimal form, when there is one.
+    fn decimal_places(&self) -> Option<u32> {
+        let mut rest = self.0.denominator().clone();
+        let twos = rest.trailing_zeros().unwrap_or(0);
+        rest >>= twos;
+        let five = UBig::from(5u8);
+        let mut fives = 0;
+        while rest != UBig::ONE {
+            if &rest % &five != UBig::ZERO {
+                return None;
+            }
+            rest /= &five;
+            fives += 1;
+        }
+        u32::try_from(twos.max(fives)).ok()
+    }
+}
+
+/// The absolute value.
+fn unsigned(value: &IBig) -> UBig {
+    value.clone().into_parts().1
+}
+
+/// An exponent between minus and plus [`EXPONENT_MAX`].
+fn parse_exponent(text: &str) -> Option<i64> {
+    let value: i64 = text.parse().ok()?;
+    (value.unsigned_abs() <= u64::from(EXPONENT_MAX)).then_some(value)
+}
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.decimal_places() {
+            Some(places) => f.pad(&self.round_half_up(places)),
+            None => f.pad(&self.round_half_up(DISPLAY_PLACES)),
+        }
+    }
+}
+
+impl std::str::FromStr for Exact {
+    type Err = ParseExactError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+macro_rules! from_integers {
+    ($($integer:ty),*) => {$(
+        impl From<$integer> for Exact {
+            fn from(value: $integer) -> Self {
+                Self(RBig::from(IBig::from(value)))
+            }
+        }
+    )*};
+}
+from_integers!(i32, u32, i64, u64, i128, u128);
+
+macro_rules! operators {
+    ($($operator:ident, $method:ident);*) => {$(
+        impl $operator for Exact {
+            type Output = Exact;
+            fn $method(self, other: Exact) -> Exact {
+                Exact(self.0.$method(other.0))
+            }
+        }
+        impl $operator<&Exact> for Exact {
+            type Output = Exact;
+            fn $method(self, other: &Exact) -> Exact {
+                Exact(self.0.$method(&other.0))
+            }
+        }
+        impl $operator<Exact> for &Exact {
+            type Output = Exact;
+            fn $method(self, other: Exact) -> Exact {
+                Exact((&self.0).$method(other.0))
+            }
+        }
+        impl $operator for &Exact {
+            type Output = Exact;
+            fn $method(self, other: &Exact) -> Exact {
+                Exact((&self.0).$method(&other.0))
+            }
+        }
+    )*};
+}
+operators!(Add, add; Sub, sub; Mul, mul);
+
+impl AddAssign for Exact {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl AddAssign<&Exact> for Exact {
+    fn add_assign(&mut self, other: &Exact) {
+        self.0 += &other.0;
+    }
+}
+
+impl SubAssign for Exact {
+    fn sub_assign(&mut self, other: Self) {
+        self.0 -= other.0;
+    }
+}
+
+impl SubAssign<&Exact> for Exact {
+    fn sub_assign(&mut self, other: &Exact) {
+        self.0 -= &other.0;
+    }
+}
+
+impl Neg for Exact {
+    type Output = Exact;
+
+    fn neg(self) -> Exact {
+        Exact(-self.0)
+    }
+}
+
+impl Neg for &Exact {
+    type Output = Exact;
+
+    fn neg(self) -> Exact {
+        Exact(-&self.0)
+    }
+}
+
+impl Sum for Exact {
+    fn sum<I: Iterator<Item = Exact>>(values: I) -> Exact {
+        values.fold(Exact::zero(), |total, value| total + value)
+    }
+}
+
+impl<'a> Sum<&'a Exact> for Exact {
+    fn sum<I: Iterator<Item = &'a Exact>>(values: I) -> Exact {
+        values.fold(Exact::zero(), |total, value| total + value)
+    }
+}
+
+impl PartialEq<i128> for Exact {
+    fn eq(&self, other: &i128) -> bool {
+        *self == Exact::from_integer(*other)
+    }
+}
+
+impl PartialOrd<i128> for Exact {
+    fn partial_cmp(&self, other: &i128) -> Option<Ordering> {
+        self.partial_cmp(&Exact::from_integer(*other))
+    }
+}
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Exact;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer or a decimal in quotes (a number with a point outside quotes is not exact)")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Exact, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Exact, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Exact, E> {
+                Exact::parse(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

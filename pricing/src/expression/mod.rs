@@ -1,0 +1,206 @@
+//! The expression language of filters and per-record quantities: parsed, type-checked, evaluated, printed as SQL
+//!
+//! ```text
+//! or    := and {"or" and}          and := not {"and" not}        not := ["not"] cmp
+//! cmp   := sum [("=" | "!=" | "<" | "<=" | ">" | ">=") sum | "is" ["not"] "null" | "in" "(" atom {"," atom} ")"]
+//! sum   := prod {("+" | "-") prod}                               prod := atom {"*" atom}
+//! atom  := INTEGER [UNIT] | 'text' | "null" | column | function "(" or {"," or} ")" | "(" or ")" | "-" atom
+//! ```
+//! Functions: `ceil_to(x, step)`, `ceil_div(x, step)`, `floor_to(x, step)`, `greatest(…)`, `least(…)`, `coalesce(…)`,
+//! `if(condition, value, …, else)`. No division, no text function. Nulls as in SQL: three-valued logic; arithmetic
+//! and comparison with null give null; `greatest` and `least` ignore nulls.
+use std::{collections::BTreeSet, fmt};
+
+use thiserror::Error;
+
+use crate::{exact::Exact, table::Table, unit::Unit};
+
+mod evaluate;
+mod parse;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod typing;
+
+pub(crate) use typing::Type;
+
+/// Longest text of an expression, bytes.
+pub const TEXT_BYTES_MAX: usize = 4_000;
+/// Deepest nesting of an expression.
+pub const DEPTH_MAX: usize = 40;
+
+/// A value of a column or of an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// A condition.
+    Bool(bool),
+    /// A number, in the unit of its column.
+    Number(Exact),
+    /// Text.
+    Text(String),
+}
+
+/// A compiled expression over one usage table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expression {
+    text: String,
+    node: Node,
+    value_type: Type,
+}
+
+/// Why a text is not an expression over its table.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ExpressionError {
+    /// The text is longer than [`TEXT_BYTES_MAX`] or nested deeper than [`DEPTH_MAX`].
+    #[error("the expression is too long or nested too deeply")]
+    TooLarge,
+    /// The text does not follow the grammar.
+    #[error("{message} in `{text}`")]
+    Syntax {
+        /// What is wrong.
+        message: String,
+        /// The expression.
+        text: String,
+    },
+    /// The text follows the grammar but has no meaning over the table.
+    #[error("{0}")]
+    Meaning(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    CeilTo,
+    CeilDiv,
+    FloorTo,
+    Greatest,
+    Least,
+    Coalesce,
+    If,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Node {
+    /// A number; after type checking in the unit it meets.
+    Literal {
+        value: Exact,
+        unit: Option<Unit>,
+        value_type: Option<Type>,
+    },
+    Text(String),
+    Null,
+    Column(String),
+    Negate(Box<Node>),
+    Not(Box<Node>),
+    IsNull {
+        node: Box<Node>,
+        negated: bool,
+    },
+    In {
+        node: Box<Node>,
+        items: Vec<Node>,
+    },
+    Binary {
+        operator: Binary,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+    Call {
+        function: Function,
+        arguments: Vec<Node>,
+    },
+}
+
+impl Expression {
+    /// Compiles an expression over a table without a `quantity` unit of its own.
+    ///
+    /// # Errors
+    /// When the text is not an expression, names an unknown column, function or unit, or mixes units.
+    pub fn parse(text: &str, table: Table) -> Result<Self, ExpressionError> {
+        Self::parse_with_quantity(text, table, None)
+    }
+
+    /// Compiles an expression over a table whose column `quantity` is in the unit given.
+    ///
+    /// # Errors
+    /// As [`Expression::parse`].
+    pub fn parse_with_quantity(text: &str, table: Table, quantity: Option<&Unit>) -> Result<Self, ExpressionError> {
+        let mut node = parse::parse(text)?;
+        let value_type = typing::Checker { table, quantity }.check(&mut node)?;
+        Ok(Self { text: text.to_owned(), node, value_type })
+    }
+
+    /// What the expression yields.
+    pub(crate) fn value_type(&self) -> &Type {
+        &self.value_type
+    }
+
+    /// The value over one row; `row` gives the value of a column.
+    pub fn evaluate(&self, row: &dyn Fn(&str) -> Value) -> Value {
+        evaluate::evaluate(&self.node, row)
+    }
+
+    /// Whether a filter lets the row pass: null is no.
+    pub fn passes(&self, row: &dyn Fn(&str) -> Value) -> bool {
+        self.evaluate(row) == Value::Bool(true)
+    }
+
+    /// The expression in SQL, over integer columns. Products are `DECIMAL(38,0)` from the first factor on, rounding to
+    /// steps is integer arithmetic. `billed_us` reads the lake's `billed_ms`.
+    pub fn to_sql(&self) -> String {
+        sql::print(&self.node)
+    }
+
+    /// The columns the expression reads.
+    pub fn columns(&self) -> BTreeSet<&str> {
+        let mut columns = BTreeSet::new();
+        self.node.visit(&mut |node| {
+            if let Node::Column(name) = node {
+                columns.insert(name.as_str());
+            }
+        });
+        columns
+    }
+}
+
+impl Node {
+    /// Calls `see` on the node and everything below it.
+    fn visit<'a>(&'a self, see: &mut impl FnMut(&'a Node)) {
+        see(self);
+        match self {
+            Node::Literal { .. } | Node::Text(_) | Node::Null | Node::Column(_) => {}
+            Node::Negate(node) | Node::Not(node) | Node::IsNull { node, .. } => node.visit(see),
+            Node::In { node, items } => {
+                node.visit(see);
+                items.iter().for_each(|item| item.visit(see));
+            }
+            Node::Binary { left, right, .. } => {
+                left.visit(see);
+                right.visit(see);
+            }
+            Node::Call { arguments, .. } => arguments.iter().for_each(|argument| argument.visit(see)),
+        }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,36 @@
+//! Quantities and price books to charges: pure, exact, no input or output
+//!
+//! ```text
+//! price_books/*.toml ─► catalogue ─► metering rules (compiled to SQL by the caller) ─► usage slices ─┐
+//!                            └──────────────────────────────────────► rate ◄─────────────────────────┘
+//!                                                                      └─► charges
+//! ```
+//! Three entries: [`Catalogue`] (the books in force), [`rate`] (metered usage to charges),
+//! [`estimate`] (described usage to charges, through the same rating).
+#![deny(clippy::float_arithmetic)]
+
+pub mod book;
+mod book_file;
+pub mod catalogue;
+pub mod charge;
+pub mod estimate;
+pub mod exact;
+pub mod expression;
+pub mod period;
+pub mod rating;
+pub mod scope;
+pub mod table;
+pub mod unit;
+
+pub use book::{Allowance, Meter, Price, PriceBook, Sku, Tier};
+pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
+pub use charge::{AllowanceShare, Charge};
+pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};
+pub use exact::{Exact, ParseExactError};
+pub use expression::{Expression, Value};
+pub use period::{ParsePeriodError, Period};
+pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
+pub use scope::Scope;
+pub use table::Table;
+pub use unit::{Unit, Window};
+#[cfg(test)] mod lib_tmp_test;

@@ -1,0 +1,114 @@
+//! What is left of each allowance, by scope and window
+use std::collections::HashMap;
+
+use chrono::{Datelike, NaiveDate};
+
+use super::{Allowances, RatingOptions, ScopeKey};
+use crate::{
+    book::{Allowance, Grant, PriceBook, Sku, in_force},
+    exact::Exact,
+    period::Period,
+    scope::SCOPE_COLUMNS,
+};
+
+/// One allowance as one SKU draws on it.
+pub(super) struct Draw<'a> {
+    /// Index in the book.
+    pub index: usize,
+    pub allowance: &'a Allowance,
+    /// Which columns of a scope key have a pot each.
+    columns: [bool; 4],
+    /// The whole allowance: in base units, or money.
+    full: Exact,
+    /// Base units in one unit of the SKU; nothing for money.
+    base_per_unit: Option<Exact>,
+}
+
+/// A pot: book (by its first SKU), allowance, scope, window.
+type PotKey<'a> = (usize, usize, ScopeKey<'a>, i64);
+
+/// What is left of the allowances. Quantities are kept in base units, so that SKUs with different units can share.
+#[derive(Default)]
+pub(super) struct Pots<'a> {
+    left: HashMap<PotKey<'a>, Exact>,
+}
+
+/// Whether the options of a rating give an allowance in a period at all.
+fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> bool {
+    let chosen = match &options.allowances {
+        Allowances::All => true,
+        Allowances::None => false,
+        Allowances::Only(ids) => ids.contains(&allowance.id),
+    };
+    let months = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
+    let expired = allowance.expires_months.is_some_and(|limit| {
+        options
+            .account_opened
+            .is_none_or(|opened| months(period.first_day()) - months(opened) >= i64::from(limit))
+    });
+    (chosen || allowance.always) && !expired
+}
+
+impl<'a> Draw<'a> {
+    /// The allowances a SKU draws on in a period, in book order.
+    pub fn all(sku: &Sku, book: &'a PriceBook, period: Period, options: &RatingOptions) -> Vec<Self> {
+        let month_us = sku.month.us(period);
+        let given = sku.allowances.iter().filter_map(|index| Some((*index, book.allowances.get(*index)?)));
+        given
+            .filter(|(_, allowance)| is_given(allowance, period, options))
+            .map(|(index, allowance)| {
+                let (full, base_per_unit) = match &allowance.grant {
+                    Grant::Credit(credit) => (credit.clone(), None),
+                    Grant::Quantity { quantity, unit } => {
+                        (quantity * unit.scale(month_us), Some(sku.unit.scale(month_us)))
+                    }
+                };
+                let columns = SCOPE_COLUMNS.map(|column| allowance.scope.iter().any(|name| name == column));
+                Self { index, allowance, columns, full, base_per_unit }
+            })
+            .collect()
+    }
+
+    /// Whether the allowance is in force on a day in a region.
+    pub fn applies(&self, book: &PriceBook, day: NaiveDate, region: Option<&str>) -> bool {
+        in_force(self.allowance.from, self.allowance.to, day)
+            && self.allowance.region.as_ref().is_none_or(|set| book.region_in(set, region))
+    }
+
+    /// Whether it is money.
+    pub fn is_credit(&self) -> bool {
+        self.base_per_unit.is_none()
+    }
+}
+
+impl<'a> Pots<'a> {
+    /// Takes as much of `wanted` as is left: a quantity in the SKU's unit, or money.
+    pub fn take(&mut self, book: usize, draw: &Draw<'_>, scope: &ScopeKey<'a>, at_us: i64, wanted: &Exact) -> Exact {
+        if !wanted.is_positive() {
+            return Exact::zero();
+        }
+        let mut key_scope = *scope;
+        for (value, counts) in key_scope.iter_mut().zip(draw.columns) {
+            if !counts {
+                *value = None;
+            }
+        }
+        let window = draw.allowance.window.map_or(0, |window| at_us.div_euclid(window.us()));
+        let left = self.left.entry((book, draw.index, key_scope, window)).or_insert_with(|| draw.full.clone());
+        if left.is_zero() {
+            return Exact::zero();
+        }
+        let Some(base_per_unit) = &draw.base_per_unit else {
+            let taken = wanted.min(left).clone();
+            *left -= &taken;
+            return taken;
+        };
+        let wanted_base = wanted * base_per_unit;
+        if wanted_base <= *left {
+            *left -= wanted_base;
+            return wanted.clone();
+        }
+        let all = std::mem::take(left);
+        all.checked_div(base_per_unit).unwrap_or_default()
+    }
+}

@@ -1,0 +1,139 @@
+//! The entry point: a lake and a catalogue of price books, and every question the faces ask.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use paygrain_ingest::Lake;
+use paygrain_ingest::table::Table;
+use paygrain_pricing::{Catalogue, Period};
+
+use crate::bill::{Bill, BillRequest, RatedUsage};
+use crate::error::QueryError;
+use crate::explain::Explanation;
+use crate::metering::cell;
+use crate::overview::Overview;
+use crate::session::session;
+use crate::sql::SqlAnswer;
+use crate::uploads::{RejectedRowView, UploadView};
+
+/// Answers questions about a lake; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    lake: Lake,
+    catalogue: Catalogue,
+}
+
+impl Engine {
+    /// An engine over a lake, rating with a catalogue of price books.
+    pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
+        Self { inner: Arc::new(Inner { lake, catalogue }) }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.inner.lake
+    }
+
+    /// The price books in force.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
+    /// Months with usage, latest first.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn periods(&self) -> Result<Vec<Period>, QueryError> {
+        let session = session(self.lake()).await?;
+        let mut found = BTreeSet::new();
+        for table in Table::USAGE {
+            let sql = format!("SELECT DISTINCT substr(CAST(date AS VARCHAR), 1, 7) FROM {}", table.name());
+            for batch in session.sql(&sql).await?.collect().await? {
+                for row in 0..batch.num_rows() {
+                    found.extend(cell(&batch, 0, row)?.and_then(|month| month.parse::<Period>().ok()));
+                }
+            }
+        }
+        Ok(found.into_iter().rev().collect())
+    }
+
+    /// The bill of a period.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, a sum overflows, or currencies would have to be added.
+    pub async fn bill(&self, request: &BillRequest) -> Result<Bill, QueryError> {
+        let session = session(self.lake()).await?;
+        RatedUsage::of(&session, self.catalogue(), request).await?.bill(request)
+    }
+
+    /// Everything behind one charge; the period in its id wins over the request's.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchCharge`], or as [`Engine::bill`].
+    pub async fn explain(
+        &self,
+        charge_id: &str,
+        request: &BillRequest,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Explanation, QueryError> {
+        let no_such = || QueryError::NoSuchCharge { id: charge_id.to_owned() };
+        let period = charge_id.split('/').next().and_then(|text| text.parse().ok()).ok_or_else(no_such)?;
+        let request = BillRequest { period, ..request.clone() };
+        let session = session(self.lake()).await?;
+        let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
+        let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;
+        Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit).await
+    }
+
+    /// The overview of a month, by default the latest with usage; `None` when there is no usage at all.
+    ///
+    /// # Errors
+    /// As [`Engine::bill`].
+    pub async fn overview(&self, period: Option<Period>) -> Result<Option<Overview>, QueryError> {
+        let periods = self.periods().await?;
+        let Some(latest) = periods.first().copied() else { return Ok(None) };
+        Overview::of(self, period.unwrap_or(latest), periods).await.map(Some)
+    }
+
+    /// Every upload, latest first.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn uploads(&self) -> Result<Vec<UploadView>, QueryError> {
+        Ok(self.lake().uploads().await?.into_iter().map(UploadView::from).collect())
+    }
+
+    /// One upload.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn upload(&self, id: &str) -> Result<Option<UploadView>, QueryError> {
+        Ok(self.lake().upload(id).await?.map(UploadView::from))
+    }
+
+    /// A page of the refused rows of an upload, in file order.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn rejected_rows(
+        &self,
+        upload_id: &str,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Vec<RejectedRowView>, QueryError> {
+        crate::uploads::rejected_rows(&session(self.lake()).await?, upload_id, offset, limit).await
+    }
+
+    /// Runs one read-only query over the tables of the lake.
+    ///
+    /// # Errors
+    /// [`QueryError::BadSql`] for anything but a query, or when it fails.
+    pub async fn sql(&self, text: &str) -> Result<SqlAnswer, QueryError> {
+        SqlAnswer::of(&session(self.lake()).await?, text).await
+    }
+}

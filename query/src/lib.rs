@@ -1,0 +1,20 @@
+//! Lake tables, metering, bills and their explanation.
+//!
+//! [`Engine`] is what the outside calls; each answer is a typed request and typed rows in a file of its own.
+
+pub mod bill;
+pub mod engine;
+pub mod error;
+pub mod explain;
+pub mod metering;
+pub mod overview;
+pub mod session;
+pub mod sql;
+pub mod uploads;
+
+pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
+pub use engine::Engine;
+pub use error::QueryError;
+pub use explain::{Explanation, Records, Share};
+pub use overview::{Overview, Series};
+pub use uploads::{RejectedRowView, UploadView};

@@ -1,0 +1,160 @@
+//! `paygrain bill`: what a month cost.
+
+use clap::Args;
+use paygrain_pricing::{Exact, Scope};
+use paygrain_query::{Bill, Dimension};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::options::{RatingArguments, period_with_usage};
+use crate::output::{OutputFormat, Rows, grouped, print_json, print_text};
+
+/// What a month cost, charge by charge
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  paygrain bill                                      the latest month with usage
+  paygrain bill --period 2026-10 --by service,day    the same cost, grouped
+  paygrain bill --allowances none --format json      without any free tier, exact amounts")]
+pub struct BillCommand {
+    /// Billing month (YYYY-MM, UTC); the latest with usage if not given
+    #[arg(long, value_name = "MONTH")]
+    period: Option<String>,
+    /// Group by these, separated by commas: provider, service, account, region, resource, sku, day
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',')]
+    by: Vec<String>,
+    #[command(flatten)]
+    rating: RatingArguments,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    format: OutputFormat,
+}
+
+impl BillCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let by = self.by.iter().map(|name| name.parse()).collect::<Result<Vec<Dimension>, _>>()?;
+        let engine = context.engine()?;
+        let period = period_with_usage(&engine, self.period.as_deref()).await?;
+        let bill = engine.bill(&self.rating.request(period, by)?).await?;
+        match self.format {
+            OutputFormat::Json => print_json(&bill),
+            OutputFormat::Csv => print_csv(&bill),
+            OutputFormat::Table => print_bill(&bill),
+        }
+    }
+}
+
+/// Prints a bill for people.
+pub fn print_bill(bill: &Bill) -> Result<(), Failure> {
+    print_text(&format!("Bill for {} ({})\n\n", bill.period, bill.currency))?;
+    if bill.by.is_empty() { charge_rows(bill, true).print()? } else { group_rows(bill, true).print()? }
+    let mut text = format!(
+        "\nTotal {} {} (exact {}; before allowances {}) from {} usage records\n",
+        grouped(&bill.rounded_total),
+        bill.currency,
+        bill.total,
+        grouped(&bill.list_total.round_half_up(2)),
+        grouped(&bill.record_count.to_string()),
+    );
+    if bill.sum_of_rounded_charges != bill.rounded_total {
+        text += &format!("Rounding every charge first gives {}\n", grouped(&bill.sum_of_rounded_charges));
+    }
+    print_text(&text)?;
+    if !bill.unpriced.is_empty() {
+        print_text("\nNot priced (not in the total):\n")?;
+        let mut rows = Rows::new(["service", "usage", "records#", "reason"]);
+        for usage in &bill.unpriced {
+            rows.push(vec![
+                format!("{}.{}", usage.provider, usage.service),
+                usage.usage.clone(),
+                grouped(&usage.record_count.to_string()),
+                usage.reason.clone(),
+            ]);
+        }
+        rows.print()?;
+    }
+    if let Some(charge) = bill.charges.iter().max_by_key(|charge| &charge.list_cost) {
+        print_text(&format!("\nWhy: paygrain explain '{}'\n", charge.id))?;
+    }
+    Ok(())
+}
+
+fn print_csv(bill: &Bill) -> Result<(), Failure> {
+    if bill.by.is_empty() { charge_rows(bill, false).print_csv() } else { group_rows(bill, false).print_csv() }
+}
+
+fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
+    if shortened {
+        let mut rows =
+            Rows::new(["charge", "scope", "quantity#", "free#", "unit", "tier#", "unit price#", "list cost#", "billed cost#"]);
+        for charge in &bill.charges {
+            rows.push(vec![
+                charge.sku.clone(),
+                scope_text(&charge.scope),
+                shown_quantity(&charge.consumed_quantity),
+                shown_quantity(&charge.free_quantity),
+                charge.consumed_unit.clone(),
+                charge.tier.to_string(),
+                format!("{} per {}", charge.published_price, charge.published_per),
+                charge.list_cost.round_half_up(4),
+                charge.billed_cost.round_half_up(4),
+            ]);
+        }
+        return rows;
+    }
+    let mut rows = Rows::new([
+        "id", "provider", "service", "sku", "description", "account", "region", "resource", "consumed_quantity#",
+        "consumed_unit", "free_quantity#", "pricing_quantity#", "pricing_unit", "tier#", "unit_price#", "list_cost#",
+        "billed_cost#", "currency", "price_book", "price_book_version", "source_address",
+    ]);
+    for charge in &bill.charges {
+        let scope = |column| charge.scope.get(column).unwrap_or_default().to_owned();
+        rows.push(vec![
+            charge.id.clone(),
+            charge.provider.clone(),
+            charge.service.clone(),
+            charge.sku.clone(),
+            charge.description.clone(),
+            scope("account"),
+            scope("region"),
+            scope("resource"),
+            charge.consumed_quantity.to_string(),
+            charge.consumed_unit.clone(),
+            charge.free_quantity.to_string(),
+            charge.pricing_quantity.to_string(),
+            charge.pricing_unit.clone(),
+            charge.tier.to_string(),
+            charge.unit_price.to_string(),
+            charge.list_cost.to_string(),
+            charge.billed_cost.to_string(),
+            charge.currency.clone(),
+            charge.price_book.clone(),
+            charge.price_book_version.clone(),
+            charge.source_address.clone(),
+        ]);
+    }
+    rows
+}
+
+fn group_rows(bill: &Bill, shortened: bool) -> Rows {
+    let mut rows = Rows::new(bill.by.iter().copied().chain(["list_cost#", "billed_cost#"]));
+    for group in &bill.groups {
+        let amount = |exact: &Exact| if shortened { exact.round_half_up(4) } else { exact.to_string() };
+        let mut row = group.key.clone();
+        row.extend([amount(&group.list_cost), amount(&group.billed_cost)]);
+        rows.push(row);
+    }
+    rows
+}
+
+/// A quantity for people: whole if it is whole, else three decimals.
+fn shown_quantity(quantity: &Exact) -> String {
+    grouped(&if quantity.is_integer() { quantity.to_string() } else { quantity.round_half_up(3) })
+}
+
+/// The scope's values, or `-` for the whole account.
+pub fn scope_text(scope: &Scope) -> String {
+    let values: Vec<_> = ["organisation", "account", "region", "resource"].iter().filter_map(|c| scope.get(c)).collect();
+    if values.is_empty() { "-".into() } else { values.join(" ") }
+}

@@ -1,0 +1,84 @@
+//! `paygrain estimate`: usage described, not recorded, through the same rating.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use paygrain_pricing::EstimateRequest;
+
+use super::Context;
+use super::bill::scope_text;
+use crate::failure::Failure;
+use crate::output::{OutputFormat, Rows, grouped, print_json, print_text};
+
+/// Price usage that a file describes
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example: usage.json
+  {\"period\": \"2026-10\", \"provider\": \"aws\", \"region\": \"us-east-1\", \"usage\": [
+    {\"service\": \"lambda\", \"count\": 3000000, \"duration_ms\": 120, \"memory_mb\": 512},
+    {\"service\": \"s3\", \"storage_class\": \"STANDARD\", \"gb_months\": \"100\"}]}
+
+  paygrain estimate usage.json --format json")]
+pub struct Estimate {
+    /// File of usage, `.json` or `.toml`; `-` is JSON on standard input
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    format: OutputFormat,
+}
+
+impl Estimate {
+    /// Runs the command.
+    pub fn run(self, context: &Context) -> Result<(), Failure> {
+        let shown = self.path.display();
+        let mut text = String::new();
+        let read = match self.path == Path::new("-") {
+            true => std::io::stdin().lock().read_to_string(&mut text).map(|_| ()),
+            false => std::fs::read_to_string(&self.path).map(|read| text = read),
+        };
+        read.map_err(|error| Failure::new(format!("cannot read `{shown}`: {error}"), Some("check the path".into())))?;
+        let request = match self.path.extension().is_some_and(|extension| extension == "toml") {
+            true => EstimateRequest::from_toml(&text),
+            false => EstimateRequest::from_json(&text),
+        };
+        let named = |error: paygrain_pricing::EstimateError| Failure::new(format!("{shown}: {error}"), error.hint());
+        let catalogue = context.price_books.catalogue()?;
+        let estimate = paygrain_pricing::estimate(&catalogue, request.map_err(named)?).map_err(named)?;
+        if self.format == OutputFormat::Json {
+            return print_json(&estimate);
+        }
+        let mut rows = Rows::new([
+            "charge", "scope", "consumed_quantity#", "free_quantity#", "unit", "tier#", "unit_price#", "list_cost#",
+            "billed_cost#",
+        ]);
+        for charge in &estimate.charges {
+            rows.push(vec![
+                charge.sku.clone(),
+                scope_text(&charge.scope),
+                charge.consumed_quantity.to_string(),
+                charge.free_quantity.to_string(),
+                charge.consumed_unit.clone(),
+                charge.tier.to_string(),
+                charge.unit_price.to_string(),
+                charge.list_cost.to_string(),
+                charge.billed_cost.to_string(),
+            ]);
+        }
+        if self.format == OutputFormat::Csv {
+            return rows.print_csv();
+        }
+        rows.print()?;
+        print_text(&format!(
+            "\nTotal {} {} (exact {})\n",
+            grouped(&estimate.rounded_total),
+            estimate.currency,
+            estimate.total
+        ))?;
+        for unpriced in &estimate.unpriced {
+            eprintln!("not priced: {}", serde_json::to_string(unpriced)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! `paygrain serve`: the dashboard and the API.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use paygrain_ingest::Lake;
+use paygrain_query::{BillRequest, Engine};
+use paygrain_web::WebConfig;
+
+use super::Context;
+use super::bill::print_bill;
+use crate::failure::Failure;
+use crate::output::{grouped, print_text};
+
+/// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
+const SAMPLES_LAKE: &str = "paygrain-samples-lake";
+
+/// Serve the dashboard and the API
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  paygrain serve --samples                  load sample data, print its bill, serve the dashboard
+  paygrain serve --lake /data/lake --listen 127.0.0.1:9000")]
+pub struct Serve {
+    /// Address to listen on; only loopback addresses, as there are no credentials
+    #[arg(long, default_value = "127.0.0.1:8080", env = "PAYGRAIN_LISTEN", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Load the sample data first, into a lake of its own unless `--lake` is given
+    #[arg(long)]
+    samples: bool,
+}
+
+impl Serve {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let config = WebConfig { listen: self.listen, ..WebConfig::default() };
+        let refused = |error: paygrain_web::WebError| Failure::new(&error, error.hint());
+        // Before the samples: an address that is taken should be told at once.
+        let listener = paygrain_web::bind(&config).await.map_err(refused)?;
+        let lake = match self.samples && context.lake.is_default() {
+            true => Lake::open(SAMPLES_LAKE)?,
+            false => context.lake.open()?,
+        };
+        let engine = Engine::new(lake, context.price_books.catalogue()?);
+        engine.lake().recover().await?;
+        if self.samples {
+            load_samples(&engine).await?;
+        }
+        print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
+        paygrain_web::serve_on(listener, config, engine, stopped()).await.map_err(refused)
+    }
+}
+
+async fn load_samples(engine: &Engine) -> Result<(), Failure> {
+    print_text("Loading the sample data …\n")?;
+    for upload in paygrain_ingest::samples::load(engine.lake()).await? {
+        let state = if upload.already_loaded { "already loaded" } else { "loaded" };
+        print_text(&format!("  {:<44} {:>7} records  {state}\n", upload.name, grouped(&upload.read.to_string())))?;
+    }
+    if let Some(latest) = engine.periods().await?.first() {
+        print_text("\n")?;
+        print_bill(&engine.bill(&BillRequest::new(*latest)).await?)?;
+    }
+    Ok(())
+}
+
+/// Until Ctrl-C or SIGTERM.
+async fn stopped() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

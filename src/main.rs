@@ -1,0 +1,32 @@
+//! `paygrain`: parse the command line, run one command, print what went wrong and what to do about it.
+
+mod commands;
+mod failure;
+mod options;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = commands::Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Query plans recurse deeply in unoptimised builds.
+        .thread_stack_size(16 * 1024 * 1024)
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::Failure::from(error).report(),
+    };
+    // On a worker thread: the main thread's stack is not ours to size.
+    let run = runtime.spawn(commands::run(arguments));
+    match runtime.block_on(run) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(),
+        Err(error) => failure::Failure::from(std::io::Error::other(error)).report(),
+    }
+}

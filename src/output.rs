@@ -1,0 +1,133 @@
+//! Tables for people, JSON and CSV for programs, all on standard output.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// How to print an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// One document of a stable shape.
+    Json,
+    /// Full precision, a header line.
+    Csv,
+}
+
+/// A table to print or to write as CSV: amounts and quantities as exact decimal text.
+#[derive(Debug, Default)]
+pub struct Rows {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    numeric: bool,
+}
+
+impl Rows {
+    /// A table with these columns; a name ending in `#` is a column of numbers, aligned to the right.
+    pub fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Self {
+        let column = |name: &str| Column { name: name.trim_end_matches('#').to_owned(), numeric: name.ends_with('#') };
+        Self { columns: columns.into_iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Prints the table for people.
+    pub fn print(&self) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(self.columns.iter().map(|column| column.name.clone()));
+        table.add_rows(self.rows.iter());
+        for (index, column) in self.columns.iter().enumerate() {
+            if let (true, Some(column)) = (column.numeric, table.column_mut(index)) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        print_text(&format!("{table}\n"))
+    }
+
+    /// Writes the table as CSV that is safe to open in a spreadsheet.
+    pub fn print_csv(&self) -> Result<(), Failure> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(self.columns.iter().map(|column| &column.name))?;
+        for row in &self.rows {
+            writer.write_record(row.iter().zip(&self.columns).map(|(value, column)| {
+                if column.numeric { value.clone() } else { spreadsheet_safe(value) }
+            }))?;
+        }
+        let bytes = writer.into_inner().map_err(|error| Failure::new(error, None))?;
+        print_text(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// A spreadsheet takes text that begins so for a formula.
+fn spreadsheet_safe(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Prints a document as JSON.
+pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+    print_text(&format!("{}\n", serde_json::to_string_pretty(document)?))
+}
+
+/// Prints text; a reader that has seen enough (`| head`) is no failure.
+pub fn print_text(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}
+
+/// A whole number with thousands separators.
+pub fn grouped(digits: &str) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, rest)| (whole, Some(rest)));
+    let mut out = sign.to_owned();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (plain, shown) in [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.891", "-1,234,567.891")] {
+            assert_eq!(grouped(plain), shown);
+        }
+    }
+
+    #[test]
+    fn formulas_do_not_survive_in_csv() {
+        assert_eq!(spreadsheet_safe("=1+1"), "'=1+1");
+        assert_eq!(spreadsheet_safe("lambda"), "lambda");
+    }
+}

@@ -1,0 +1,8 @@
+//! The JSON API, one file per resource. It answers what the pages show, with every digit.
+
+pub mod charges;
+pub mod estimate;
+pub mod explain;
+pub mod overview;
+pub mod periods;
+pub mod uploads;

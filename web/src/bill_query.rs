@@ -1,0 +1,191 @@
+//! The question behind `/bill`, `/explain` and their API counterparts: a URL to a [`BillRequest`] and back.
+
+use paygrain_pricing::{Allowances, Period, RatingOptions};
+use paygrain_query::{Attribution, BillRequest, CostGroup, Dimension};
+
+use crate::app::App;
+use crate::error::AppError;
+use crate::filters::encode;
+use crate::params::{Params, bad};
+
+/// The parameters that [`BillQuery::read`] understands.
+pub const PARAMETERS: [&str; 12] = [
+    "period", "provider", "by", "allowances", "account_opened", "attribution", "service", "account", "region", "resource",
+    "sku", "day",
+];
+
+/// What a URL asks about a bill.
+#[derive(Clone, Debug)]
+pub struct BillQuery {
+    /// The question for the engine.
+    pub request: BillRequest,
+    /// Groups to show, by the value of a dimension: `day=2026-10-18`.
+    pub only: Vec<(Dimension, String)>,
+}
+
+impl BillQuery {
+    /// Reads a URL; `period` where it names none.
+    pub fn read(params: &Params, period: Period) -> Result<Self, AppError> {
+        let mut request = BillRequest::new(params.period()?.unwrap_or(period));
+        request.provider = params.text("provider");
+        request.rating = rating(params)?;
+        request.attribution = attribution(params)?;
+        for name in params.all("by").flat_map(|names| names.split(',')).filter(|name| !name.trim().is_empty()) {
+            let dimension = name.parse()?;
+            if !request.by.contains(&dimension) {
+                request.by.push(dimension);
+            }
+        }
+        let mut only = Vec::new();
+        for dimension in Dimension::ALL.into_iter().filter(|dimension| *dimension != Dimension::Provider) {
+            let Some(value) = params.text(dimension.name()) else { continue };
+            only.push((dimension, value));
+            if !request.by.contains(&dimension) {
+                request.by.push(dimension);
+            }
+        }
+        Ok(Self { request, only })
+    }
+
+    /// The same for a page, which without `period` shows the latest month that has usage.
+    pub async fn read_or_latest(params: &Params, app: &App) -> Result<Option<Self>, AppError> {
+        let period = match params.period()? {
+            Some(period) => Some(period),
+            None => app.engine().periods().await?.first().copied(),
+        };
+        period.map(|period| Self::read(params, period)).transpose()
+    }
+
+    /// Whether a group is one of those asked for.
+    pub fn shows(&self, group: &CostGroup) -> bool {
+        self.only.iter().all(|(dimension, value)| {
+            let place = self.request.by.iter().position(|by| by == dimension);
+            place.and_then(|place| group.key.get(place)) == Some(value)
+        })
+    }
+
+    /// Whether cost is grouped by a dimension.
+    pub fn groups_by(&self, dimension: &Dimension) -> bool {
+        self.request.by.contains(dimension)
+    }
+
+    /// Whether allowances apply.
+    pub fn allowances(&self) -> bool {
+        !matches!(self.request.rating.allowances, Allowances::None)
+    }
+
+    /// Whether free quantities go to everyone alike instead of to whoever came first.
+    pub fn is_proportional(&self) -> bool {
+        self.request.attribution == Attribution::Proportional
+    }
+
+    /// The question as the query of a URL.
+    pub fn url_query(&self) -> String {
+        self.url_query_of(self.request.period, &self.only)
+    }
+
+    /// The same question about another month.
+    pub fn url_query_in(&self, period: &Period) -> String {
+        let only: Vec<_> = self.only.iter().filter(|(dimension, _)| *dimension != Dimension::Day).cloned().collect();
+        self.url_query_of(*period, &only)
+    }
+
+    /// The same question without one of its [`BillQuery::only`].
+    pub fn url_query_without(&self, dimension: &Dimension) -> String {
+        let only: Vec<_> = self.only.iter().filter(|(kept, _)| kept != dimension).cloned().collect();
+        self.url_query_of(self.request.period, &only)
+    }
+
+    fn url_query_of(&self, period: Period, only: &[(Dimension, String)]) -> String {
+        let mut url = format!("period={period}");
+        let mut add = |name: &str, value: &str| {
+            url.push('&');
+            url.push_str(name);
+            url.push('=');
+            url.push_str(&encode(value).replace("%2C", ","));
+        };
+        if let Some(provider) = &self.request.provider {
+            add("provider", provider);
+        }
+        if !self.request.by.is_empty() {
+            add("by", &self.request.by.iter().map(|by| by.name()).collect::<Vec<_>>().join(","));
+        }
+        match &self.request.rating.allowances {
+            Allowances::All => {}
+            Allowances::None => add("allowances", "false"),
+            Allowances::Only(ids) => add("allowances", &ids.iter().cloned().collect::<Vec<_>>().join(",")),
+        }
+        if let Some(day) = self.request.rating.account_opened {
+            add("account_opened", &day.to_string());
+        }
+        if self.is_proportional() {
+            add("attribution", "proportional");
+        }
+        for (dimension, value) in only {
+            add(dimension.name(), value);
+        }
+        url
+    }
+}
+
+fn rating(params: &Params) -> Result<RatingOptions, AppError> {
+    let mut rating = RatingOptions::default();
+    rating.allowances = match params.get("allowances") {
+        None | Some("true") => Allowances::All,
+        Some("false") => Allowances::None,
+        Some(ids) => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
+    };
+    rating.account_opened = params.day("account_opened")?;
+    Ok(rating)
+}
+
+fn attribution(params: &Params) -> Result<Attribution, AppError> {
+    match params.get("attribution") {
+        None | Some("time") => Ok(Attribution::Time),
+        Some("proportional") => Ok(Attribution::Proportional),
+        Some(other) => Err(bad("attribution", other, "`time` or `proportional`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Result<BillQuery, AppError> {
+        let pairs = url.split('&').map(|pair| pair.split_once('=').unwrap());
+        let params: Params = pairs.map(|(name, value)| (name.to_owned(), value.replace("%20", " "))).collect();
+        BillQuery::read(&params, "2026-09".parse().unwrap())
+    }
+
+    #[test]
+    fn a_url_survives_reading_and_writing() {
+        for url in [
+            "period=2026-10",
+            "period=2026-10&provider=aws&by=service,day&allowances=false",
+            "period=2026-10&by=day,service&attribution=proportional&day=2026-10-18",
+            "period=2026-10&by=service&allowances=a,b&account_opened=2026-01-31&service=AWS%20Lambda",
+        ] {
+            assert_eq!(read(url).unwrap().url_query(), url);
+        }
+    }
+
+    #[test]
+    fn asking_for_a_value_groups_by_its_dimension() {
+        let query = read("day=2026-09-02").unwrap();
+        let group = |day: &str| CostGroup {
+            key: vec![day.to_owned()],
+            list_cost: "1".parse().unwrap(),
+            billed_cost: "1".parse().unwrap(),
+        };
+        assert!(query.shows(&group("2026-09-02")));
+        assert!(!query.shows(&group("2026-09-03")));
+        assert_eq!(query.url_query_in(&"2026-08".parse().unwrap()), "period=2026-08&by=day");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for url in ["period=10-2026", "by=colour", "attribution=fair", "account_opened=soon"] {
+            assert!(read(url).is_err(), "{url}");
+        }
+    }
+}

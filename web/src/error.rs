@@ -1,0 +1,238 @@
+//! What a request can end with instead of an answer, and how it is told: a page for people, problem details for programs.
+//!
+//! Handlers return [`AppError`]; [`render_errors`] words it once, for whoever asked. The cause of a 500 goes to the log
+//! with an id, and only the id to the user.
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use paygrain_ingest::IngestError;
+use paygrain_pricing::EstimateError;
+use paygrain_query::QueryError;
+use serde::Serialize;
+use thiserror::Error;
+
+/// Why a request has no answer.
+#[derive(Debug, Error)]
+pub enum AppError {
+    #[error("there is no page `{path}`")]
+    NoSuchPage { path: String },
+    #[error("there is no upload `{id}`")]
+    NoSuchUpload { id: String },
+    #[error("`{path}` does not answer to {method}")]
+    MethodNotAllowed { method: String, path: String },
+    #[error("`{name}` is `{value}`, expected {expected}")]
+    BadParameter { name: String, value: String, expected: String },
+    #[error("`{name}` is missing, expected {expected}")]
+    MissingParameter { name: &'static str, expected: &'static str },
+    #[error("there is no parameter `{name}`; there are {}", known.join(", "))]
+    NoSuchParameter { name: String, known: Vec<&'static str> },
+    #[error("the request cannot be read: {problem}")]
+    BadBody { problem: String },
+    #[error("the form names no file")]
+    NoFile,
+    #[error("the upload is larger than {limit_bytes} bytes")]
+    TooLarge { limit_bytes: u64 },
+    #[error("no bytes of the upload came for {idle_s} seconds")]
+    SenderGone { idle_s: u64 },
+    #[error("the answer took longer than {limit_ms} ms")]
+    Timeout { limit_ms: u64 },
+    #[error("a request from another site was refused")]
+    CrossSite,
+    #[error("`{host}` is not a name of this server")]
+    WrongHost { host: String },
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Estimate(#[from] EstimateError),
+    #[error("{cause}")]
+    Internal { cause: String },
+}
+
+/// An error as it is told. Serialises as the members of RFC 9457 problem details.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Identifies the kind of problem; we give no more than the status does.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The kind of problem in a few words.
+    pub title: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, with the value and what was expected.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Of an internal error: find its cause in the log with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl AppError {
+    /// The error as it is told. The cause of an internal error is logged here, once.
+    pub fn report(&self) -> Report {
+        let status = self.status();
+        let title = title(status);
+        let (kind, status) = ("about:blank", status.as_u16());
+        if status == 500 {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            tracing::error!(error_id = %id, cause = %self, "a request failed");
+            let detail = "something went wrong on our side".into();
+            let hint = Some(format!("the log of the server has the cause under the id {id}"));
+            return Report { kind, title, status, detail, hint, id: Some(id) };
+        }
+        Report { kind, title, status, detail: self.to_string(), hint: self.hint(), id: None }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoSuchPage { .. } | Self::NoSuchUpload { .. } | Self::Query(QueryError::NoSuchCharge { .. }) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadParameter { .. }
+            | Self::MissingParameter { .. }
+            | Self::NoSuchParameter { .. }
+            | Self::BadBody { .. }
+            | Self::NoFile
+            | Self::Query(QueryError::NoSuchDimension { .. } | QueryError::BadSql { .. }) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Timeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::WrongHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Query(QueryError::ManyCurrencies { .. } | QueryError::Overflow { .. }) | Self::Estimate(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::Ingest(error) | Self::Query(QueryError::Lake(error)) => ingest_status(error),
+            Self::Query(_) | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoSuchPage { .. } => "there are the overview `/`, the bill `/bill`, uploads `/uploads` and the API `/api`".into(),
+            Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
+            Self::BadBody { .. } => return None,
+            Self::NoFile => "choose at least one file and send the form again".into(),
+            Self::TooLarge { .. } => "split or compress the file, or use `paygrain ingest` on the machine itself".into(),
+            Self::SenderGone { .. } => "send the file again; nothing of it was kept".into(),
+            Self::Timeout { .. } => "ask for less at once, for example fewer dimensions".into(),
+            Self::CrossSite => "open the page on this server itself and repeat the action there".into(),
+            Self::WrongHost { .. } => "use the address that the server printed when it started".into(),
+            Self::Query(QueryError::NoSuchCharge { .. }) => "the bill of the month links to every charge that exists".into(),
+            Self::Query(QueryError::ManyCurrencies { .. }) => "ask for one provider at a time with `provider=`".into(),
+            Self::Query(QueryError::Lake(error)) | Self::Ingest(error) => return ingest_hint(error),
+            Self::Query(error) => return error.hint(),
+            Self::Estimate(error) => return error.hint(),
+            Self::MethodNotAllowed { .. }
+            | Self::BadParameter { .. }
+            | Self::MissingParameter { .. }
+            | Self::NoSuchParameter { .. }
+            | Self::Internal { .. } => return None,
+        })
+    }
+}
+
+fn ingest_status(error: &IngestError) -> StatusCode {
+    match error {
+        IngestError::NoSuchFormat { .. } | IngestError::BadDefaults { .. } => StatusCode::BAD_REQUEST,
+        IngestError::UnknownFormat { .. }
+        | IngestError::AmbiguousFormat { .. }
+        | IngestError::Empty
+        | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The hints of `ingest` name flags of the command; here the same choice is a field or a parameter.
+fn ingest_hint(error: &IngestError) -> Option<String> {
+    Some(match error {
+        IngestError::UnknownFormat { .. } => {
+            "the upload page lists the formats; if it is one of them, choose it there or add `?format=NAME`".into()
+        }
+        IngestError::AmbiguousFormat { .. } => "choose one on the upload page, or add `?format=NAME`".into(),
+        IngestError::NoSuchFormat { .. } => "the upload page describes them".into(),
+        IngestError::TooLarge { .. } => "split the file".into(),
+        IngestError::BadCompression { .. } => {
+            "copy or download the file again; nothing of it was kept, so it can simply be uploaded once it is whole".into()
+        }
+        IngestError::Bomb { .. } => "if the file is what you expect, decompress it first and upload the result".into(),
+        IngestError::Contention { .. } => "upload the file again; nothing of it was kept".into(),
+        other => return other.hint(),
+    })
+}
+
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "That request makes no sense to us",
+        StatusCode::FORBIDDEN => "Refused",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
+        StatusCode::REQUEST_TIMEOUT => "The upload stopped",
+        StatusCode::PAYLOAD_TOO_LARGE => "Too large",
+        StatusCode::MISDIRECTED_REQUEST => "Wrong address",
+        StatusCode::UNPROCESSABLE_ENTITY => "That cannot be processed",
+        StatusCode::SERVICE_UNAVAILABLE => "Not possible right now",
+        _ => "Something went wrong",
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        let report = self.report();
+        let status = StatusCode::from_u16(report.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(report);
+        response
+    }
+}
+
+/// Words the error of a response, if it has one, for whoever asked.
+pub async fn render_errors(request: Request, next: Next) -> Response {
+    let is_api = request.uri().path().starts_with("/api/");
+    let mut response = next.run(request).await;
+    let Some(report) = response.extensions_mut().remove::<Report>() else { return response };
+    let (content_type, body) = if is_api { ("application/problem+json", problem(&report)) } else { page(&report) };
+    let mut told = (response.status(), body).into_response();
+    told.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+        told.headers_mut().insert(header::ALLOW, allow);
+    }
+    told
+}
+
+fn problem(report: &Report) -> String {
+    serde_json::to_string_pretty(report).unwrap_or_default()
+}
+
+fn page(report: &Report) -> (&'static str, String) {
+    match (ErrorPage { report }).render() {
+        Ok(html) => ("text/html; charset=utf-8", html),
+        Err(_) => ("text/plain; charset=utf-8", format!("{}: {}\n", report.title, report.detail)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    report: &'a Report,
+}
+
+/// A page, rendered.
+///
+/// # Errors
+/// When the template fails, which only our own mistake can cause.
+pub fn html(page: &impl Template) -> Result<Response, AppError> {
+    match page.render() {
+        Ok(html) => Ok(Html(html).into_response()),
+        Err(error) => Err(AppError::Internal { cause: format!("a template failed: {error}") }),
+    }
+}

@@ -1,0 +1,106 @@
+//! The filters of the templates: a number, a date or a name looks the same on every page.
+
+use std::fmt::Display;
+
+use askama::filters::Safe;
+use askama::{Result, Values};
+use chrono::{DateTime, NaiveDate};
+use paygrain_pricing::{Exact, Period};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::number;
+
+/// What may stand in a part of a query as it is.
+const QUERY_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Money for people, with the exact value behind it.
+#[askama::filter_fn]
+pub fn money(value: &Exact, _: &dyn Values, currency: &str) -> Result<Safe<String>> {
+    Ok(behind(value, currency, number::money(value, currency)))
+}
+
+/// A sum for people, with the exact value behind it.
+#[askama::filter_fn]
+pub fn total(value: &Exact, _: &dyn Values, currency: &str) -> Result<Safe<String>> {
+    Ok(behind(value, currency, number::total(value, currency)))
+}
+
+/// A price per unit, exact.
+#[askama::filter_fn]
+pub fn rate(value: &Exact, _: &dyn Values, currency: &str) -> Result<String> {
+    Ok(number::rate(value, currency))
+}
+
+/// A quantity for people, with the exact value behind it where it differs.
+#[askama::filter_fn]
+pub fn quantity(value: &Exact, _: &dyn Values) -> Result<Safe<String>> {
+    Ok(behind(value, "", number::quantity(value)))
+}
+
+/// A number of things.
+#[askama::filter_fn]
+pub fn count(value: &u64, _: &dyn Values) -> Result<String> {
+    Ok(number::count(*value))
+}
+
+/// A size in bytes.
+#[askama::filter_fn]
+pub fn bytes(value: &u64, _: &dyn Values) -> Result<String> {
+    Ok(number::bytes(*value))
+}
+
+/// `October 2026`.
+#[askama::filter_fn]
+pub fn month(value: &Period, _: &dyn Values) -> Result<String> {
+    Ok(month_name(*value))
+}
+
+/// `31 October 2026`.
+#[askama::filter_fn]
+pub fn day(value: &NaiveDate, _: &dyn Values) -> Result<String> {
+    Ok(value.format("%-d %B %Y").to_string())
+}
+
+/// Microseconds since 1970 UTC as `31 Oct 2026, 23:59 UTC`.
+#[askama::filter_fn]
+pub fn timestamp(value: &i64, _: &dyn Values) -> Result<String> {
+    Ok(DateTime::from_timestamp_micros(*value)
+        .map_or_else(|| "at an unknown time".into(), |time| time.format("%-d %b %Y, %H:%M UTC").to_string()))
+}
+
+/// A value as a part of the query of a URL.
+#[askama::filter_fn]
+pub fn query_part(value: &dyn Display, _: &dyn Values) -> Result<String> {
+    Ok(encode(&value.to_string()))
+}
+
+/// The beginning of an id.
+#[askama::filter_fn]
+pub fn short(value: &str, _: &dyn Values) -> Result<String> {
+    Ok(value.chars().take(12).collect())
+}
+
+/// A value of a dimension; usage that does not say has a word for it.
+#[askama::filter_fn]
+pub fn or_none(value: &str, _: &dyn Values) -> Result<String> {
+    Ok(if value.is_empty() { "(not stated)".into() } else { value.to_owned() })
+}
+
+/// A value as a part of the query of a URL.
+pub fn encode(value: &str) -> String {
+    utf8_percent_encode(value, QUERY_SET).to_string()
+}
+
+/// `October 2026`.
+pub fn month_name(period: Period) -> String {
+    period.first_day().format("%B %Y").to_string()
+}
+
+/// The exact value rides along: in `value` for programs, in `title` for people. `shown` has only our own characters but
+/// the currency comes from a price book.
+fn behind(value: &Exact, currency: &str, shown: String) -> Safe<String> {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let exact = value.to_string();
+    let title = if currency.is_empty() { exact.clone() } else { format!("{exact} {currency}") };
+    Safe(format!(r#"<data value="{exact}" title="{}">{}</data>"#, escape(&title), escape(&shown)))
+}

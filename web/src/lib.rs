@@ -1,0 +1,28 @@
+//! Pages and JSON API.
+//!
+//! [`serve`] runs the server, [`router`] is the same without a socket, for tests. A page is one file in `pages/` and one
+//! template; a resource of the API is one file in `api/`. Both ask the same [`Engine`](paygrain_query::Engine).
+
+mod api;
+mod app;
+mod assets;
+mod bill_query;
+mod chart;
+mod config;
+mod csv_text;
+mod error;
+mod filters;
+mod middleware;
+mod names;
+mod number;
+mod pages;
+mod params;
+mod receive;
+mod routes;
+mod server;
+mod submission;
+
+pub use app::App;
+pub use config::{WebConfig, WebError};
+pub use routes::router;
+pub use server::{bind, serve, serve_on};

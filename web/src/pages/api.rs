@@ -1,0 +1,71 @@
+//! `/api`: how to ask the same questions from a program.
+
+use askama::Template;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+
+use crate::error::{AppError, html};
+
+/// One operation of the API.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    /// Parameters or body.
+    input: &'static str,
+    answer: &'static str,
+}
+
+const OPERATIONS: [Operation; 9] = [
+    Operation {
+        method: "PUT",
+        path: "/api/v1/uploads/{name}",
+        input: "the raw bytes of a file; ?format, account, region, resource, architecture, package_type, at",
+        answer: "what became of it: accepted, duplicate and rejected rows. 201, or 200 if it was already loaded",
+    },
+    Operation { method: "GET", path: "/api/v1/uploads", input: "", answer: "every upload, latest first" },
+    Operation { method: "GET", path: "/api/v1/uploads/{id}", input: "", answer: "one upload" },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/{id}/rejected",
+        input: "?offset, limit",
+        answer: "the rows that were refused, each with its place and the reason",
+    },
+    Operation { method: "GET", path: "/api/v1/periods", input: "", answer: "the months that have usage, latest first" },
+    Operation {
+        method: "GET",
+        path: "/api/v1/overview",
+        input: "?period",
+        answer: "totals, daily cost by service, the most expensive resources",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/charges",
+        input: "?period, provider, by=service,day, allowances=true|false|ids, attribution=time|proportional, account_opened; and a value of a dimension, such as day=2026-10-18",
+        answer: "the bill: charges, totals, groups, usage without a price",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/explain",
+        input: "?charge, allowances, attribution, offset, limit",
+        answer: "the arithmetic of one charge, its price, its shares and its records",
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/estimate",
+        input: "usage described in JSON",
+        answer: "what it would cost, by the same rating",
+    },
+];
+
+#[derive(Template)]
+#[template(path = "api.html")]
+struct Page {
+    origin: String,
+    operations: [Operation; 9],
+}
+
+/// `GET /api`
+pub async fn page(headers: HeaderMap) -> Result<Response, AppError> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    html(&Page { origin: format!("http://{host}"), operations: OPERATIONS })
+}

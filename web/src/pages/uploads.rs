@@ -1,0 +1,122 @@
+//! `/uploads`: send files, and what was sent before. Works without scripts: the form is a plain one.
+
+use askama::Template;
+use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use paygrain_ingest::UploadResult;
+use paygrain_ingest::format::FORMATS;
+use paygrain_query::UploadView;
+use tempfile::NamedTempFile;
+
+use crate::app::App;
+use crate::error::{AppError, Report, html};
+use crate::filters;
+use crate::params::Params;
+use crate::receive::{Budget, to_file};
+use crate::submission;
+
+/// Files in one form at most.
+const FILE_COUNT_MAX: usize = 1000;
+/// Longest text in a field of the form, in bytes.
+const TEXT_BYTES_MAX: usize = 4096;
+
+/// A format to choose.
+struct FormatChoice {
+    name: &'static str,
+    description: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "uploads.html")]
+struct Page {
+    formats: Vec<FormatChoice>,
+    uploads: Vec<UploadView>,
+    upload_bytes_max: u64,
+    origin: String,
+}
+
+/// What became of one file of the form.
+struct Outcome {
+    name: String,
+    result: Result<UploadResult, Report>,
+}
+
+#[derive(Template)]
+#[template(path = "upload_results.html")]
+struct Results {
+    outcomes: Vec<Outcome>,
+}
+
+/// `GET /uploads`
+pub async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Response, AppError> {
+    let formats =
+        FORMATS.iter().map(|format| FormatChoice { name: format.name(), description: format.description() }).collect();
+    let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    html(&Page {
+        formats,
+        uploads: app.engine().uploads().await?,
+        upload_bytes_max: app.config().upload_bytes_max,
+        origin: format!("http://{host}"),
+    })
+}
+
+/// `POST /uploads`: first the whole form to temporary files, then one file after the other into the lake, so that the
+/// order of the fields does not matter.
+pub async fn submit(
+    State(app): State<App>,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, AppError> {
+    let mut form = form.map_err(|rejection| AppError::BadBody { problem: rejection.body_text() })?;
+    let mut budget = Budget::new(app.config().upload_bytes_max, &headers)?;
+    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut files: Vec<(String, NamedTempFile)> = Vec::new();
+    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+        let Some(name) = field.file_name().map(str::to_owned) else {
+            let field_name = field.name().unwrap_or_default().to_owned();
+            fields.push((field_name, short_text(&mut field).await?));
+            continue;
+        };
+        let file = to_file(field, &mut budget).await?;
+        // A browser sends a file without name for a field left empty.
+        if name.is_empty() {
+            continue;
+        }
+        if files.len() == FILE_COUNT_MAX {
+            return Err(AppError::BadBody { problem: format!("more than {FILE_COUNT_MAX} files in one form") });
+        }
+        files.push((name, file));
+    }
+    if files.is_empty() {
+        return Err(AppError::NoFile);
+    }
+    let options = submission::options(&fields.into_iter().collect::<Params>())?;
+    let mut outcomes = Vec::new();
+    for (name, file) in files {
+        let result = submission::submit(&app, &name, file.path(), &options).await.map_err(|error| error.report());
+        outcomes.push(Outcome { name: submission::plain_name(&name), result });
+    }
+    let status = if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
+    Ok((status, html(&Results { outcomes })?).into_response())
+}
+
+async fn short_text(field: &mut Field<'_>) -> Result<String, AppError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        text.extend_from_slice(&chunk);
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(AppError::BadBody { problem: format!("a field is longer than {TEXT_BYTES_MAX} bytes") });
+        }
+    }
+    String::from_utf8(text).map_err(|_| AppError::BadBody { problem: "a field is not UTF-8".into() })
+}
+
+fn broken(error: MultipartError) -> AppError {
+    AppError::BadBody { problem: error.body_text() }
+}

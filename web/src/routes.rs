@@ -1,0 +1,47 @@
+//! Every URL of the server, on one screen.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post, put};
+
+use crate::app::App;
+use crate::{api, assets, middleware, pages};
+
+/// The whole server without a socket.
+pub fn router(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::overview::page))
+        .route("/overview.csv", get(pages::overview::csv))
+        .route("/bill", get(pages::bill::page))
+        .route("/bill.csv", get(pages::bill::csv))
+        .route("/explain", get(pages::explain::page))
+        .route("/uploads", get(pages::uploads::page))
+        .route("/uploads/{id}", get(pages::upload::page))
+        .route("/api", get(pages::api::page))
+        .route("/assets/{file}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon));
+
+    let api = Router::new()
+        .route("/api/v1/periods", get(api::periods::list))
+        .route("/api/v1/overview", get(api::overview::show))
+        .route("/api/v1/charges", get(api::charges::list))
+        .route("/api/v1/explain", get(api::explain::show))
+        .route("/api/v1/estimate", post(api::estimate::create))
+        .route("/api/v1/uploads", get(api::uploads::list))
+        .route("/api/v1/uploads/{name}", get(api::uploads::show))
+        .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected));
+
+    // As large and as slow as they need to be: they count their own bytes and watch for a sender that has gone quiet.
+    let uploads = Router::new()
+        .route("/uploads", post(pages::uploads::submit))
+        .route("/samples", post(pages::samples::load))
+        .route("/api/v1/uploads/{name}", put(api::uploads::create))
+        .layer(DefaultBodyLimit::disable());
+
+    let answers = pages.merge(api).layer(axum::middleware::from_fn_with_state(app.clone(), middleware::timeout));
+    let all = answers
+        .merge(uploads)
+        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed);
+    middleware::around(all, &app).with_state(app)
+}

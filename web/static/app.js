@@ -1,0 +1,95 @@
+// Conveniences; every page works without them.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+
+  // Theme: auto, light, dark. The choice stays in this browser.
+  const button = document.getElementById("theme");
+  const modes = ["auto", "light", "dark"];
+  const showMode = () => { button.textContent = "Theme: " + (root.dataset.theme || "auto"); };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const mode = modes[(modes.indexOf(root.dataset.theme || "auto") + 1) % modes.length];
+    if (mode === "auto") delete root.dataset.theme; else root.dataset.theme = mode;
+    try { localStorage.setItem("theme", mode); } catch { /* storage is off: it lasts for this page */ }
+    showMode();
+  });
+  showMode();
+
+  for (const select of document.querySelectorAll("select[data-submits]")) {
+    select.addEventListener("change", () => select.form.requestSubmit());
+  }
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    form.addEventListener("submit", (event) => {
+      const busy = form.querySelector("button[data-busy]");
+      if (busy && !event.defaultPrevented) { busy.textContent = busy.dataset.busy; busy.setAttribute("aria-disabled", "true"); }
+    });
+  }
+
+  // Tooltip of the chart: its rows are read from the data table below, so the two cannot disagree.
+  const tip = document.getElementById("tip");
+  const figure = document.querySelector(".chart");
+  const table = document.querySelector("table.data");
+  if (!tip || !figure || !table) return;
+  const columns = [...figure.querySelectorAll("a.col")];
+  const heads = [...table.tHead.rows[0].cells];
+
+  const show = (column) => {
+    const cells = table.tBodies[0].rows[Number(column.dataset.row)].cells;
+    const title = document.createElement("b");
+    title.textContent = cells[0].textContent;
+    const rows = document.createElement("table");
+    for (let place = heads.length - 1; place > 0; place--) {
+      if (cells[place].classList.contains("zero")) continue;
+      const row = rows.insertRow(), name = row.insertCell(), value = row.insertCell();
+      const series = heads[place].dataset.series;
+      if (series) {
+        const key = document.createElement("span");
+        key.className = "key " + series;
+        key.append(document.createElement("i"), heads[place].textContent);
+        name.append(key);
+      } else {
+        name.textContent = heads[place].textContent;
+      }
+      value.className = "n";
+      value.textContent = cells[place].textContent;
+    }
+    tip.replaceChildren(title, rows);
+    tip.hidden = false;
+    const place = column.querySelector(".hit").getBoundingClientRect(), width = tip.offsetWidth;
+    const right = place.right + 12;
+    tip.style.left = Math.max(8, right + width > innerWidth ? place.left - width - 12 : right) + "px";
+    tip.style.top = Math.max(8, Math.min(place.top, innerHeight - tip.offsetHeight - 8)) + "px";
+  };
+  const hide = () => { tip.hidden = true; };
+
+  columns.forEach((column, place) => {
+    // One stop for the Tab key; the arrow keys move within the chart.
+    column.setAttribute("tabindex", place ? "-1" : "0");
+    column.addEventListener("pointerenter", () => show(column));
+    column.addEventListener("pointerleave", hide);
+    column.addEventListener("focus", () => show(column));
+    column.addEventListener("blur", hide);
+    column.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") return hide();
+      const last = columns.length - 1;
+      const target = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: last }[event.key];
+      if (target === undefined) return;
+      event.preventDefault();
+      const next = columns[Math.max(0, Math.min(last, target))];
+      column.setAttribute("tabindex", "-1");
+      next.setAttribute("tabindex", "0");
+      next.focus();
+    });
+  });
+
+  // Pointing at an entry of the legend dims the other bands.
+  for (const key of document.querySelectorAll(".legend [data-series]")) {
+    const bands = [...figure.querySelectorAll(".band")].filter((band) => !band.classList.contains(key.dataset.series));
+    const dim = (on) => () => bands.forEach((band) => band.classList.toggle("dim", on));
+    key.addEventListener("pointerenter", dim(true));
+    key.addEventListener("pointerleave", dim(false));
+    key.addEventListener("focus", dim(true));
+    key.addEventListener("blur", dim(false));
+  }
+})();
