@@ -112,7 +112,9 @@ pub fn open<R: Read + Send + 'static>(input: R, limits: Limits) -> Result<Decomp
         layers += 1;
         let decoder = match layer {
             Compression::Zstd => zstd_layer(reader).map_err(ingest_error)?,
-            _ => Box::new(GzipMembers { decoder: Some(flate2::bufread::GzDecoder::new(reader)), counts: counts.clone() }),
+            _ => {
+                Box::new(GzipMembers { decoder: Some(flate2::bufread::GzDecoder::new(reader)), counts: counts.clone() })
+            }
         };
         source = Box::new(Limited { source: decoder, name: layer.name(), bytes: 0, limits, counts: counts.clone() });
     }

@@ -52,7 +52,9 @@ pub enum IngestError {
         limit_bytes: u64,
     },
     /// Far more decompressed than compressed bytes.
-    #[error("{compressed_bytes} compressed bytes expand to more than {decompressed_bytes}, over {ratio_max} times: refused as a decompression bomb")]
+    #[error(
+        "{compressed_bytes} compressed bytes expand to more than {decompressed_bytes}, over {ratio_max} times: refused as a decompression bomb"
+    )]
     Bomb {
         /// Compressed bytes read so far.
         compressed_bytes: u64,

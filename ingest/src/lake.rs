@@ -11,7 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use datafusion::arrow::array::{Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -315,8 +318,7 @@ impl Lake {
         } else {
             format!("date IN ({}) OR time_source = '{ASSUMED}'", days.join(", "))
         };
-        let sql =
-            format!("SELECT record_key, {}, time_source FROM t WHERE {condition}", table.time_column());
+        let sql = format!("SELECT record_key, {}, time_source FROM t WHERE {condition}", table.time_column());
         for batch in self.select(delta, &sql).await? {
             known.add(&batch)?;
         }
@@ -357,8 +359,7 @@ impl Lake {
 
     /// Writes the ledger row of an upload whose rows have landed.
     pub(crate) async fn record_upload(&self, upload: &UploadRow) -> Result<(), IngestError> {
-        let batch = upload_batch(upload)
-            .map_err(|error| self.storage_error("written".into(), error))?;
+        let batch = upload_batch(upload).map_err(|error| self.storage_error("written".into(), error))?;
         self.append_once(Table::Uploads, &upload.id, || Ok(std::iter::once(Ok(batch.clone())))).await
     }
 
@@ -436,8 +437,7 @@ impl KnownRecords {
     /// The rows of a staged batch that are not known yet; they are known afterwards.
     fn keep_fresh(&mut self, batch: &RecordBatch, table: Table) -> Result<RecordBatch, IngestError> {
         let at = |name: &str| batch.schema().index_of(name).map_err(broken_batch);
-        let columns =
-            KeyColumns::of(batch, at("record_key")?, at(table.time_column())?, at("time_source")?)?;
+        let columns = KeyColumns::of(batch, at("record_key")?, at(table.time_column())?, at("time_source")?)?;
         let keep: BooleanArray = (0..batch.num_rows())
             .map(|row| {
                 columns.row(row).map(|(key, time_us, assumed)| {

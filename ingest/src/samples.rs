@@ -7,9 +7,15 @@ use std::io::Write;
 use chrono::{DateTime, NaiveDate};
 
 mod election_results;
+mod load;
 mod nightly_report;
 mod resize_image;
 mod web_api;
+
+pub use load::load;
+
+/// Seed of the files in `samples/`.
+pub const SEED: u64 = 7;
 
 /// Account of all samples.
 const ACCOUNT: &str = "123456789012";

@@ -200,9 +200,7 @@ impl<R: UsageRow> UsageRows<R> {
         let days = facts.iter().map(|f| i32::try_from(f.time_us.div_euclid(DAY_US)).unwrap_or(i32::MAX));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Date32Array::from_iter_values(days)),
-            Arc::new(
-                TimestampMicrosecondArray::from_iter_values(facts.iter().map(|f| f.time_us)).with_timezone("UTC"),
-            ),
+            Arc::new(TimestampMicrosecondArray::from_iter_values(facts.iter().map(|f| f.time_us)).with_timezone("UTC")),
         ];
         columns.extend(R::columns().iter().map(|column| column.array(&rows)));
         columns.push(Arc::new(StringArray::from_iter_values(

@@ -133,7 +133,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         first_rejected: first_rejected.clone(),
     };
     if let Some(landed) = lake.upload(&row.id).await? {
-        return Ok(result(UploadRow { name: row.name, ..landed }, true));
+        return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), true));
     }
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
@@ -151,7 +151,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
             // Another process landed it since we looked.
             lake.recover().await?;
             if let Some(landed) = lake.upload(&row.id).await? {
-                return Ok(result(landed, true));
+                return Ok(result(seen_again(landed), true));
             }
         }
         row.accepted += appended.accepted;
@@ -159,6 +159,11 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     }
     lake.record_upload(&row).await?;
     Ok(result(row, false))
+}
+
+/// What a repetition of an upload did: every good row of it was there already.
+fn seen_again(landed: UploadRow) -> UploadRow {
+    UploadRow { accepted: 0, duplicate: landed.accepted + landed.duplicate, ..landed }
 }
 
 fn parse_file(path: &Path, options: &IngestOptions) -> Result<Parsed, IngestError> {
@@ -174,8 +179,8 @@ fn parse_file(path: &Path, options: &IngestOptions) -> Result<Parsed, IngestErro
 
 fn open_file(path: &Path) -> Result<File, IngestError> {
     let shown = path.display();
-    let metadata = std::fs::metadata(path)
-        .map_err(|source| IngestError::Io { what: format!("cannot open `{shown}`"), source })?;
+    let metadata =
+        std::fs::metadata(path).map_err(|source| IngestError::Io { what: format!("cannot open `{shown}`"), source })?;
     if metadata.is_dir() {
         return Err(IngestError::NotAFile { path: shown.to_string(), what: "a directory" });
     }
@@ -203,7 +208,10 @@ fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<P
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
     let hashing = reader.into_inner();
     if hashing.inner.ignored_bytes() > 0 {
-        staging.warn(format!("{} bytes behind the end of the compressed data were ignored", hashing.inner.ignored_bytes()));
+        staging.warn(format!(
+            "{} bytes behind the end of the compressed data were ignored",
+            hashing.inner.ignored_bytes()
+        ));
     }
     let mut hash = hashing.hash;
     hash.update(declared_source(options));
@@ -440,7 +448,9 @@ impl Spooled {
     }
 
     /// The batches, from the first.
-    pub(crate) fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch, IngestError>> + use<>, IngestError> {
+    pub(crate) fn batches(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, IngestError>> + use<>, IngestError> {
         let reader = match &self.file {
             None => None,
             Some(file) => {

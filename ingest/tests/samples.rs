@@ -1,5 +1,8 @@
 //! The samples are what the generator makes, and have the totals that their README gives.
 
+// What is only called by tests may panic like one.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read};
@@ -15,8 +18,7 @@ use paygrain_ingest::{Defaults, samples};
 const SEED: u64 = 7;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|up| up.join("samples")).find(|at| at.join("README.md").exists())
-        .expect("the folder `samples`")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples")
 }
 
 fn decompressed(bytes: &[u8]) -> Vec<u8> {
@@ -105,7 +107,13 @@ fn peak(spans: &[(i64, i64)]) -> usize {
     let mut edges: Vec<(i64, i64)> = spans.iter().flat_map(|(start, end)| [(*start, 1), (*end, -1)]).collect();
     edges.sort_unstable();
     let mut running = 0;
-    let most = edges.iter().map(|(_, change)| { running += change; running }).max();
+    let most = edges
+        .iter()
+        .map(|(_, change)| {
+            running += change;
+            running
+        })
+        .max();
     usize::try_from(most.unwrap_or(0)).unwrap()
 }
 
@@ -115,11 +123,11 @@ fn the_samples_have_their_known_totals() {
     let defaults = Defaults::from_toml("defaults.toml", &defaults).unwrap();
     // File, format, resource; then records, billed ms, cold starts, bytes to the internet, most at once.
     for (name, format, resource, expected) in [
-        ("nightly-report.log", "aws-lambda-text", "nightly-report", (62, 37_813, 62, 0, 1)),
-        ("resize-image.json", "aws-lambda-json", "resize-image", (150, 0, 0, 0, 1)),
-        ("photos-access.log", "aws-s3-access", "example-photos", (0, 0, 0, 0, 0)),
-        ("web-api.ndjson.gz", "aws-lambda-json", "web-api", (2_250, 0, 0, 0, 400)),
-        ("election-results.log.gz", "aws-lambda-text", "election-results", (4_000, 0, 3_000, 0, 3_000)),
+        ("nightly-report.log", "aws-lambda-text", "nightly-report", (62, 37_381, 62, 0, 1)),
+        ("resize-image.json", "aws-lambda-json", "resize-image", (150, 134_495, 112, 0, 1)),
+        ("photos-access.log", "aws-s3-access", "example-photos", (937, 0, 0, 290_126_179, 0)),
+        ("web-api.ndjson.gz", "aws-lambda-json", "web-api", (2_250, 951_433, 2_087, 0, 400)),
+        ("election-results.log.gz", "aws-lambda-text", "election-results", (4_000, 6_846_671, 3_000, 0, 3_000)),
     ] {
         let bytes = fs::read(folder().join(name)).unwrap();
         let mut input = decompress::open(Cursor::new(bytes), Limits::default()).unwrap();
@@ -129,9 +137,7 @@ fn the_samples_have_their_known_totals() {
         found.parse(&mut input, &defaults, &mut totals).unwrap();
         assert_eq!(totals.resources, [Some(resource.to_owned())].into(), "{name}");
         assert_eq!((totals.without_time, totals.keys.len()), (0, totals.records), "{name}");
-        let found =
-            (totals.records, totals.billed_ms, totals.cold_starts, totals.bytes_out, peak(&totals.spans));
-        if std::env::var_os("SHOW").is_some() { eprintln!("{name} {found:?}"); continue; }
+        let found = (totals.records, totals.billed_ms, totals.cold_starts, totals.bytes_out, peak(&totals.spans));
         assert_eq!(found, expected, "{name}");
     }
 }

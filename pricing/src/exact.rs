@@ -86,9 +86,7 @@ impl Exact {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let well_formed = |part: &str| {
-            !part.starts_with('_')
-                && !part.ends_with('_')
-                && part.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+            !part.starts_with('_') && !part.ends_with('_') && part.bytes().all(|b| b.is_ascii_digit() || b == b'_')
         };
         if whole.is_empty() || !well_formed(whole) || !well_formed(fraction) || mantissa.ends_with('.') {
             return Err(ParseExactError::NotANumber(shown()));
@@ -100,12 +98,14 @@ impl Exact {
         let fraction_digits = fraction.bytes().filter(u8::is_ascii_digit).count();
         let exponent = match exponent {
             None => 0,
-            Some(exponent) => parse_exponent(exponent).ok_or_else(|| match exponent.trim_start_matches(['+', '-']) {
-                digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                    ParseExactError::ExponentTooLarge(shown())
-                }
-                _ => ParseExactError::NotANumber(shown()),
-            })?,
+            Some(exponent) => {
+                parse_exponent(exponent).ok_or_else(|| match exponent.trim_start_matches(['+', '-']) {
+                    digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                        ParseExactError::ExponentTooLarge(shown())
+                    }
+                    _ => ParseExactError::NotANumber(shown()),
+                })?
+            }
         };
         let Ok(magnitude) = UBig::from_str_radix(&digits, 10) else {
             return Err(ParseExactError::NotANumber(shown()));
@@ -374,5 +374,80 @@ impl<'de> Deserialize<'de> for Exact {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(text: &str) -> Exact {
+        Exact::parse(text).unwrap()
+    }
+
+    #[test]
+    fn decimals_are_read_and_written_exactly() {
+        for (text, shown) in [
+            ("0", "0"),
+            ("-0", "0"),
+            ("0.0000166667", "0.0000166667"),
+            ("1_000_000", "1000000"),
+            ("-12.50", "-12.5"),
+            ("+3e-2", "0.03"),
+            ("1.5E3", "1500"),
+            (" 7 ", "7"),
+            ("1e60", &format!("1{}", "0".repeat(60))),
+        ] {
+            assert_eq!(exact(text).to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "-", ".5", "5.", "1e", "1e5.0", "0x10", "1__", "_1", "1,000", "NaN", "inf", "١", "--1", "1 2"]
+        {
+            assert!(matches!(Exact::parse(text), Err(ParseExactError::NotANumber(_))), "{text}");
+        }
+        assert!(matches!(Exact::parse("1e61"), Err(ParseExactError::ExponentTooLarge(_))));
+        assert!(matches!(Exact::parse("1e-99999999999999999999"), Err(ParseExactError::ExponentTooLarge(_))));
+        assert_eq!(Exact::parse(&"9".repeat(61)), Err(ParseExactError::TooLong(61)));
+    }
+
+    #[test]
+    fn halves_round_away_from_zero_and_zero_has_no_sign() {
+        for (text, places, rounded) in [
+            ("18.737", 2, "18.74"),
+            ("16.425", 2, "16.43"),
+            ("135001.125", 2, "135001.13"),
+            ("-0.5", 2, "-0.50"),
+            ("-0.005", 2, "-0.01"),
+            ("-0.004", 2, "0.00"),
+            ("0.5", 0, "1"),
+            ("2.4999", 0, "2"),
+            ("9.999", 2, "10.00"),
+        ] {
+            assert_eq!(exact(text).round_half_up(places), rounded, "{text}");
+            assert_eq!(exact(text).rounded_half_up(places), exact(rounded), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_end_is_shown_with_34_digits() {
+        let third = Exact::ratio(-2, 3).unwrap();
+        assert!(!third.terminates() && Exact::ratio(7, 80).unwrap().terminates());
+        assert_eq!(third.to_string(), format!("-0.{}7", "6".repeat(33)));
+        assert_eq!(third.ceil_to_integer(), 0);
+        assert_eq!(third.floor_to_integer(), -1);
+        assert_eq!(Exact::ratio(1, 0), None);
+        assert_eq!(Exact::one().checked_div(&Exact::zero()), None);
+    }
+
+    #[test]
+    fn json_takes_integers_and_texts_but_no_floats() {
+        assert_eq!(serde_json::from_str::<Exact>("18").unwrap(), 18);
+        assert_eq!(serde_json::from_str::<Exact>("\"18.5\"").unwrap(), exact("18.5"));
+        assert_eq!(serde_json::to_string(&exact("18.50")).unwrap(), "\"18.5\"");
+        let error = serde_json::from_str::<Exact>("18.5").unwrap_err().to_string();
+        assert!(error.contains("decimal in quotes"), "{error}");
     }
 }

@@ -33,4 +33,3 @@ pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, Usa
 pub use scope::Scope;
 pub use table::Table;
 pub use unit::{Unit, Window};
-#[cfg(test)] mod lib_tmp_test;

@@ -10,11 +10,60 @@ use crate::{
 
 /// Countable things: labels without conversion, which must match between a SKU, its price, tiers and allowances.
 const COUNTABLES: &[&str] = &[
-    "ACU", "DSU", "EPU", "GHz", "IOPS", "LCU", "RCU", "RRU", "RU", "RUps", "TU", "WCU", "WRU", "address", "app",
-    "cache", "call", "cluster", "connection", "consumer", "dyno", "environment", "event", "execution", "face",
-    "gateway", "image", "instance", "invocation", "job", "log", "lookup", "message", "metric", "million_B", "object",
-    "operation", "plan", "query", "record", "request", "row", "rule", "shard", "statement", "stream", "tag", "task",
-    "transaction", "transition", "unit", "user", "vCPU", "volume",
+    "ACU",
+    "DSU",
+    "EPU",
+    "GHz",
+    "IOPS",
+    "LCU",
+    "RCU",
+    "RRU",
+    "RU",
+    "RUps",
+    "TU",
+    "WCU",
+    "WRU",
+    "address",
+    "app",
+    "cache",
+    "call",
+    "cluster",
+    "connection",
+    "consumer",
+    "dyno",
+    "environment",
+    "event",
+    "execution",
+    "face",
+    "gateway",
+    "image",
+    "instance",
+    "invocation",
+    "job",
+    "log",
+    "lookup",
+    "message",
+    "metric",
+    "million_B",
+    "object",
+    "operation",
+    "plan",
+    "query",
+    "record",
+    "request",
+    "row",
+    "rule",
+    "shard",
+    "statement",
+    "stream",
+    "tag",
+    "task",
+    "transaction",
+    "transition",
+    "unit",
+    "user",
+    "vCPU",
+    "volume",
 ];
 
 /// Physical dimensions a unit may have.
@@ -66,7 +115,9 @@ pub struct Unit {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnitError {
     /// The text does not have the form of a unit.
-    #[error("`{0}` is not a unit: expected an optional number and atoms joined by hyphens, such as `1_000_000 request` or `GiB-s`")]
+    #[error(
+        "`{0}` is not a unit: expected an optional number and atoms joined by hyphens, such as `1_000_000 request` or `GiB-s`"
+    )]
     Malformed(String),
     /// An atom is not known.
     #[error("unknown unit `{atom}` in `{text}`")]

@@ -55,7 +55,8 @@ fn read<T: for<'de> Deserialize<'de>>(path: &str) -> Option<Vec<T>> {
 
 fn result(catalogue: &Catalogue, case: &Case) -> (Exact, Exact, Estimate) {
     let request = EstimateRequest::from_json(&case.request.to_string()).unwrap();
-    let estimate = estimate(catalogue, request).unwrap_or_else(|error| panic!("{}: {error} {:?}", case.id, error.hint()));
+    let estimate =
+        estimate(catalogue, request).unwrap_or_else(|error| panic!("{}: {error} {:?}", case.id, error.hint()));
     if let Some(measure) = &case.measure {
         let unit = Unit::parse(&measure.unit).unwrap();
         let quantity: Exact = estimate

@@ -1,1 +1,20 @@
-//! Integration tests.
+//! Integration tests: they drive the built program, as a user would.
+
+mod harness;
+
+/// Every kind of bad input: a clear error, and nothing lost or half-written.
+mod bad_input;
+/// Bills against hand-worked amounts and an independent oracle; groups and explanations sum to the bill.
+mod bill;
+/// Help, completions, output formats, exit codes.
+mod cli;
+/// kill -9 at random moments: an upload is wholly there or wholly absent.
+mod crash;
+/// The same usage again, in any file, envelope, order or process: counted once.
+mod exactly_once;
+/// Files that other projects recorded, read through the command line.
+mod recorded_files;
+/// The dashboard and the API over a socket.
+mod server;
+/// House rules that a reader should not have to check.
+mod tidy;

@@ -69,9 +69,13 @@ impl BillQuery {
         self.request.by.contains(dimension)
     }
 
-    /// Whether allowances apply.
-    pub fn allowances(&self) -> bool {
-        !matches!(self.request.rating.allowances, Allowances::None)
+    /// Which allowances apply: `true`, `false` or a list of ids.
+    pub fn allowances(&self) -> String {
+        match &self.request.rating.allowances {
+            Allowances::All => "true".into(),
+            Allowances::None => "false".into(),
+            Allowances::Only(ids) => ids.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+        }
     }
 
     /// Whether free quantities go to everyone alike instead of to whoever came first.
@@ -96,47 +100,55 @@ impl BillQuery {
         self.url_query_of(self.request.period, &only)
     }
 
+    /// The same question about every provider.
+    pub fn url_query_of_all_providers(&self) -> String {
+        let mut query = self.clone();
+        query.request.provider = None;
+        query.url_query()
+    }
+
     fn url_query_of(&self, period: Period, only: &[(Dimension, String)]) -> String {
         let mut url = format!("period={period}");
-        let mut add = |name: &str, value: &str| {
-            url.push('&');
-            url.push_str(name);
-            url.push('=');
-            url.push_str(&encode(value).replace("%2C", ","));
-        };
         if let Some(provider) = &self.request.provider {
-            add("provider", provider);
+            url += &part("provider", provider);
         }
         if !self.request.by.is_empty() {
-            add("by", &self.request.by.iter().map(|by| by.name()).collect::<Vec<_>>().join(","));
+            url += &part("by", &self.request.by.iter().map(|by| by.name()).collect::<Vec<_>>().join(","));
         }
-        match &self.request.rating.allowances {
-            Allowances::All => {}
-            Allowances::None => add("allowances", "false"),
-            Allowances::Only(ids) => add("allowances", &ids.iter().cloned().collect::<Vec<_>>().join(",")),
+        url += &self.rating_query();
+        for (dimension, value) in only {
+            url += &part(dimension.name(), value);
+        }
+        url
+    }
+
+    /// How the bill is rated, as further parts of the query of a URL: a charge is explained under the same rules.
+    pub fn rating_query(&self) -> String {
+        let mut url = String::new();
+        if !matches!(self.request.rating.allowances, Allowances::All) {
+            url += &part("allowances", &self.allowances());
         }
         if let Some(day) = self.request.rating.account_opened {
-            add("account_opened", &day.to_string());
+            url += &part("account_opened", &day.to_string());
         }
         if self.is_proportional() {
-            add("attribution", "proportional");
-        }
-        for (dimension, value) in only {
-            add(dimension.name(), value);
+            url += &part("attribution", "proportional");
         }
         url
     }
 }
 
+fn part(name: &str, value: &str) -> String {
+    format!("&{name}={}", encode(value).replace("%2C", ","))
+}
+
 fn rating(params: &Params) -> Result<RatingOptions, AppError> {
-    let mut rating = RatingOptions::default();
-    rating.allowances = match params.get("allowances") {
+    let allowances = match params.get("allowances") {
         None | Some("true") => Allowances::All,
         Some("false") => Allowances::None,
         Some(ids) => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
     };
-    rating.account_opened = params.day("account_opened")?;
-    Ok(rating)
+    Ok(RatingOptions { allowances, account_opened: params.day("account_opened")? })
 }
 
 fn attribution(params: &Params) -> Result<Attribution, AppError> {

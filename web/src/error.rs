@@ -14,6 +14,8 @@ use paygrain_query::QueryError;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::filters;
+
 /// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum AppError {

@@ -74,6 +74,32 @@ pub fn query_part(value: &dyn Display, _: &dyn Values) -> Result<String> {
     Ok(encode(&value.to_string()))
 }
 
+/// A message of ours as a sentence on a page: capital first, names between backticks as code.
+#[askama::filter_fn]
+pub fn prose(value: &str, _: &dyn Values) -> Result<Safe<String>> {
+    let mut out = String::with_capacity(value.len() + 16);
+    let parts: Vec<&str> = value.split('`').collect();
+    for (place, part) in parts.iter().enumerate() {
+        // A last part behind an opening backtick was never closed: text like any other.
+        match (place % 2 == 1, place + 1 < parts.len()) {
+            (true, true) => out += &format!("<code>{}</code>", escape(part)),
+            (true, false) => out += &format!("`{}", escape(part)),
+            (false, _) if place == 0 => out += &escape(&capital(part)),
+            (false, _) => out += &escape(part),
+        }
+    }
+    Ok(Safe(out))
+}
+
+/// A dimension as a heading.
+#[askama::filter_fn]
+pub fn heading(value: &str, _: &dyn Values) -> Result<String> {
+    Ok(match value {
+        "sku" => "SKU".into(),
+        _ => capital(value),
+    })
+}
+
 /// The beginning of an id.
 #[askama::filter_fn]
 pub fn short(value: &str, _: &dyn Values) -> Result<String> {
@@ -96,11 +122,44 @@ pub fn month_name(period: Period) -> String {
     period.first_day().format("%B %Y").to_string()
 }
 
+fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
 /// The exact value rides along: in `value` for programs, in `title` for people. `shown` has only our own characters but
 /// the currency comes from a price book.
 fn behind(value: &Exact, currency: &str, shown: String) -> Safe<String> {
-    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let exact = value.to_string();
     let title = if currency.is_empty() { exact.clone() } else { format!("{exact} {currency}") };
     Safe(format!(r#"<data value="{exact}" title="{}">{}</data>"#, escape(&title), escape(&shown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    use crate::filters;
+
+    #[derive(Template)]
+    #[template(source = "{{ text|prose }}", ext = "html")]
+    struct Prose<'a> {
+        text: &'a str,
+    }
+
+    #[test]
+    fn messages_become_sentences_and_stay_harmless() {
+        for (text, html) in [
+            ("there is no page `/nope`", "There is no page <code>/nope</code>"),
+            ("`a` is `<b>`, expected \"c\"", "<code>a</code> is <code>&lt;b&gt;</code>, expected &quot;c&quot;"),
+            ("a ` <script>", "A ` &lt;script&gt;"),
+            ("", ""),
+        ] {
+            assert_eq!(Prose { text }.render().unwrap(), html);
+        }
+    }
 }

@@ -17,10 +17,7 @@ const NAME_CHARS_MAX: usize = 255;
 
 /// Reads what the files themselves do not say.
 pub fn options(params: &Params) -> Result<IngestOptions, AppError> {
-    let mut options = IngestOptions::default();
-    options.format = params.text("format").filter(|format| format != "auto");
-    options.at_us = params.time_us("at")?;
-    options.defaults = Defaults {
+    let defaults = Defaults {
         account: params.text("account"),
         region: params.text("region"),
         resource: params.text("resource"),
@@ -28,7 +25,8 @@ pub fn options(params: &Params) -> Result<IngestOptions, AppError> {
         package_type: params.text("package_type"),
         ..Defaults::default()
     };
-    Ok(options)
+    let format = params.text("format").filter(|format| format != "auto");
+    Ok(IngestOptions { format, defaults, at_us: params.time_us("at")?, ..IngestOptions::default() })
 }
 
 /// Commits one file to the lake. What it was called elsewhere is kept as a name, never used as a path.

@@ -368,7 +368,7 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Function and version of a log stream: `2023/06/02/[72]88ab…`, or `2023/06/02/resize[72]88ab…` in a log group that
+/// Function and version of a log stream: `2023/06/02/[72]c07f…`, or `2023/06/02/resize[72]c07f…` in a log group that
 /// several functions share.
 fn stream_parts(stream: &str) -> (Option<&str>, Option<&str>) {
     let Some((before, rest)) = stream.split_once('[') else { return (None, None) };

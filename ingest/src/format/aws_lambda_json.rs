@@ -222,7 +222,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         match fault {
             Fault::Fatal(error) => Err(error),
             Fault::Malformed(_) if expected && memchr::memmem::find(&beginning, b"platform.report").is_none() => Ok(()),
-            Fault::Malformed(problem) => self.log.reject(place.rejected(format!("not valid JSON: {problem}"), &beginning)),
+            Fault::Malformed(problem) => {
+                self.log.reject(place.rejected(format!("not valid JSON: {problem}"), &beginning))
+            }
         }
     }
 
@@ -375,9 +377,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         let message = fields.string("message").map_or_else(|| message.to_vec(), String::into_bytes);
         let ids = ["ingestionTime", "eventId", "logStreamName", "id"];
-        if time.is_some()
-            && (ids.iter().any(|name| fields.raw(name).is_some()) || Kind::of(&message) != Kind::Other)
-        {
+        if time.is_some() && (ids.iter().any(|name| fields.raw(name).is_some()) || Kind::of(&message) != Kind::Other) {
             self.sign = self.sign.max(Some(Sign::Events));
         }
         if time.is_none() && fields.raw("timestamp").is_some() && Kind::of(&message) == Kind::Platform("REPORT") {

@@ -31,7 +31,8 @@ impl Format for AwsLambdaText {
     }
 
     fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut reader = Reader { log: LambdaLog::new(defaults, sink), prefixed: false, in_application: false, fakes: 0 };
+        let mut reader =
+            Reader { log: LambdaLog::new(defaults, sink), prefixed: false, in_application: false, fakes: 0 };
         let mut lines = Lines::new(input);
         while let Some(line) = lines.next()? {
             reader.line(&line)?;
@@ -155,7 +156,7 @@ fn is_group(word: &str, next: &[u8]) -> bool {
         || (word.starts_with('/') && (timestamp::iso_prefix(next).is_some() || next_word.is_some_and(is_stream)))
 }
 
-/// `2023/06/02/[72]88ab219a63d343d294d0a9947e8ab36a`, perhaps with a function name before the bracket.
+/// `2023/06/02/[72]c07fd1e2b3a495867768594a3b2c1d0e`, perhaps with a function name before the bracket.
 fn is_stream(word: &str) -> bool {
     let bytes = word.as_bytes();
     bytes.len() > 11

@@ -276,7 +276,8 @@ fn is_tail(rest: &str) -> bool {
 
 /// `REST.GET.OBJECT`, `S3.EXPIRE.OBJECT`, `BATCH.DELETE.OBJECT`, `WEBSITE.GET.OBJECT`, `SOAP.…`.
 fn is_operation(text: &str) -> bool {
-    text.contains('.') && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+    text.contains('.')
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
 }
 
 fn is_canonical_id(text: &str) -> bool {
@@ -286,10 +287,12 @@ fn is_canonical_id(text: &str) -> bool {
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is the shared space that load balancers and private links use.
-        IpAddr::V4(ip) => ip.is_private() || ip.is_link_local() || ip.is_loopback() || {
-            let [first, second, ..] = ip.octets();
-            first == 100 && (64..128).contains(&second)
-        },
+        IpAddr::V4(ip) => {
+            ip.is_private() || ip.is_link_local() || ip.is_loopback() || {
+                let [first, second, ..] = ip.octets();
+                first == 100 && (64..128).contains(&second)
+            }
+        }
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }

@@ -1,6 +1,8 @@
 //! One night a year: 3,000 people open the page in the same second, and come back as results come in.
 
-use super::{HOUR_US, MINUTE_US, Random, Report, SECOND_US, billed_ms, day, in_hundredths, in_order, iso_ms, log_stream};
+use super::{
+    HOUR_US, MINUTE_US, Random, Report, SECOND_US, billed_ms, day, in_hundredths, in_order, iso_ms, log_stream,
+};
 
 const USERS: usize = 3_000;
 /// Minutes after the polls close at which new results draw people back, and how many of them.

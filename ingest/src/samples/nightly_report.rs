@@ -1,6 +1,8 @@
 //! A report every day at 17:00 UTC: one execution a day, each on a new environment, for two months.
 
-use super::{DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US, Random, Report, billed_ms, day, in_hundredths, iso_ms, log_stream};
+use super::{
+    DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US, Random, Report, billed_ms, day, in_hundredths, iso_ms, log_stream,
+};
 
 const DAYS: i64 = 61;
 /// The day on which it ran into its time limit and was tried again.
@@ -11,21 +13,22 @@ const GROUP: &str = "/aws/lambda/nightly-report";
 /// The log as log tools print it, with group, stream and time before each message.
 pub(super) fn log(random: &mut Random) -> String {
     let mut out = String::new();
+    let runtime = random.hex(64);
     for index in 0..DAYS {
         let start = day(9, 1) + index * DAY_US + 17 * HOUR_US + random.between(40, 900) * MILLISECOND_US;
         let id = random.uuid();
         if index == TIMEOUT_DAY {
-            run(random, &mut out, start, &id, true);
+            run(random, &mut out, &runtime, start, &id, true);
             // The retry of an asynchronous invocation has the same request id.
-            run(random, &mut out, start + MINUTE_US, &id, false);
+            run(random, &mut out, &runtime, start + MINUTE_US, &id, false);
         } else {
-            run(random, &mut out, start, &id, false);
+            run(random, &mut out, &runtime, start, &id, false);
         }
     }
     out
 }
 
-fn run(random: &mut Random, out: &mut String, start: i64, id: &str, timeout: bool) {
+fn run(random: &mut Random, out: &mut String, runtime: &str, start: i64, id: &str, timeout: bool) {
     let stream = log_stream(random, start, "");
     let init_us = in_hundredths(random.between(180_000, 320_000));
     let duration_us = if timeout { TIMEOUT_US } else { in_hundredths(random.between(280_000, 340_000)) };
@@ -40,7 +43,12 @@ fn run(random: &mut Random, out: &mut String, start: i64, id: &str, timeout: boo
         status: if timeout { "Status: timeout" } else { "" },
     };
     let mut lines = vec![
-        (start - init_us, "INIT_START Runtime Version: python:3.13.v30\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:1a7a66b2ea919f8f9034670f834e0512201a5998cd8767785a8d17f2ca7e204e".into()),
+        (
+            start - init_us,
+            format!(
+                "INIT_START Runtime Version: python:3.13.v30\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:{runtime}"
+            ),
+        ),
         (start, format!("START RequestId: {id} Version: $LATEST")),
     ];
     if timeout {

@@ -1,14 +1,15 @@
 //! Photos uploaded to a bucket and made small by a function: its log events, and the access log of the bucket.
 
 use super::{
-    ACCOUNT, DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US, REGION, Random, Report, SECOND_US, billed_ms, day, format_time,
-    in_hundredths, in_order, iso_ms, log_stream,
+    ACCOUNT, DAY_US, HOUR_US, MILLISECOND_US, MINUTE_US, REGION, Random, Report, SECOND_US, billed_ms, day,
+    format_time, in_hundredths, in_order, iso_ms, log_stream,
 };
 
 const BUCKET: &str = "example-photos";
 const PHOTOS: i64 = 150;
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-const SDK_IN_FUNCTION: &str = "aws-sdk-js/3.901.0 ua/2.1 os/linux lang/js md/nodejs#22.19.0 exec-env/AWS_Lambda_nodejs22.x api/s3#3.901.0";
+const SDK_IN_FUNCTION: &str =
+    "aws-sdk-js/3.901.0 ua/2.1 os/linux lang/js md/nodejs#22.19.0 exec-env/AWS_Lambda_nodejs22.x api/s3#3.901.0";
 const SDK: &str = "Boto3/1.40.40 md/Botocore#1.40.40 ua/2.1 os/macos lang/python#3.13.7";
 
 pub(super) struct Files {
@@ -25,7 +26,8 @@ pub(super) fn files(random: &mut Random) -> Files {
     let mut stream = String::new();
     for index in 0..PHOTOS {
         let time = day(10, 1) + index * (31 * DAY_US / PHOTOS) + random.between(0, 2 * HOUR_US);
-        let photo = Photo { key: format!("photos/2026/10/{}.jpg", random.hex(12)), bytes: random.skewed(1_800_000, 9_500_000) };
+        let photo =
+            Photo { key: format!("photos/2026/10/{}.jpg", random.hex(12)), bytes: random.skewed(1_800_000, 9_500_000) };
         let thumbnail =
             Photo { key: photo.key.replace("photos/", "thumbnails/"), bytes: random.between(14_000, 46_000) };
         let put = Access { requester: &uploader, agent: SDK, ip: "203.0.113.24", status: "200", ..Access::new("PUT") };
@@ -129,7 +131,8 @@ impl Story {
             _ if what == "BUCKET" => ("-", bytes.to_string(), "-".into()),
             _ => ("-", bytes.to_string(), bytes.to_string()),
         };
-        let signature = if requester == "-" { "- TLS_AES_128_GCM_SHA256 -" } else { "SigV4 TLS_AES_128_GCM_SHA256 AuthHeader" };
+        let signature =
+            if requester == "-" { "- TLS_AES_128_GCM_SHA256 -" } else { "SigV4 TLS_AES_128_GCM_SHA256 AuthHeader" };
         let when = format_time(time, "%d/%b/%Y:%H:%M:%S +0000");
         let line = format!(
             "{owner} {BUCKET} [{when}] {ip} {requester} {id} REST.{verb}.{what} {key} \"{verb} {request} HTTP/1.1\" {status} {error} {sent} {size} {total} {turn} \"-\" \"{agent}\" - {host}= {signature} {BUCKET}.s3.{REGION}.amazonaws.com TLSv1.3 - -",

@@ -26,17 +26,55 @@ const MARKS: &[&str] = &["seen", "derived", "remembered", "none"];
 const CHECK_MONTH_US: i64 = 720 * HOUR_US;
 
 const BOOK_KEYS: &[&str] = &[
-    "provider", "service", "title", "version", "currency", "time_zone", "month", "default_region", "sources",
-    "regions", "sku", "allowance", "note",
+    "provider",
+    "service",
+    "title",
+    "version",
+    "currency",
+    "time_zone",
+    "month",
+    "default_region",
+    "sources",
+    "regions",
+    "sku",
+    "allowance",
+    "note",
 ];
 const SKU_KEYS: &[&str] = &[
-    "id", "description", "table", "services", "filter", "unit", "meter_unit", "quantity", "meter", "aggregate",
-    "scope", "month", "price", "by", "default", "scale",
+    "id",
+    "description",
+    "table",
+    "services",
+    "filter",
+    "unit",
+    "meter_unit",
+    "quantity",
+    "meter",
+    "aggregate",
+    "scope",
+    "month",
+    "price",
+    "by",
+    "default",
+    "scale",
 ];
 const METER_KEYS: &[&str] = &["from", "to", "quantity", "source", "mark", "note"];
 const ALLOWANCE_KEYS: &[&str] = &[
-    "id", "skus", "quantity", "unit", "credit", "period", "scope", "expires_months", "region", "from", "to",
-    "source", "mark", "note", "always",
+    "id",
+    "skus",
+    "quantity",
+    "unit",
+    "credit",
+    "period",
+    "scope",
+    "expires_months",
+    "region",
+    "from",
+    "to",
+    "source",
+    "mark",
+    "note",
+    "always",
 ];
 
 /// What SKUs and allowances take from their book.
@@ -84,7 +122,8 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         }
     }
     let month = read_month(reader, root).unwrap_or(MonthLength::Calendar);
-    let (provider, service) = (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
+    let (provider, service) =
+        (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
     let context = BookContext { provider, service, month, sources, regions };
     let mut skus = Vec::new();
     for entry in reader.tables(root, "sku") {
@@ -147,7 +186,8 @@ fn read_month<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<MonthLeng
 
 fn read_scope<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, also: &[&str]) -> Vec<String> {
     let scope = reader.texts(entry, "scope").unwrap_or_else(|| vec!["account".to_owned()]);
-    for column in scope.iter().filter(|name| !SCOPE_COLUMNS.contains(&name.as_str()) && !also.contains(&name.as_str())) {
+    for column in scope.iter().filter(|name| !SCOPE_COLUMNS.contains(&name.as_str()) && !also.contains(&name.as_str()))
+    {
         reader.problem(entry.start, format!("`{column}` is not a scope: {}", SCOPE_COLUMNS.join(", ")));
     }
     scope

@@ -12,8 +12,22 @@ use crate::{
 };
 
 const PRICE_KEYS: &[&str] = &[
-    "from", "to", "region", "per", "price", "prices", "marks", "tiers", "tier_unit", "model", "package",
-    "minimum_charge", "source", "mark", "published", "note",
+    "from",
+    "to",
+    "region",
+    "per",
+    "price",
+    "prices",
+    "marks",
+    "tiers",
+    "tier_unit",
+    "model",
+    "package",
+    "minimum_charge",
+    "source",
+    "mark",
+    "published",
+    "note",
 ];
 const TIER_KEYS: &[&str] = &["up_to", "price", "prices", "factor", "mark", "source"];
 

@@ -1,1 +1,205 @@
+use super::*;
+use crate::Catalogue;
 
+const BAD: &str = r#"provider = "x"
+service = "y"
+colour = "red"
+[sources]
+S = "s"
+[[sku]]
+id = "a"
+table = "invocations"
+unit = "GiB-s"
+quantity = "ceil_to(duration_us, 100ms) + memory_mb"
+price = [{ from = 2020-01-01, to = 2021-06-01, price = "1", per = "GiB-s", source = "S", mark = "seen" }, { from = 2021-01-01, price = "2", per = "request", source = "Z", mark = "guess" }]
+[[sku]]
+id = "b"
+table = "requests"
+filter = "colour = 'red'"
+unit = "GB"
+quantity = "request_bytes / 2"
+price = [{ tiers = [{ up_to = "5", price = "1" }, { up_to = "3", price = "2" }], per = "furlong", source = "S", mark = "seen" }]
+[[sku]]
+id = "c"
+table = "requests"
+unit = "request"
+scope = ["planet"]
+aggregate = { max = "week" }
+[[sku.meter]]
+to = 2020-01-01
+quantity = "1"
+[[sku.meter]]
+from = 2020-02-01
+quantity = "1"
+[[sku.price]]
+to = 2020-01-01
+price = 0.5
+per = "event"
+region = "nowhere"
+source = "S"
+mark = "seen"
+[[sku.price]]
+from = 2020-02-01
+price = "-1"
+per = "request"
+source = "S"
+mark = "seen"
+[[sku]]
+id = "c"
+table = "clouds"
+unit = "request"
+[[allowance]]
+id = "f"
+skus = ["a", "nope"]
+quantity = "1"
+unit = "request"
+period = "year"
+[[allowance]]
+id = "g"
+skus = ["a"]
+quantity = "1"
+"#;
+
+#[test]
+fn every_problem_of_a_book_is_listed_at_once_with_its_line() {
+    let problems = Catalogue::check("x/y", BAD);
+    let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    for (place, message) in [
+        ("line 3", "unknown key `colour`"),
+        ("SKU `a`, line 10", "units differ"),
+        ("SKU `a`, line 11", "`request` has the dimension a count, `GiB-s` has time × information"),
+        ("SKU `a`, line 11", "unknown source `Z`"),
+        ("SKU `a`, line 11", "mark `guess`"),
+        ("SKU `a`, line 11", "price periods overlap at 2021-01-01"),
+        ("SKU `b`, line 15", "no column `colour`"),
+        ("SKU `b`, line 17", "division is not allowed"),
+        ("SKU `b`, line 18", "tiers must ascend"),
+        ("SKU `b`, line 18", "unknown unit `furlong`"),
+        ("SKU `c`", "`planet` is not a scope"),
+        ("SKU `c`", "`max` is neither `h` nor `day`"),
+        ("SKU `c`", "meters leave a gap or overlap at 2020-02-01"),
+        ("SKU `c`, line 33", "`price` is not a decimal in quotes"),
+        ("SKU `c`", "`event` does not count the same things as `request`"),
+        ("SKU `c`", "unknown region set `nowhere`"),
+        ("SKU `c`, line 40", "`price` is below 0"),
+        ("SKU `c`", "no table `clouds`"),
+        ("allowance `f`", "no SKU `nope`"),
+        ("allowance `f`", "unknown period `year`"),
+        ("allowance `f`", "`request` has the dimension a count"),
+        ("allowance `g`", "either `quantity` and `unit` or `credit`"),
+    ] {
+        let found =
+            problems.iter().any(|problem| problem.place.starts_with(place) && problem.message.contains(message));
+        assert!(found, "{place}: {message}\nis not among\n{text}");
+    }
+    let error = Catalogue::with_files([("x/y".to_owned(), BAD.to_owned())]).unwrap_err();
+    assert_eq!(error.problems, problems);
+    assert!(error.to_string().contains("x/y: SKU `a`, line 10: units differ"), "{error}");
+}
+
+#[test]
+fn a_text_that_is_not_toml_says_where() {
+    let problems = Catalogue::check("x/y", "provider = \"x\"\nservice = = 1\n");
+    assert!(problems.iter().any(|problem| problem.place == "line 2"), "{problems:?}");
+    assert!(!Catalogue::check("empty", "").is_empty());
+}
+
+#[test]
+fn gaps_in_price_periods_are_found() {
+    let book = r#"provider = "x"
+service = "y"
+[sources]
+S = "s"
+[[sku]]
+id = "a"
+table = "requests"
+unit = "request"
+price = [{ to = 2020-01-01, price = "1", per = "request", source = "S", mark = "seen" }, { from = 2020-02-01, price = "1", per = "request", source = "S", mark = "seen" }]
+"#;
+    let problems = Catalogue::check("x/y", book);
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].message, "gap between the prices until 2020-01-01 and from 2020-02-01");
+}
+
+#[test]
+fn every_shipped_book_is_sound() {
+    let catalogue = Catalogue::embedded().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(catalogue.books().len(), 51);
+    assert!(catalogue.skus().count() > 400);
+    for book in catalogue.books() {
+        assert_eq!(book.name, format!("{}/{}", book.provider, book.service));
+        assert!(!book.title.is_empty() && book.version.parse::<chrono::NaiveDate>().is_ok(), "{}", book.name);
+    }
+    for (index, sku) in catalogue.skus() {
+        let book = catalogue.book_of(index);
+        assert!(!sku.prices.is_empty() && !sku.meters.is_empty(), "{}", sku.name);
+        assert!(sku.scope_columns.iter().any(|column| column == "region"), "{}", sku.name);
+        assert_eq!(catalogue.find_sku(&sku.name), Some(index), "{}", sku.name);
+        for price in &sku.prices {
+            assert!(price.per.factor(&sku.unit, CHECK_MONTH_US).unwrap().is_positive(), "{}", sku.name);
+            assert!(!book.source_address(&price.source).is_empty(), "{}: {}", sku.name, price.source);
+            assert!(price.tiers.iter().all(|tier| MARKS.contains(&tier.mark.as_str())), "{}", sku.name);
+        }
+        for meter in &sku.meters {
+            assert!(meter.unit.factor(&sku.unit, CHECK_MONTH_US).unwrap().is_positive(), "{}", sku.name);
+            assert!(!meter.quantity.to_sql().is_empty());
+        }
+        assert!(sku.filter.iter().all(|filter| !filter.to_sql().is_empty()), "{}", sku.name);
+    }
+}
+
+#[test]
+fn a_given_book_replaces_the_shipped_one() {
+    let text = r#"provider = "aws"
+service = "lambda"
+[sources]
+S = "contract"
+[[sku]]
+id = "requests"
+table = "invocations"
+unit = "request"
+price = [{ price = "0.10", per = "1_000_000 request", source = "S", mark = "seen" }]
+"#;
+    let files = |name: &str| (name.to_owned(), text.to_owned());
+    let catalogue = Catalogue::with_files([files("own")]).unwrap();
+    assert_eq!(catalogue.books().len(), 51);
+    let book = catalogue.books().iter().find(|book| book.service == "lambda" && book.provider == "aws").unwrap();
+    assert_eq!((book.name.as_str(), book.skus.len(), book.version.as_str()), ("own", 1, "unversioned"));
+    let error = Catalogue::with_files([files("own"), files("other")]).unwrap_err();
+    assert!(error.problems[0].message.contains("`own` is a book for aws/lambda too"), "{error}");
+}
+
+#[test]
+fn metering_rules_are_cut_at_eras_and_the_period() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let duration = catalogue.find_sku("aws.lambda.duration-x86").unwrap();
+    let rules = |period: &str| {
+        let period = period.parse().unwrap();
+        let mut rules = catalogue.metering(Table::Invocations, period);
+        rules.retain(|rule| rule.sku == duration);
+        rules.into_iter().map(|rule| (rule.from_us, rule.to_us, rule.factor, rule.scope_columns)).collect::<Vec<_>>()
+    };
+    let june = rules("2019-06");
+    assert_eq!(june.len(), 1);
+    let period: crate::Period = "2019-06".parse().unwrap();
+    assert_eq!((june[0].0, june[0].1), (period.start_us(), period.end_us()));
+    assert_eq!(june[0].2, Exact::ratio(1, 1_024_000_000).unwrap(), "MiB-µs to GiB-s");
+    assert_eq!(june[0].3, ["organisation", "account", "region"]);
+    assert_eq!((rules("2020-12").len(), rules("2025-08").len()), (1, 1));
+
+    let instance = catalogue.find_sku("aws.ec2.instance:t3.medium").unwrap();
+    let october: crate::Period = "2017-10".parse().unwrap();
+    let mut rules = catalogue.metering(Table::Metered, october);
+    rules.retain(|rule| rule.sku == instance);
+    assert_eq!(rules.len(), 2);
+    assert_eq!((rules[0].from_us, rules[1].to_us), (october.start_us(), october.end_us()));
+    assert_eq!(rules[0].to_us, rules[1].from_us);
+}
+
+#[test]
+fn storage_rows_feed_the_data_transfer_book() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let out = catalogue.find_sku("aws.data-transfer.internet-out").unwrap();
+    assert!(catalogue.fed_by("aws", "s3", Table::Requests).contains(&out));
+    assert!(catalogue.fed_by("aws", "data-transfer", Table::Requests).contains(&out));
+}

@@ -86,7 +86,9 @@ impl<'de> Deserialize<'de> for RowValue {
             type Value = RowValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer, a text, or a decimal in quotes (a number with a point outside quotes is not exact)")
+                f.write_str(
+                    "an integer, a text, or a decimal in quotes (a number with a point outside quotes is not exact)",
+                )
             }
 
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<RowValue, E> {
@@ -120,9 +122,10 @@ impl<'de> Deserialize<'de> for RowValue {
 fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
     match RowValue::deserialize(deserializer)? {
         RowValue::Null => Ok(None),
-        RowValue::Text(text) => text.parse().map(Some).map_err(|_| {
-            de::Error::invalid_value(de::Unexpected::Str(&text), &"a day such as 2019-06-01")
-        }),
+        RowValue::Text(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Str(&text), &"a day such as 2019-06-01")),
         RowValue::Number(_) => Err(de::Error::custom("a number is not a day such as \"2019-06-01\"")),
     }
 }

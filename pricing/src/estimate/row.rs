@@ -222,7 +222,9 @@ impl RowReader<'_> {
         let Some(text) = self.text(word)? else { return Ok(None) };
         let us = instant_us(&text).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
-            self.error(format!("`{word}` is `{shown}`: expected a day or a time in UTC, such as 2019-06-01 or 2019-06-01T09:30:00"))
+            self.error(format!(
+                "`{word}` is `{shown}`: expected a day or a time in UTC, such as 2019-06-01 or 2019-06-01T09:30:00"
+            ))
         })?;
         let (start, end) = (self.period.start_us(), self.period.end_us());
         match (start..end).contains(&us) || (word == "to" && us == end) {

@@ -76,7 +76,9 @@ impl<'a> Slices<'a> {
         if !fed {
             let known = catalogue.prices_service(&row.provider, &row.service);
             let reason = match known {
-                true => format!("no SKU of {}/{} counts such a row of the table {}", row.provider, row.service, row.table),
+                true => {
+                    format!("no SKU of {}/{} counts such a row of the table {}", row.provider, row.service, row.table)
+                }
                 false => format!("no price book for {}/{}", row.provider, row.service),
             };
             self.leave_unpriced(row, None, reason);
@@ -87,12 +89,10 @@ impl<'a> Slices<'a> {
     /// The column `quantity` in the unit the SKU measures in, or why it cannot be.
     fn quantity_column(&self, row: &Row, sku: &Sku) -> (Value, Option<String>) {
         match (row.value("quantity"), &row.unit) {
-            (Value::Number(quantity), Some(unit)) => {
-                match unit.factor(&sku.quantity_unit, sku.month.us(self.period)) {
-                    Ok(factor) => (Value::Number(quantity * factor), None),
-                    Err(error) => (Value::Null, Some(error.to_string())),
-                }
-            }
+            (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month.us(self.period)) {
+                Ok(factor) => (Value::Number(quantity * factor), None),
+                Err(error) => (Value::Null, Some(error.to_string())),
+            },
             (value, _) => (value, None),
         }
     }
@@ -104,15 +104,15 @@ impl<'a> Slices<'a> {
 
     /// The quantity of one record on a day, in the SKU's unit; nothing when no rule holds, or (with a note) no value.
     fn quantity(&mut self, row: &Row, sku: &Sku, day_us: i64, column: &dyn Fn(&str) -> Value) -> Option<Exact> {
-        if let Some(gb_months) = row.gb_months.as_ref().filter(|_| sku.table == Table::Storage && sku.unit.has_month()) {
+        if let Some(gb_months) = row.gb_months.as_ref().filter(|_| sku.table == Table::Storage && sku.unit.has_month())
+        {
             return Some(gb_months * &row.count);
         }
         let meter = sku.meter_on(self.day(day_us))?;
         match meter.quantity.evaluate(column) {
             Value::Number(value) => Some(value * &row.count * sku.factor(meter, self.period)),
             _ => {
-                let missing: Vec<&str> =
-                    meter.quantity.columns().into_iter().filter(|name| column(name) == Value::Null).collect();
+                let missing = meter.quantity.missing(sku.table, column);
                 self.leave_unpriced(row, Some(sku), format!("the row does not give {}", missing.join(", ")));
                 None
             }
@@ -173,7 +173,8 @@ impl<'a> Slices<'a> {
         }
         self.ends.insert((index, thing.clone()), end.clone());
         let step = Exact::from(window.us());
-        let first = start.checked_div(&step).map_or(0, |windows| windows.floor_to_integer().to_i128().unwrap_or(0) as i64);
+        let first =
+            start.checked_div(&step).map_or(0, |windows| windows.floor_to_integer().to_i128().unwrap_or(0) as i64);
         let mut records = records(&row.count);
         for number in first.. {
             let (opens, closes) = (Exact::from(number * window.us()), Exact::from((number + 1) * window.us()));

@@ -2,8 +2,20 @@
 use crate::table::{Column, Table};
 
 /// Words that describe a row, in every table.
-pub(super) const ROW_WORDS: &[&str] =
-    &["account", "at", "count", "days", "from", "organisation", "provider", "region", "resource", "service", "table", "to"];
+pub(super) const ROW_WORDS: &[&str] = &[
+    "account",
+    "at",
+    "count",
+    "days",
+    "from",
+    "organisation",
+    "provider",
+    "region",
+    "resource",
+    "service",
+    "table",
+    "to",
+];
 
 /// Words for a column in another unit: word, column, exact factor to the column.
 const ALIASES: &[(&str, &str, i64)] = &[
@@ -121,7 +133,7 @@ mod tests {
     #[test]
     fn the_nearest_word_is_found() {
         for (table, word, expected) in [
-            (Table::Invocations, "memory", Some("memory_mb")),
+            (Table::Invocations, "memory_m", Some("memory_mb")),
             (Table::Invocations, "durations_ms", Some("duration_ms")),
             (Table::Requests, "operatoin", Some("operation")),
             (Table::Requests, "wholly_unlike_anything", None),

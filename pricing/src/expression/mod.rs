@@ -13,7 +13,11 @@ use std::{collections::BTreeSet, fmt};
 
 use thiserror::Error;
 
-use crate::{exact::Exact, table::Table, unit::Unit};
+use crate::{
+    exact::Exact,
+    table::{ColumnKind, Table},
+    unit::Unit,
+};
 
 mod evaluate;
 mod parse;
@@ -95,6 +99,21 @@ enum Function {
     If,
 }
 
+impl Function {
+    /// The name in expressions.
+    fn name(self) -> &'static str {
+        match self {
+            Function::CeilTo => "ceil_to",
+            Function::CeilDiv => "ceil_div",
+            Function::FloorTo => "floor_to",
+            Function::Greatest => "greatest",
+            Function::Least => "least",
+            Function::Coalesce => "coalesce",
+            Function::If => "if",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     /// A number; after type checking in the unit it meets.
@@ -165,6 +184,23 @@ impl Expression {
     /// steps is integer arithmetic. `billed_us` reads the lake's `billed_ms`.
     pub fn to_sql(&self) -> String {
         sql::print(&self.node)
+    }
+
+    /// The columns whose absence makes the value null.
+    pub(crate) fn missing(&self, table: Table, row: &dyn Fn(&str) -> Value) -> Vec<&str> {
+        let any = |column: &str| match table.column(column).map(|column| column.kind) {
+            Some(ColumnKind::Text) => Value::Text(String::new()),
+            _ => Value::Number(Exact::one()),
+        };
+        let without = |missing: &str| {
+            self.evaluate(&|column| match row(column) {
+                Value::Null if column != missing => any(column),
+                value => value,
+            })
+        };
+        let mut columns: Vec<&str> = self.columns().into_iter().collect();
+        columns.retain(|column| row(column) == Value::Null && without(column) == Value::Null);
+        columns
     }
 
     /// The columns the expression reads.

@@ -29,7 +29,8 @@ fn list(nodes: &[Node]) -> String {
     nodes.iter().map(print).collect::<Vec<_>>().join(", ")
 }
 
-fn symbol(operator: Binary) -> &'static str {
+/// The operator in SQL.
+pub(super) fn symbol(operator: Binary) -> &'static str {
     match operator {
         Binary::Add => "+",
         Binary::Subtract => "-",
@@ -75,9 +76,7 @@ fn call(function: Function, arguments: &[Node]) -> String {
             format!("(CASE{when} ELSE {} END)", list(otherwise))
         }
         (Function::CeilTo | Function::CeilDiv | Function::FloorTo, [value, step]) => stepped(function, value, step),
-        (Function::Greatest, arguments) => format!("greatest({})", list(arguments)),
-        (Function::Least, arguments) => format!("least({})", list(arguments)),
-        (_, arguments) => format!("coalesce({})", list(arguments)),
+        (function, arguments) => format!("{}({})", function.name(), list(arguments)),
     }
 }
 

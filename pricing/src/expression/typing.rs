@@ -141,7 +141,7 @@ impl Checker<'_> {
         match (left_type, right_type) {
             (Type::Null, other) | (other, Type::Null) => Ok(other),
             (left_type, right_type) if left_type == right_type => Ok(left_type),
-            _ => Err(meaning(format!("units differ: {} and {}", shown(left), shown(right)))),
+            _ => Err(meaning(format!("units differ: {} against {}", shown(left), shown(right)))),
         }
     }
 
@@ -213,6 +213,9 @@ fn shown(node: &Node) -> String {
         Node::Literal { value, .. } => format!("`{value}`"),
         Node::Text(text) => format!("'{text}'"),
         Node::Null => "null".to_owned(),
-        _ => format!("`{}`", super::sql::print(node)),
+        Node::Call { function, .. } => format!("`{}(…)`", function.name()),
+        Node::Binary { operator, .. } => format!("`… {} …`", super::sql::symbol(*operator)),
+        Node::Negate(node) => format!("minus {}", shown(node)),
+        Node::Not(_) | Node::IsNull { .. } | Node::In { .. } => "a condition".to_owned(),
     }
 }

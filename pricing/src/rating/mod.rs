@@ -25,8 +25,6 @@ use crate::{
 mod charges;
 mod curve;
 mod pots;
-#[cfg(test)]
-mod tests;
 
 /// The values of [`crate::scope::SCOPE_COLUMNS`]; an empty text is no value.
 type ScopeKey<'a> = [Option<&'a str>; 4];

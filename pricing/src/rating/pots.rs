@@ -42,9 +42,7 @@ fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> b
     };
     let months = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
     let expired = allowance.expires_months.is_some_and(|limit| {
-        options
-            .account_opened
-            .is_none_or(|opened| months(period.first_day()) - months(opened) >= i64::from(limit))
+        options.account_opened.is_none_or(|opened| months(period.first_day()) - months(opened) >= i64::from(limit))
     });
     (chosen || allowance.always) && !expired
 }

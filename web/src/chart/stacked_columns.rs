@@ -15,8 +15,10 @@ const LABEL_WIDTH: f64 = 7.4;
 const FILL: f64 = 0.72;
 /// Room that a label under a column needs.
 const COLUMN_LABEL_WIDTH: f64 = 84.0;
+/// Half the width of such a label: it must not be cut off at the edge.
+const LABEL_HALF_MAX: f64 = 22.0;
 /// Colours that the style sheet has; further series share the last one.
-const COLOUR_COUNT: usize = 9;
+const COLOUR_COUNT: usize = 10;
 
 /// One band.
 #[derive(Clone, Debug)]
@@ -216,6 +218,7 @@ impl Shape<'_> {
     ) -> Column {
         let place_x = self.left + place as f64 * self.place_width;
         let label_every = (COLUMN_LABEL_WIDTH / self.place_width).ceil() as usize;
+        let middle = place_x + self.place_width / 2.0;
         let mut bars = Vec::new();
         let mut below = 0.0;
         for (band, class) in series.iter().zip(classes) {
@@ -229,13 +232,13 @@ impl Shape<'_> {
         Column {
             spoken: self.spoken(place, &input, &total, series),
             name: input.name,
-            label: (place % label_every.max(1) == 0).then_some(input.label),
+            label: (place % label_every.max(1) == 0 && middle + LABEL_HALF_MAX < WIDTH).then_some(input.label),
             href: input.href,
             place_x: pixel(place_x),
             place_width: pixel(self.place_width),
             x: pixel(place_x + self.place_width * (1.0 - FILL) / 2.0),
             width: pixel(self.place_width * FILL),
-            middle: pixel(place_x + self.place_width / 2.0),
+            middle: pixel(middle),
             bars,
             values: series.iter().filter_map(|series| series.values.get(place)).cloned().collect(),
             total,

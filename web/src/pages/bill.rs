@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use paygrain_pricing::{Charge, Exact, Period};
+use paygrain_pricing::{Catalogue, Charge, Exact, Period};
 use paygrain_query::{Bill, CostGroup, Dimension};
 
 use crate::app::App;
@@ -24,9 +24,17 @@ struct Section {
     billed_cost: Exact,
 }
 
+/// A row of cost by dimensions.
+struct GroupRow {
+    /// The values as people call them.
+    names: Vec<String>,
+    list_cost: Exact,
+    billed_cost: Exact,
+}
+
 /// Cost by dimensions, as far as it was asked for.
 struct Groups {
-    rows: Vec<CostGroup>,
+    rows: Vec<GroupRow>,
     list_cost: Exact,
     billed_cost: Exact,
 }
@@ -52,18 +60,6 @@ impl Page {
 
     fn later(&self) -> Option<&Period> {
         self.periods.iter().filter(|period| **period > self.bill.period).min()
-    }
-
-    /// What is added to the link of a charge, so that its explanation answers the same question.
-    fn carried(&self) -> String {
-        let mut carried = String::new();
-        if !self.query.allowances() {
-            carried += "&allowances=false";
-        }
-        if self.query.is_proportional() {
-            carried += "&attribution=proportional";
-        }
-        carried
     }
 
     /// The URL of the charges alone.
@@ -110,15 +106,29 @@ fn sections(bill: &mut Bill, app: &App) -> Vec<Section> {
     sections
 }
 
-fn groups(bill: &mut Bill, query: &BillQuery) -> Option<Groups> {
+/// The groups of the bill that the query asks for.
+fn chosen(bill: &mut Bill, query: &BillQuery) -> Vec<CostGroup> {
+    std::mem::take(&mut bill.groups).into_iter().filter(|group| query.shows(group)).collect()
+}
+
+fn groups(bill: &mut Bill, query: &BillQuery, catalogue: &Catalogue) -> Option<Groups> {
     if bill.by.is_empty() {
         return None;
     }
-    let rows: Vec<CostGroup> = std::mem::take(&mut bill.groups).into_iter().filter(|group| query.shows(group)).collect();
+    let chosen = chosen(bill, query);
     let zero = || &bill.total - &bill.total;
-    let list_cost = number::sum(rows.iter().map(|group| &group.list_cost)).unwrap_or_else(zero);
-    let billed_cost = number::sum(rows.iter().map(|group| &group.billed_cost)).unwrap_or_else(zero);
-    Some(Groups { rows, list_cost, billed_cost })
+    let list_cost = number::sum(chosen.iter().map(|group| &group.list_cost)).unwrap_or_else(zero);
+    let billed_cost = number::sum(chosen.iter().map(|group| &group.billed_cost)).unwrap_or_else(zero);
+    let name = |(value, dimension): (String, &Dimension)| match dimension {
+        Dimension::Service => names::service_alone(catalogue, &value),
+        _ => value,
+    };
+    let row = |group: CostGroup| GroupRow {
+        names: group.key.into_iter().zip(&query.request.by).map(name).collect(),
+        list_cost: group.list_cost,
+        billed_cost: group.billed_cost,
+    };
+    Some(Groups { rows: chosen.into_iter().map(row).collect(), list_cost, billed_cost })
 }
 
 #[derive(Template)]
@@ -130,7 +140,7 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
     let Some(query) = BillQuery::read_or_latest(&params, &app).await? else { return html(&Empty) };
     let periods = app.engine().periods().await?;
     let mut bill = app.engine().bill(&query.request).await?;
-    let groups = groups(&mut bill, &query);
+    let groups = groups(&mut bill, &query, app.engine().catalogue());
     let sections = sections(&mut bill, &app);
     html(&Page { query, periods, sections, groups, bill })
 }
@@ -141,15 +151,15 @@ pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, App
         return CsvText::new(CHARGE_COLUMNS)?.download("paygrain-bill.csv");
     };
     let mut bill = app.engine().bill(&query.request).await?;
-    let Some(groups) = groups(&mut bill, &query) else {
+    if bill.by.is_empty() {
         let mut text = CsvText::new(CHARGE_COLUMNS)?;
         for charge in &bill.charges {
             text.row(charge_row(charge, bill.period))?;
         }
         return text.download(&format!("paygrain-bill-{}.csv", bill.period));
-    };
+    }
     let mut text = CsvText::new(bill.by.iter().copied().chain(["currency", "list_cost", "billed_cost"]))?;
-    for group in &groups.rows {
+    for group in chosen(&mut bill, &query) {
         let key = group.key.iter().map(|value| words(value));
         let costs = [words(&bill.currency), group.list_cost.to_string(), group.billed_cost.to_string()];
         text.row(key.chain(costs))?;

@@ -97,12 +97,7 @@ impl Page {
         let by_resource = rows(std::mem::take(&mut explanation.by_resource), whole, of);
         let by_day = rows(std::mem::take(&mut explanation.by_day), whole, of);
         let mut url = format!("/explain?charge={}", filters::encode(&query.charge_id));
-        if !query.bill.allowances() {
-            url += "&allowances=false";
-        }
-        if query.bill.is_proportional() {
-            url += "&attribution=proportional";
-        }
+        url += &query.bill.rating_query();
         if query.limit != LIMIT_DEFAULT {
             url += &format!("&limit={}", query.limit);
         }

@@ -74,12 +74,11 @@ impl Change {
         if difference.is_zero() {
             return Self { class: "same", words: "the same as the month before".into() };
         }
-        let (class, arrow) = if difference.is_negative() { ("down", "▼") } else { ("up", "▲ +") };
+        let (class, arrow) = if difference.is_negative() { ("down", "▼ ") } else { ("up", "▲ +") };
         let amount = number::money(&difference, currency);
-        let space = if arrow.len() == 3 { " " } else { "" };
         match number::percent(&difference, before) {
-            Some(percent) => Self { class, words: format!("{arrow}{space}{amount} ({percent})") },
-            None => Self { class, words: format!("{arrow}{space}{amount} (new)") },
+            Some(percent) => Self { class, words: format!("{arrow}{amount} ({percent})") },
+            None => Self { class, words: format!("{arrow}{amount} (new)") },
         }
     }
 }

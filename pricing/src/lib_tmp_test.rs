@@ -1,1 +1,0 @@
-#[test] fn all_books_load() { let c = crate::Catalogue::embedded(); if let Err(e) = &c { println!("{e}"); } let c = c.unwrap(); assert_eq!(c.books().len(), 51); assert_eq!(c.skus().count(), 414); for (_, s) in c.skus() { for m in &s.meters { println!("{} {} :: {}", s.name, s.filter.as_ref().map(|f| f.to_sql()).unwrap_or_default(), m.quantity.to_sql()); } } }
