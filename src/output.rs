@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use paygrain_pricing::Exact;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -53,7 +54,10 @@ impl Rows {
     /// Prints the table for people.
     pub fn print(&self) -> Result<(), Failure> {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        for line in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+            table.set_style(line, '─');
+        }
         table.set_header(self.columns.iter().map(|column| column.name.clone()));
         table.add_rows(self.rows.iter());
         for (index, column) in self.columns.iter().enumerate() {
@@ -114,6 +118,22 @@ pub fn grouped(digits: &str) -> String {
     out
 }
 
+/// An amount for people: two decimals from 1 on, four significant digits below, never a false zero.
+pub fn shown_amount(amount: &Exact) -> String {
+    let size = if amount.is_negative() { -amount } else { amount.clone() };
+    if size.is_zero() || size >= Exact::one() {
+        return grouped(&amount.round_half_up(2));
+    }
+    let significant = |text: &str| text.trim_start_matches(['-', '0', '.']).len();
+    let places = (4..=24).find(|&places| significant(&amount.round_half_up(places)) >= 4).unwrap_or(24);
+    amount.round_half_up(places).trim_end_matches('0').to_owned()
+}
+
+/// A quantity for people: whole if it is whole, else three decimals.
+pub fn shown_quantity(quantity: &Exact) -> String {
+    grouped(&if quantity.is_integer() { quantity.to_string() } else { quantity.round_half_up(3) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +142,21 @@ mod tests {
     fn thousands_are_grouped() {
         for (plain, shown) in [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.891", "-1,234,567.891")] {
             assert_eq!(grouped(plain), shown);
+        }
+    }
+
+    #[test]
+    fn small_amounts_are_no_zeros() {
+        for (exact, shown) in [
+            ("0", "0.00"),
+            ("1234.567", "1,234.57"),
+            ("0.5", "0.5"),
+            ("0.01", "0.01"),
+            ("0.00189264", "0.001893"),
+            ("-0.0000166667", "-0.00001667"),
+            ("0.000000000000000000000000001", "0."),
+        ] {
+            assert_eq!(shown_amount(&Exact::parse(exact).unwrap()).trim_end_matches('.'), shown.trim_end_matches('.'), "{exact}");
         }
     }
 

@@ -190,7 +190,7 @@ fn open_file(path: &Path) -> Result<File, IngestError> {
 fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<Parsed, IngestError> {
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
     let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
-    let opened = decompress::open(input, options.limits.clone())?;
+    let opened = decompress::open(input, options.limits)?;
     let mut reader = BufReader::with_capacity(HEAD_BYTES_MAX, Hashing { inner: opened, hash: Sha256::new(), bytes: 0 });
     let head = read_head(&mut reader)?;
     if head.is_empty() {

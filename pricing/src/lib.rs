@@ -6,7 +6,7 @@
 //!                                                                      └─► charges
 //! ```
 //! Three entries: [`Catalogue`] (the books in force), [`rate`] (metered usage to charges),
-//! [`estimate`] (described usage to charges, through the same rating).
+//! [`estimate()`] (described usage to charges, through the same rating).
 #![deny(clippy::float_arithmetic)]
 
 pub mod book;

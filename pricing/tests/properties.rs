@@ -1,5 +1,6 @@
 //! What holds for any usage: splits and orders do not matter, parts sum to the whole, more usage never costs less
-use std::collections::BTreeMap;
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use paygrain_pricing::{Allowances, Catalogue, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
 use proptest::prelude::*;
@@ -59,8 +60,11 @@ skus = ["a", "b"]
 credit = "4.5"
 "#;
 
-fn catalogue() -> Catalogue {
-    Catalogue::with_files([("x/y".to_owned(), BOOK.to_owned())]).unwrap()
+/// The shipped books and the one above.
+fn catalogue() -> &'static Catalogue {
+    static CATALOGUE: LazyLock<Catalogue> =
+        LazyLock::new(|| Catalogue::with_files([("x/y".to_owned(), BOOK.to_owned())]).unwrap());
+    &CATALOGUE
 }
 
 fn period() -> Period {
@@ -125,8 +129,8 @@ proptest! {
     #[test]
     fn parts_sum_to_the_whole_exactly(uses in uses()) {
         let catalogue = catalogue();
-        let slices = slices(&catalogue, &uses);
-        let rated = rated(&catalogue, &slices);
+        let slices = slices(catalogue, &uses);
+        let rated = rated(catalogue, &slices);
         let mut sums: BTreeMap<usize, (Exact, Exact, Exact, Exact)> = BTreeMap::new();
         let mut consumed: BTreeMap<usize, Exact> = BTreeMap::new();
         for cost in &rated.slice_costs {
@@ -163,39 +167,39 @@ proptest! {
     #[test]
     fn any_split_and_order_gives_the_same_bill(uses in uses(), cuts in prop::collection::vec(0..100_u32, 30), seed in any::<u64>()) {
         let catalogue = catalogue();
-        let whole = rated(&catalogue, &slices(&catalogue, &uses));
+        let whole = rated(catalogue, &slices(catalogue, &uses));
         let mut parts = Vec::new();
         for (one, cut) in uses.iter().zip(&cuts) {
             let first = Exact::from(one.quantity) * Exact::ratio((*cut).into(), 100).unwrap();
-            parts.push(slice(&catalogue, one, Exact::from(one.quantity) - &first));
-            parts.push(slice(&catalogue, one, first));
+            parts.push(slice(catalogue, one, Exact::from(one.quantity) - &first));
+            parts.push(slice(catalogue, one, first));
         }
         let count = parts.len() as u64;
         for index in 0..parts.len() {
             let other = seed.wrapping_mul(index as u64 + 7).rotate_left(17) % count;
             parts.swap(index, other as usize);
         }
-        prop_assert_eq!(amounts(&rated(&catalogue, &parts)), amounts(&whole));
+        prop_assert_eq!(amounts(&rated(catalogue, &parts)), amounts(&whole));
     }
 
     #[test]
     fn coarser_slices_give_the_same_bill(uses in uses()) {
         let catalogue = catalogue();
-        let fine = rated(&catalogue, &slices(&catalogue, &uses));
+        let fine = rated(catalogue, &slices(catalogue, &uses));
         let mut merged: BTreeMap<(i64, SkuIndex, Scope), UsageSlice> = BTreeMap::new();
-        for mut slice in slices(&catalogue, &uses) {
+        for mut slice in slices(catalogue, &uses) {
             slice.scope.resource = None; // in no scope of the book
             let key = (slice.at_us, slice.sku, slice.scope.clone());
             merged.entry(key).and_modify(|sum| sum.quantity += &slice.quantity).or_insert(slice);
         }
-        let coarse = rated(&catalogue, &merged.into_values().collect::<Vec<_>>());
+        let coarse = rated(catalogue, &merged.into_values().collect::<Vec<_>>());
         prop_assert_eq!(amounts(&coarse), amounts(&fine));
     }
 
     #[test]
     fn allowances_are_never_exceeded(uses in uses()) {
         let catalogue = catalogue();
-        let rated = rated(&catalogue, &slices(&catalogue, &uses));
+        let rated = rated(catalogue, &slices(catalogue, &uses));
         let mut shared = Exact::zero();
         let mut credit = Exact::zero();
         for share in rated.charges.iter().flat_map(|charge| &charge.allowances) {
@@ -213,10 +217,13 @@ proptest! {
     #[test]
     fn more_usage_never_costs_less(uses in uses(), more in 0..200_u32, index in 0..30_usize) {
         let catalogue = catalogue();
-        let before = slices(&catalogue, &uses);
+        let before = slices(catalogue, &uses);
         let mut after = before.clone();
         let index = index % after.len();
         after[index].quantity += Exact::from(more);
+        // a credit comes off usage, not off the padding of a package: more usage can let it bear more
+        let free = ["shared", "daily"].map(str::to_owned);
+        let options = RatingOptions { allowances: Allowances::Only(free.into()), account_opened: None };
         // one SKU, account and region: only there the same usage keeps its place in the tiers and allowances
         let alone = |slices: &[UsageSlice]| {
             let same = |slice: &&UsageSlice| {
@@ -225,7 +232,7 @@ proptest! {
                     && slice.scope.region == before[index].scope.region
                     && slice.at_us == before[index].at_us
             };
-            total(&rated(&catalogue, &slices.iter().filter(same).cloned().collect::<Vec<_>>()))
+            total(&rate(catalogue, period(), &slices.iter().filter(same).cloned().collect::<Vec<_>>(), &options))
         };
         prop_assert!(alone(&after) >= alone(&before));
     }
@@ -235,7 +242,7 @@ proptest! {
         let catalogue = catalogue();
         let one = Use { sku: 0, account: 0, region: 0, resource: 0, hour: 0, quantity: 0 };
         let options = RatingOptions { allowances: Allowances::None, account_opened: None };
-        let cost = |quantity: Exact| total(&rate(&catalogue, period(), &[slice(&catalogue, &one, quantity)], &options));
+        let cost = |quantity: Exact| total(&rate(catalogue, period(), &[slice(catalogue, &one, quantity)], &options));
         let step = Exact::ratio(1, 1_000_000).unwrap();
         let jump = cost(Exact::from(quantity) + &step) - cost(Exact::from(quantity));
         prop_assert!(jump.is_positive() && jump <= step, "no tier costs more than 1 a unit: {jump}");
@@ -243,7 +250,7 @@ proptest! {
 
     #[test]
     fn a_whole_month_sum_agrees(quantities in prop::collection::vec((0..720_i64, 0..50_000_000_000_u64), 1..20), period_index in 0..3_usize, given in any::<bool>()) {
-        let catalogue = Catalogue::embedded().unwrap();
+        let catalogue = catalogue();
         let sku = catalogue.find_sku("aws.lambda.duration-x86").unwrap();
         let period: Period = ["2019-06", "2021-06", "2025-06"][period_index].parse().unwrap();
         let slices: Vec<UsageSlice> = quantities.iter().map(|(hour, quantity)| UsageSlice {
@@ -254,7 +261,7 @@ proptest! {
             record_count: 1,
         }).collect();
         let allowances = if given { Allowances::All } else { Allowances::None };
-        let rated = rate(&catalogue, period, &slices, &RatingOptions { allowances, account_opened: None });
+        let rated = rate(catalogue, period, &slices, &RatingOptions { allowances, account_opened: None });
         let sevenths: i128 = quantities.iter().map(|(_, quantity)| i128::from(*quantity)).sum();
         prop_assert_eq!(total(&rated), naive(sevenths, period_index, given));
     }
@@ -285,7 +292,7 @@ fn naive(sevenths: i128, period_index: usize, given: bool) -> Exact {
 #[test]
 #[ignore = "a measurement"]
 fn slices_per_second() {
-    let catalogue = Catalogue::embedded().unwrap();
+    let catalogue = catalogue();
     let names = ["aws.lambda.requests", "aws.lambda.duration-x86", "aws.lambda.duration-arm"];
     let skus: Vec<SkuIndex> = names.iter().map(|name| catalogue.find_sku(name).unwrap()).collect();
     let slices: Vec<UsageSlice> = (0..600_000_i64)
@@ -303,7 +310,7 @@ fn slices_per_second() {
         })
         .collect();
     let started = std::time::Instant::now();
-    let rated = rated(&catalogue, &slices);
+    let rated = rated(catalogue, &slices);
     let elapsed = started.elapsed();
     println!("{} slices in {elapsed:?}, {} charges, total {}", slices.len(), rated.charges.len(), total(&rated));
 }

@@ -169,7 +169,7 @@ async fn records(
     let services: BTreeSet<String> =
         rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
     conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
-    for column in &catalogue.sku(sku).scope_columns {
+    for column in &catalogue.sku(sku).scope {
         // The lake knows no organisations: every account is of the same one.
         if column != "organisation" {
             let value = charge.scope.get(column).map(literal);

@@ -7,7 +7,7 @@ use paygrain_query::{Bill, Dimension};
 use super::Context;
 use crate::failure::Failure;
 use crate::options::{RatingArguments, period_with_usage};
-use crate::output::{OutputFormat, Rows, grouped, print_json, print_text};
+use crate::output::{OutputFormat, Rows, grouped, print_json, print_text, shown_amount, shown_quantity};
 
 /// What a month cost, charge by charge
 #[derive(Args, Debug)]
@@ -49,12 +49,15 @@ impl BillCommand {
 pub fn print_bill(bill: &Bill) -> Result<(), Failure> {
     print_text(&format!("Bill for {} ({})\n\n", bill.period, bill.currency))?;
     if bill.by.is_empty() { charge_rows(bill, true).print()? } else { group_rows(bill, true).print()? }
+    let total = match bill.rounded_total == "0.00" && !bill.total.is_zero() {
+        true => "less than 0.01".to_owned(),
+        false => grouped(&bill.rounded_total),
+    };
     let mut text = format!(
-        "\nTotal {} {} (exact {}; before allowances {}) from {} usage records\n",
-        grouped(&bill.rounded_total),
+        "\nTotal {total} {} (exact {}; before allowances {}) from {} usage records\n",
         bill.currency,
         bill.total,
-        grouped(&bill.list_total.round_half_up(2)),
+        shown_amount(&bill.list_total),
         grouped(&bill.record_count.to_string()),
     );
     if bill.sum_of_rounded_charges != bill.rounded_total {
@@ -96,9 +99,9 @@ fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
                 shown_quantity(&charge.free_quantity),
                 charge.consumed_unit.clone(),
                 charge.tier.to_string(),
-                format!("{} per {}", charge.published_price, charge.published_per),
-                charge.list_cost.round_half_up(4),
-                charge.billed_cost.round_half_up(4),
+                format!("{} per {}", charge.published_price, charge.published_per.replace('_', ",")),
+                shown_amount(&charge.list_cost),
+                shown_amount(&charge.billed_cost),
             ]);
         }
         return rows;
@@ -140,17 +143,12 @@ fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
 fn group_rows(bill: &Bill, shortened: bool) -> Rows {
     let mut rows = Rows::new(bill.by.iter().copied().chain(["list_cost#", "billed_cost#"]));
     for group in &bill.groups {
-        let amount = |exact: &Exact| if shortened { exact.round_half_up(4) } else { exact.to_string() };
+        let amount = |exact: &Exact| if shortened { shown_amount(exact) } else { exact.to_string() };
         let mut row = group.key.clone();
         row.extend([amount(&group.list_cost), amount(&group.billed_cost)]);
         rows.push(row);
     }
     rows
-}
-
-/// A quantity for people: whole if it is whole, else three decimals.
-fn shown_quantity(quantity: &Exact) -> String {
-    grouped(&if quantity.is_integer() { quantity.to_string() } else { quantity.round_half_up(3) })
 }
 
 /// The scope's values, or `-` for the whole account.

@@ -6,7 +6,7 @@ use paygrain_query::{Explanation, Share};
 use super::Context;
 use crate::failure::Failure;
 use crate::options::{RatingArguments, parse_period};
-use crate::output::{OutputFormat, Rows, print_json, print_text};
+use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
 
 /// Why a charge is what it is, down to the records behind it
 #[derive(Args, Debug)]
@@ -82,10 +82,10 @@ fn share_rows(name: &str, shares: &[Share]) -> Rows {
     for share in shares {
         rows.push(vec![
             share.name.clone(),
-            share.consumed_quantity.round_half_up(3),
-            share.free_quantity.round_half_up(3),
-            share.list_cost.round_half_up(6),
-            share.billed_cost.round_half_up(6),
+            shown_quantity(&share.consumed_quantity),
+            shown_quantity(&share.free_quantity),
+            shown_amount(&share.list_cost),
+            shown_amount(&share.billed_cost),
         ]);
     }
     rows

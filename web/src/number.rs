@@ -23,9 +23,12 @@ pub fn total(value: &Exact, currency: &str) -> String {
     signed(value, currency, group(&rounded))
 }
 
-/// A price per unit: every digit of it.
+/// A price per unit: every digit of it, and at least two decimals.
 pub fn rate(value: &Exact, currency: &str) -> String {
-    signed(value, currency, group(&unsigned(value.to_string())))
+    let exact = unsigned(value.to_string());
+    let decimals = exact.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let digits = if decimals < 2 { unsigned(value.round_half_up(2)) } else { exact };
+    signed(value, currency, group(&digits))
 }
 
 /// A quantity with thousands separators and at most six decimals.
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_rate_has_every_digit() {
-        for (value, shown) in [("0.0000166667", "$0.0000166667"), ("0.20", "$0.2"), ("12000", "$12,000")] {
+        for (value, shown) in [("0.0000166667", "$0.0000166667"), ("0.20", "$0.20"), ("12000", "$12,000.00")] {
             assert_eq!(rate(&exact(value), "USD"), shown, "{value}");
         }
     }

@@ -10,7 +10,7 @@ const RETURNS: [(i64, usize); 3] = [(30, 500), (75, 300), (180, 200)];
 
 /// The log in the form of an export, with group and stream before the time.
 pub(super) fn log(random: &mut Random) -> String {
-    let polls_close = day(11, 3) + 20 * HOUR_US;
+    let polls_close = day(10, 4) + 20 * HOUR_US;
     let mut lines = Vec::new();
     let mut streams = Vec::new();
     for _ in 0..USERS {

@@ -230,7 +230,7 @@ impl Parser<'_> {
             "greatest" => (Function::Greatest, true),
             "least" => (Function::Least, true),
             "coalesce" => (Function::Coalesce, true),
-            "if" => (Function::If, arguments.len() % 2 == 1 && arguments.len() >= 3),
+            "if" => (Function::If, !arguments.len().is_multiple_of(2) && arguments.len() >= 3),
             _ => return Err(self.error(format!("no function `{name}`"))),
         };
         match fits {

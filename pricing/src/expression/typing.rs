@@ -158,7 +158,7 @@ impl Checker<'_> {
             }
             (Function::If, arguments) => {
                 let count = arguments.len();
-                let is_condition = |index: usize| index % 2 == 0 && index + 1 < count;
+                let is_condition = |index: usize| index.is_multiple_of(2) && index + 1 < count;
                 let (mut conditions, mut values) = (Vec::new(), Vec::new());
                 for (index, argument) in arguments.iter_mut().enumerate() {
                     if is_condition(index) { conditions.push(argument) } else { values.push(argument) }

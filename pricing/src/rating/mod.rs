@@ -3,7 +3,8 @@
 //! Slices are taken in time order (ties: provider, service, book order, scope). Each first takes what is left of its
 //! allowances; the free part occupies its tier. The cost is F(position + quantity) − F(position + free), F the cost
 //! curve of the price in force on that day, and the position runs on over a price change. Since that telescopes, any
-//! split and order of the same usage gives the same total.
+//! split and order of the same usage gives the same total. Credits come off the cost of usage, not off what a package
+//! or a minimum charge adds.
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
@@ -283,14 +284,15 @@ impl<'a> Rating<'a> {
             }
         }
         let flat: Exact = parts.iter().map(|part| &part.billed_cost).sum();
-        let mut amount = flat.clone();
+        let mut creditable = flat.clone();
         if !curve.is_graduated() {
-            amount = curve.between(&free_end, &end);
+            let amount = curve.between(&free_end, &end);
             *self.groups[group].adjustments.entry(price).or_default() += &amount - flat;
+            creditable = creditable.min(amount);
         }
         for draw in plan.draws.iter().filter(|draw| draw.is_credit() && draw.applies(plan.book, day, scope[2])) {
-            let credit = self.pots.take(plan.book_number, draw, scope, at_us, &amount);
-            amount -= &credit;
+            let credit = self.pots.take(plan.book_number, draw, scope, at_us, &creditable);
+            creditable -= &credit;
             self.give_credit(group, price, draw.index, credit, &mut parts);
         }
         let state = &mut self.groups[group];
@@ -300,7 +302,7 @@ impl<'a> Rating<'a> {
         self.share_out(equal, group, price, &quantity, parts);
     }
 
-    /// Takes a credit off the parts in tier order; what no part can bear comes off the adjustment.
+    /// Takes a credit, not above what the parts cost, off them in tier order.
     fn give_credit(&mut self, group: usize, price: usize, allowance: usize, credit: Exact, parts: &mut [Part]) {
         let mut left = credit;
         for part in parts.iter_mut() {
@@ -312,10 +314,6 @@ impl<'a> Rating<'a> {
                 sum.credit += &share;
                 sum.allowances.entry(allowance).or_default().1 += share;
             }
-        }
-        if let Some(part) = parts.first().filter(|_| left.is_positive()) {
-            *self.groups[group].adjustments.entry(price).or_default() -= &left;
-            self.sum(group, price, part.tier).allowances.entry(allowance).or_default().1 += left;
         }
     }
 

@@ -1,0 +1,64 @@
+//! Every page, by axe-core and by rules that axe-core does not have.
+
+use thirtyfour::prelude::*;
+
+use crate::browser::Browser;
+use crate::inspection::Inspector;
+use crate::server::{Server, lambda_reports};
+use crate::upload_to_explanation::upload;
+
+/// A page without usage: a name for its pictures, and its path.
+const EMPTY_PAGES: [(&str, &str); 3] =
+    [("overview-empty", "/"), ("bill-empty", "/bill"), ("uploads-empty", "/uploads")];
+
+/// A page with the sample data.
+const PAGES: [(&str, &str); 8] = [
+    ("overview", "/"),
+    ("overview-list-cost", "/?cost=list"),
+    ("bill", "/bill"),
+    ("bill-grouped", "/bill?by=service,resource,day"),
+    ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
+    ("uploads", "/uploads"),
+    ("api", "/api"),
+    ("not-found", "/nothing-here"),
+];
+
+#[tokio::test]
+async fn pages_of_an_empty_lake_have_no_faults() -> WebDriverResult<()> {
+    let (Some(browser), Some(inspector)) = (Browser::start().await?, Inspector::new()) else { return Ok(()) };
+    let server = Server::start(&[]);
+    let mut faults = Vec::new();
+    for (name, path) in EMPTY_PAGES {
+        faults.extend(inspector.faults_of(&browser, name, &server.url(path), None).await?);
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    browser.quit().await
+}
+
+#[tokio::test]
+async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
+    let (Some(browser), Some(inspector)) = (Browser::start().await?, Inspector::new()) else { return Ok(()) };
+    let server = Server::start(&["--samples"]);
+    let mut faults = Vec::new();
+    for (name, path) in PAGES {
+        // The browser tells of every answer that is an error.
+        let expected = (name == "not-found").then_some("404 (Not Found)");
+        faults.extend(inspector.faults_of(&browser, name, &server.url(path), expected).await?);
+    }
+
+    browser.driver.goto(server.url("/bill")).await?;
+    let charge = browser.driver.find(By::Css("table.charges tbody a")).await?.prop("href").await?.unwrap();
+    faults.extend(inspector.faults_of(&browser, "explain", &charge, None).await?);
+
+    // An upload with rows that were refused.
+    browser.driver.goto(server.url("/uploads")).await?;
+    let broken = lambda_reports(4).replace(".00 ms", ".00 parsecs");
+    let log = format!("{}{broken}", lambda_reports(2));
+    upload(&browser, &server.file("broken.log", &log)).await?;
+    browser.wait_until("document.querySelector('#progress-rows a') !== null").await?;
+    let upload = browser.driver.find(By::Css("#progress-rows a")).await?.prop("href").await?.unwrap();
+    faults.extend(inspector.faults_of(&browser, "upload", &upload, None).await?);
+    assert_eq!(browser.texts("table tbody tr").await?.len(), 4, "the rejected rows");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    browser.quit().await
+}

@@ -1,0 +1,210 @@
+//! Chromium, driven through ChromeDriver.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::prelude::*;
+use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+
+/// Quiet, without a window, and without calls to anybody.
+const FLAGS: [&str; 14] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+    "--lang=en-US",
+    "--window-size=1280,900",
+];
+
+/// A page that is not there after this long is not coming.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a page is looked at.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// `light` or `dark`, as the system prefers.
+    pub scheme: &'static str,
+    /// Width of the window in CSS pixels.
+    pub width: u32,
+}
+
+/// A browser with an empty profile. The fields end in this order: first the session, then the driver, then the files.
+pub struct Browser {
+    /// The session, for whatever has no method here.
+    pub driver: WebDriver,
+    _chromedriver: ChromeDriver,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts a browser; `None`, and a line that says so, where there is none.
+    pub async fn start() -> WebDriverResult<Option<Self>> {
+        let chromium = or_skip("chromium", on_path(&["chromium", "chromium-browser", "google-chrome"]));
+        let chromedriver = or_skip("chromedriver", on_path(&["chromedriver"]));
+        let (Some(chromium), Some(chromedriver)) = (chromium, chromedriver) else { return Ok(None) };
+        let profile = tempfile::tempdir()?;
+        let mut capabilities = DesiredCapabilities::chrome();
+        capabilities.set_binary(chromium.to_str().unwrap())?;
+        capabilities.set_browser_log_level(LoggingPrefsLogLevel::Warning)?;
+        for flag in FLAGS {
+            capabilities.add_arg(flag)?;
+        }
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
+        let chromedriver = ChromeDriver::start(&chromedriver);
+        let driver = WebDriver::new(&chromedriver.url, capabilities).await?;
+        driver.set_script_timeout(PATIENCE).await?;
+        let browser = Self { driver, _chromedriver: chromedriver, _profile: profile };
+        browser.look(View { scheme: "light", width: 1280 }).await?;
+        Ok(Some(browser))
+    }
+
+    /// Sets theme and width. A window cannot be narrower than 500 pixels, so the width is emulated.
+    pub async fn look(&self, view: View) -> WebDriverResult<()> {
+        let size = json!({ "width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": view.scheme },
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ]);
+        self.driver.cdp().send_raw("Emulation.setEmulatedMedia", json!({ "features": features })).await?;
+        Ok(())
+    }
+
+    /// Turns the scripts of pages off or on, from the next page on.
+    pub async fn set_scripts(&self, on: bool) -> WebDriverResult<()> {
+        self.driver.cdp().send_raw("Emulation.setScriptExecutionDisabled", json!({ "value": !on })).await?;
+        Ok(())
+    }
+
+    /// The value of a JavaScript expression in the page.
+    pub async fn eval(&self, expression: &str) -> WebDriverResult<Value> {
+        Ok(self.driver.execute(format!("return ({expression})"), vec![]).await?.json().clone())
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub async fn wait_until(&self, expression: &str) -> WebDriverResult<()> {
+        let start = Instant::now();
+        while self.eval(expression).await? != json!(true) {
+            assert!(start.elapsed() < PATIENCE, "still not: {expression}\n{}", self.text("body").await?);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// The text of the first element that fits, as it can be read on the screen.
+    pub async fn text(&self, css: &str) -> WebDriverResult<String> {
+        self.driver.find(By::Css(css)).await?.text().await
+    }
+
+    /// The texts of all elements that fit.
+    pub async fn texts(&self, css: &str) -> WebDriverResult<Vec<String>> {
+        let mut texts = Vec::new();
+        for element in self.driver.find_all(By::Css(css)).await? {
+            texts.push(element.text().await?);
+        }
+        Ok(texts)
+    }
+
+    /// Clicks the first element that fits.
+    pub async fn click(&self, css: &str) -> WebDriverResult<()> {
+        self.driver.find(By::Css(css)).await?.click().await
+    }
+
+    /// Clicks the first link with this text.
+    pub async fn follow(&self, text: &str) -> WebDriverResult<()> {
+        self.driver.find(By::LinkText(text)).await?.click().await
+    }
+
+    /// Types into the first element that fits; into a choice of files: chooses the file.
+    pub async fn type_into(&self, css: &str, text: &str) -> WebDriverResult<()> {
+        self.driver.find(By::Css(css)).await?.send_keys(text).await
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub async fn press(&self, key: Key) -> WebDriverResult<()> {
+        self.driver.action_chain().send_keys(key).perform().await
+    }
+
+    /// What the browser complained about since the last call: errors of scripts, of the content policy, of loading.
+    pub async fn complaints(&self) -> WebDriverResult<Vec<String>> {
+        let entries = self.driver.browser_log().await?;
+        Ok(entries.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect())
+    }
+
+    /// Ends the session; dropping the browser does it too, but keeps errors to itself.
+    pub async fn quit(self) -> WebDriverResult<()> {
+        self.driver.clone().quit().await
+    }
+}
+
+/// What is needed, or `None` and a line that says so; a failure where `REQUIRE_BROWSER=1` asks for one.
+pub fn or_skip<T>(name: &str, found: Option<T>) -> Option<T> {
+    if found.is_none() {
+        assert!(env::var_os("REQUIRE_BROWSER").is_none_or(|value| value != "1"), "{name} is not here");
+        // Past the capture of test output: a skipped test must not look like a run one.
+        let _ = writeln!(std::io::stderr(), "skipped: {name} is not here");
+    }
+    found
+}
+
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    names
+        .iter()
+        .find_map(|name| env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file()))
+}
+
+/// A running ChromeDriver, stopped at the end.
+struct ChromeDriver {
+    child: Child,
+    url: String,
+}
+
+impl ChromeDriver {
+    /// Starts it on a free port of its own choice.
+    fn start(program: &Path) -> Self {
+        let mut child = Command::new(program)
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut printed = String::new();
+        let port: u16 = loop {
+            let start = printed.len();
+            if stdout.read_line(&mut printed).unwrap() == 0 {
+                let _ = child.kill();
+                panic!("ChromeDriver did not start: {printed}");
+            }
+            let line = printed[start..].trim_end().trim_end_matches('.');
+            if let Some((_, port)) = line.split_once("was started successfully on port ") {
+                break port.parse().unwrap();
+            }
+        };
+        // It goes on writing, and must not stop at a full pipe.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for ChromeDriver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

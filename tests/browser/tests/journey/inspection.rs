@@ -1,0 +1,132 @@
+//! What is wrong with a page, as far as a program can tell.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+use crate::browser::{Browser, View, or_skip};
+use crate::server::target;
+
+/// Both themes, on a desk and on a phone.
+pub const VIEWS: [View; 4] = [
+    View { scheme: "light", width: 1280 },
+    View { scheme: "light", width: 375 },
+    View { scheme: "dark", width: 1280 },
+    View { scheme: "dark", width: 375 },
+];
+
+const OPEN_ALL_DETAILS: &str = "document.querySelectorAll('details').forEach(details => details.open = true)";
+
+/// What lies below the edge of a scroller is on the screen only without its edge.
+const GROW_ALL_SCROLLERS: &str = "document.querySelectorAll('.scroll').forEach(area => area.style.maxHeight = 'none')";
+
+const FOREIGN_RESOURCES: &str = "performance.getEntriesByType('resource').map(entry => entry.name)\
+    .filter(name => !name.startsWith(location.origin + '/') && !name.startsWith('data:'))";
+
+/// The element that sticks out most, where one makes the page wider than the window.
+const TOO_WIDE: &str = "(() => {
+    const page = document.documentElement;
+    if (page.scrollWidth <= page.clientWidth) return null;
+    const inScroller = element => element.parentElement && (getComputedStyle(element.parentElement).overflowX !== 'visible'
+        || inScroller(element.parentElement));
+    const right = element => element.getBoundingClientRect().right;
+    const widest = [...document.body.querySelectorAll('*')].filter(element => !inScroller(element))
+        .reduce((one, other) => right(other) > right(one) ? other : one);
+    return page.scrollWidth + ' of ' + page.clientWidth + ' pixels: ' + widest.outerHTML.slice(0, 160);
+})()";
+
+const RUN_AXE: &str = "
+    const [only, done] = arguments;
+    axe.run(document, { runOnly: only, resultTypes: ['violations'] }).then(
+        result => done(result.violations.flatMap(violation => violation.nodes.map(node =>
+            violation.id + ' (' + violation.impact + '): ' + node.target + ': ' + node.html.slice(0, 200)
+            + ' ' + (node.failureSummary || '').replace(/\\s+/g, ' ')))),
+        error => done(['axe failed: ' + error]));";
+
+/// axe-core and a place for pictures.
+pub struct Inspector {
+    axe: String,
+    screenshots: PathBuf,
+}
+
+impl Inspector {
+    /// Reads axe-core from `AXE_JS`, else from where `.ci/run` puts it.
+    pub fn new() -> Option<Self> {
+        let path = env::var_os("AXE_JS").map_or_else(|| target().join("axe/package/axe.min.js"), PathBuf::from);
+        let axe = or_skip("axe-core", fs::read_to_string(path).ok())?;
+        let screenshots = target().join("screenshots");
+        fs::create_dir_all(&screenshots).unwrap();
+        Some(Self { axe, screenshots })
+    }
+
+    /// Opens a page in every view. `expected` is the part of a complaint of the browser that belongs to the page.
+    pub async fn faults_of(
+        &self,
+        browser: &Browser,
+        name: &str,
+        url: &str,
+        expected: Option<&str>,
+    ) -> WebDriverResult<Vec<String>> {
+        let mut faults = Vec::new();
+        for view in VIEWS {
+            browser.look(view).await?;
+            browser.driver.goto(url).await?;
+            faults.extend(self.faults_here(browser, name, view, expected).await?);
+        }
+        Ok(faults)
+    }
+
+    /// Looks at the page that is open, and keeps a picture of it.
+    pub async fn faults_here(
+        &self,
+        browser: &Browser,
+        name: &str,
+        view: View,
+        expected: Option<&str>,
+    ) -> WebDriverResult<Vec<String>> {
+        let View { scheme, width } = view;
+        let picture = self.screenshots.join(format!("{name}-{scheme}-{width}.png"));
+        fs::write(picture, picture_of(browser).await?)?;
+
+        let mut faults = browser.complaints().await?;
+        faults.retain(|complaint| expected.is_none_or(|expected| !complaint.contains(expected)));
+        browser.driver.execute(OPEN_ALL_DETAILS, vec![]).await?;
+        if let Value::String(widest) = browser.eval(TOO_WIDE).await? {
+            faults.push(format!("wider than the window, {widest}"));
+        }
+        faults.extend(strings(browser.eval(FOREIGN_RESOURCES).await?).map(|url| format!("from elsewhere: {url}")));
+
+        browser.driver.execute(self.axe.as_str(), vec![]).await?;
+        let rules = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]);
+        faults.extend(axe(browser, rules).await?);
+        browser.driver.execute(GROW_ALL_SCROLLERS, vec![]).await?;
+        faults.extend(axe(browser, json!({ "type": "rule", "values": ["color-contrast"] })).await?);
+        faults.dedup();
+        Ok(faults.into_iter().map(|fault| format!("{name}, {scheme}, {width}: {fault}")).collect())
+    }
+}
+
+async fn axe(browser: &Browser, only: Value) -> WebDriverResult<Vec<String>> {
+    let found = browser.driver.execute_async(RUN_AXE, vec![only]).await?;
+    Ok(strings(found.json().clone()).collect())
+}
+
+/// The whole page, not only what fits into the window.
+async fn picture_of(browser: &Browser) -> WebDriverResult<Vec<u8>> {
+    let height = browser.eval("Math.min(document.documentElement.scrollHeight, 6000)").await?;
+    let width = browser.eval("innerWidth").await?;
+    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+    browser.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
+    let picture = browser.driver.screenshot_as_png().await;
+    let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+    browser.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
+    picture
+}
+
+fn strings(value: Value) -> impl Iterator<Item = String> {
+    let values = if let Value::Array(values) = value { values } else { Vec::new() };
+    values.into_iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}

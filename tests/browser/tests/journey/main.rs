@@ -1,0 +1,17 @@
+//! What a person does with the pages, in a real browser.
+//!
+//! Without Chromium, ChromeDriver or axe-core each test says `skipped` and passes; with `REQUIRE_BROWSER=1` it fails.
+
+// Helpers of tests are tests too.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod browser;
+mod inspection;
+mod server;
+
+/// axe-core, overflow, foreign resources and console messages: every page, both themes, desk and phone.
+mod accessibility;
+/// The chart and the start of a page without a mouse.
+mod keyboard;
+/// From a log file to the explanation of a charge, with scripts and without.
+mod upload_to_explanation;

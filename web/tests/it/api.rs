@@ -1,0 +1,86 @@
+//! The JSON API: shapes, and problem details for everything that goes wrong.
+
+use axum::body::Body;
+use axum::http::{Method, StatusCode, header};
+
+use crate::{Server, request};
+
+#[tokio::test]
+async fn a_bill_has_the_documented_envelope() {
+    let server = Server::with_usage().await;
+    let bill = server.get("/api/v1/charges?period=2026-10&by=service,day").await.json();
+    for member in ["period", "currency", "total", "rounded_total", "charges", "groups", "unpriced"] {
+        assert!(!bill[member].is_null(), "{member}");
+    }
+    assert_eq!(bill["period"], "2026-10");
+    assert_eq!(bill["by"], serde_json::json!(["service", "day"]));
+    let charge = &bill["charges"][0];
+    for member in ["sku", "description", "consumed_quantity", "pricing_quantity", "unit_price", "list_cost", "billed_cost"] {
+        assert!(charge[member].is_string(), "{member}");
+    }
+    let list = server.get("/api/v1/charges?period=2026-10&allowances=false").await.json();
+    assert_eq!(list["total"], bill["list_total"]);
+}
+
+#[tokio::test]
+async fn a_charge_explains_itself() {
+    let server = Server::with_usage().await;
+    let bill = server.get("/api/v1/charges?period=2026-10").await.json();
+    let id = bill["charges"][0]["id"].as_str().unwrap().replace('/', "%2F");
+    let explanation = server.get(&format!("/api/v1/explain?charge={id}&limit=10")).await.json();
+    assert_eq!(explanation["charge"]["id"], bill["charges"][0]["id"]);
+    assert_eq!(explanation["records"]["rows"].as_array().unwrap().len(), 10);
+    assert!(!explanation["steps"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn problems_are_problem_details() {
+    let server = Server::with_usage().await;
+    for (url, status, words) in [
+        ("/api/v1/charges", 400, "`period` is missing"),
+        ("/api/v1/charges?period=10-2026", 400, "`period` is `10-2026`, expected a month as `YYYY-MM`"),
+        ("/api/v1/charges?period=2026-10&perod=1", 400, "there is no parameter `perod`"),
+        ("/api/v1/charges?period=2026-10&by=colour", 400, "there is no dimension `colour`"),
+        ("/api/v1/explain?charge=2026-10/none", 404, "there is no charge `2026-10/none`"),
+        ("/api/v1/uploads/none", 404, "there is no upload `none`"),
+        ("/api/v1/nope", 404, "there is no page `/api/v1/nope`"),
+        ("/api/v1/estimate", 405, "does not answer to GET"),
+    ] {
+        let answer = server.get(url).await;
+        assert_eq!(answer.status.as_u16(), status, "{url}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{url}");
+        let problem = answer.json();
+        assert_eq!(problem["type"], "about:blank", "{url}");
+        assert_eq!(problem["status"], status, "{url}");
+        assert!(problem["title"].is_string(), "{url}");
+        assert!(problem["detail"].as_str().unwrap().contains(words), "{url}: {problem}");
+    }
+    assert_eq!(server.get("/api/v1/estimate").await.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn an_estimate_is_rated_like_a_bill() {
+    let server = Server::new();
+    let usage = r#"{"period":"2026-10","provider":"aws","region":"us-east-1","allowances":false,"usage":[
+        {"service":"lambda","resource":"f","count":3000000,"duration_ms":1000,"memory_mb":512,"architecture":"x86_64"}]}"#;
+    let post = |body: &'static str| {
+        let request = request(Method::POST, "/api/v1/estimate").header(header::CONTENT_TYPE, "application/json");
+        server.send(request.body(Body::from(body)).unwrap())
+    };
+    let answer = post(usage).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert!(answer.json()["total"].is_string());
+    let answer = post("{").await;
+    assert!(answer.status.is_client_error());
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn an_empty_lake_has_empty_answers() {
+    let server = Server::new();
+    assert_eq!(server.get("/api/v1/periods").await.text, r#"{"periods":[]}"#);
+    assert_eq!(server.get("/api/v1/overview").await.text, "null");
+    assert_eq!(server.get("/api/v1/uploads").await.text, r#"{"uploads":[]}"#);
+    let bill = server.get("/api/v1/charges?period=2026-10").await;
+    assert_eq!(bill.status, StatusCode::OK, "{}", bill.text);
+}
