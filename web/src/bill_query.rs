@@ -10,8 +10,18 @@ use crate::params::{Params, bad};
 
 /// The parameters that [`BillQuery::read`] understands.
 pub const PARAMETERS: [&str; 12] = [
-    "period", "provider", "by", "allowances", "account_opened", "attribution", "service", "account", "region", "resource",
-    "sku", "day",
+    "period",
+    "provider",
+    "by",
+    "allowances",
+    "account_opened",
+    "attribution",
+    "service",
+    "account",
+    "region",
+    "resource",
+    "sku",
+    "day",
 ];
 
 /// What a URL asks about a bill.

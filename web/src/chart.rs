@@ -24,13 +24,17 @@ pub struct Tick {
 fn steps(max: f64) -> (f64, u32) {
     let raw = max / 5.0;
     let magnitude = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * magnitude).into_iter().find(|step| *step >= raw * 0.999);
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * magnitude).into_iter().find(|step| *step >= raw * 0.999);
     let step = step.unwrap_or(magnitude * 10.0);
     (step, (max / step - 1e-9).ceil().max(1.0) as u32)
 }
 
 /// A number on an axis: as many decimals as the step needs, thousands separators.
 fn axis_label(value: f64, step: f64, symbol: &str) -> String {
+    if value == 0.0 {
+        return format!("{symbol}0");
+    }
     let decimals = (0..18).find(|decimals| {
         let scaled = step * 10f64.powi(*decimals);
         (scaled - scaled.round()).abs() < 1e-6 * scaled
@@ -50,7 +54,9 @@ mod tests {
 
     #[test]
     fn axes_have_round_steps_that_reach_the_top() {
-        for (max, step, count) in [(159.5, 50.0, 4), (5.0, 1.0, 5), (0.000_02, 0.000_005, 4), (1.0, 0.2, 5), (7e6, 2e6, 4)] {
+        for (max, step, count) in
+            [(159.5, 50.0, 4), (5.0, 1.0, 5), (0.000_02, 0.000_005, 4), (1.0, 0.2, 5), (7e6, 2e6, 4)]
+        {
             let (got, times) = steps(max);
             assert!((got - step).abs() < step * 1e-9, "{max}: {got}");
             assert_eq!(times, count, "{max}");
@@ -63,6 +69,6 @@ mod tests {
         assert_eq!(axis_label(1500.0, 500.0, "$"), "$1,500");
         assert_eq!(axis_label(0.4, 0.2, "$"), "$0.40");
         assert_eq!(axis_label(0.000_015, 0.000_005, "$"), "$0.000015");
-        assert_eq!(axis_label(0.0, 2.5, "€"), "€0.00");
+        assert_eq!(axis_label(0.0, 2.5, "€"), "€0");
     }
 }

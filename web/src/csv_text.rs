@@ -15,7 +15,7 @@ impl CsvText {
     /// Never in practice: memory does not refuse a write.
     pub fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Result<Self, AppError> {
         let mut text = Self(csv::Writer::from_writer(Vec::new()));
-        text.row(columns.into_iter().map(|column| words(column)))?;
+        text.row(columns.into_iter().map(words))?;
         Ok(text)
     }
 

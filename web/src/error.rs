@@ -118,16 +118,22 @@ impl AppError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoSuchPage { .. } => "there are the overview `/`, the bill `/bill`, uploads `/uploads` and the API `/api`".into(),
+            Self::NoSuchPage { .. } => {
+                "there are the overview `/`, the bill `/bill`, uploads `/uploads` and the API `/api`".into()
+            }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::BadBody { .. } => return None,
             Self::NoFile => "choose at least one file and send the form again".into(),
-            Self::TooLarge { .. } => "split or compress the file, or use `paygrain ingest` on the machine itself".into(),
+            Self::TooLarge { .. } => {
+                "split or compress the file, or use `paygrain ingest` on the machine itself".into()
+            }
             Self::SenderGone { .. } => "send the file again; nothing of it was kept".into(),
             Self::Timeout { .. } => "ask for less at once, for example fewer dimensions".into(),
             Self::CrossSite => "open the page on this server itself and repeat the action there".into(),
             Self::WrongHost { .. } => "use the address that the server printed when it started".into(),
-            Self::Query(QueryError::NoSuchCharge { .. }) => "the bill of the month links to every charge that exists".into(),
+            Self::Query(QueryError::NoSuchCharge { .. }) => {
+                "the bill of the month links to every charge that exists".into()
+            }
             Self::Query(QueryError::ManyCurrencies { .. }) => "ask for one provider at a time with `provider=`".into(),
             Self::Query(QueryError::Lake(error)) | Self::Ingest(error) => return ingest_hint(error),
             Self::Query(error) => return error.hint(),
@@ -164,7 +170,8 @@ fn ingest_hint(error: &IngestError) -> Option<String> {
         IngestError::NoSuchFormat { .. } => "the upload page describes them".into(),
         IngestError::TooLarge { .. } => "split the file".into(),
         IngestError::BadCompression { .. } => {
-            "copy or download the file again; nothing of it was kept, so it can simply be uploaded once it is whole".into()
+            "copy or download the file again; nothing of it was kept, so it can simply be uploaded once it is whole"
+                .into()
         }
         IngestError::Bomb { .. } => "if the file is what you expect, decompress it first and upload the result".into(),
         IngestError::Contention { .. } => "upload the file again; nothing of it was kept".into(),

@@ -26,7 +26,8 @@ impl Budget {
     /// # Errors
     /// [`AppError::TooLarge`].
     pub fn new(limit_bytes: u64, headers: &HeaderMap) -> Result<Self, AppError> {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|announced| announced > limit_bytes) {
             return Err(AppError::TooLarge { limit_bytes });
         }

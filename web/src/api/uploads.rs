@@ -52,11 +52,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json
 }
 
 /// `GET …/{id}/rejected`: the rows that were refused.
-pub async fn rejected(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    params: Params,
-) -> Result<Json<Value>, AppError> {
+pub async fn rejected(State(app): State<App>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, AppError> {
     params.only(&["offset", "limit"])?;
     let Some(upload) = app.engine().upload(&id).await? else { return Err(AppError::NoSuchUpload { id }) };
     let offset = params.number("offset")?.unwrap_or(0);

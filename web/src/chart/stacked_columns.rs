@@ -232,7 +232,7 @@ impl Shape<'_> {
         Column {
             spoken: self.spoken(place, &input, &total, series),
             name: input.name,
-            label: (place % label_every.max(1) == 0 && middle + LABEL_HALF_MAX < WIDTH).then_some(input.label),
+            label: (place.is_multiple_of(label_every.max(1)) && middle + LABEL_HALF_MAX < WIDTH).then_some(input.label),
             href: input.href,
             place_x: pixel(place_x),
             place_width: pixel(self.place_width),

@@ -83,9 +83,9 @@ impl Page {
 fn sections(bill: &mut Bill, app: &App) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for charge in std::mem::take(&mut bill.charges) {
-        let place = sections.iter().position(|section| {
-            section.provider == charge.provider && section.service == charge.service
-        });
+        let place = sections
+            .iter()
+            .position(|section| section.provider == charge.provider && section.service == charge.service);
         match place {
             Some(place) => {
                 let section = &mut sections[place];
@@ -116,9 +116,8 @@ fn groups(bill: &mut Bill, query: &BillQuery, catalogue: &Catalogue) -> Option<G
         return None;
     }
     let chosen = chosen(bill, query);
-    let zero = || &bill.total - &bill.total;
-    let list_cost = number::sum(chosen.iter().map(|group| &group.list_cost)).unwrap_or_else(zero);
-    let billed_cost = number::sum(chosen.iter().map(|group| &group.billed_cost)).unwrap_or_else(zero);
+    let list_cost = chosen.iter().map(|group| &group.list_cost).sum();
+    let billed_cost = chosen.iter().map(|group| &group.billed_cost).sum();
     let name = |(value, dimension): (String, &Dimension)| match dimension {
         Dimension::Service => names::service_alone(catalogue, &value),
         _ => value,
@@ -168,9 +167,30 @@ pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, App
 }
 
 const CHARGE_COLUMNS: [&str; 25] = [
-    "period", "provider", "service", "sku", "description", "organisation", "account", "region", "resource",
-    "consumed_quantity", "consumed_unit", "free_quantity", "pricing_quantity", "pricing_unit", "tier", "unit_price",
-    "currency", "list_cost", "billed_cost", "adjustment", "record_count", "price_book", "price_book_version", "price_from",
+    "period",
+    "provider",
+    "service",
+    "sku",
+    "description",
+    "organisation",
+    "account",
+    "region",
+    "resource",
+    "consumed_quantity",
+    "consumed_unit",
+    "free_quantity",
+    "pricing_quantity",
+    "pricing_unit",
+    "tier",
+    "unit_price",
+    "currency",
+    "list_cost",
+    "billed_cost",
+    "adjustment",
+    "record_count",
+    "price_book",
+    "price_book_version",
+    "price_from",
     "charge_id",
 ];
 

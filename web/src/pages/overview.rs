@@ -120,8 +120,9 @@ impl Page {
     fn new(overview: Overview, cost: Cost, catalogue: &Catalogue) -> Self {
         let daily = |of: fn(&Series) -> &[Exact]| {
             let days = 0..overview.days.len();
-            let totals: Vec<Exact> =
-                days.filter_map(|day| number::sum(overview.series.iter().filter_map(|series| of(series).get(day)))).collect();
+            let totals: Vec<Exact> = days
+                .filter_map(|day| number::sum(overview.series.iter().filter_map(|series| of(series).get(day))))
+                .collect();
             Sparkline::new(&totals)
         };
         let saved = &overview.list_total - &overview.total;
@@ -183,7 +184,11 @@ fn resources(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Vec<Reso
         };
         Resource { service: names::service_alone(catalogue, &service), name, href, share, group: group.clone() }
     };
-    overview.top_resources.iter().map(row).collect()
+    let mut groups: Vec<&CostGroup> = overview.top_resources.iter().collect();
+    if cost == Cost::List {
+        groups.sort_by(|one, other| other.list_cost.cmp(&one.list_cost));
+    }
+    groups.into_iter().map(row).collect()
 }
 
 fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<StackedColumns> {
@@ -195,7 +200,7 @@ fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<Stack
     });
     let titles: Vec<String> =
         overview.series.iter().map(|series| names::service_alone(catalogue, &series.name)).collect();
-    let series: Vec<SeriesInput<'_>> = overview
+    let mut series: Vec<SeriesInput<'_>> = overview
         .series
         .iter()
         .zip(&titles)
@@ -209,6 +214,8 @@ fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<Stack
         })
         .filter(|series| !series.total.is_zero())
         .collect();
+    // The most expensive at the bottom, the rest of the rest on top.
+    series.sort_by(|one, other| (one.is_other, other.total).cmp(&(other.is_other, one.total)));
     StackedColumns::new(columns.collect(), &series, &overview.currency)
 }
 
@@ -219,7 +226,11 @@ struct Welcome {
 }
 
 /// `GET /`
-pub async fn page(State(app): State<App>, headers: axum::http::HeaderMap, params: Params) -> Result<Response, AppError> {
+pub async fn page(
+    State(app): State<App>,
+    headers: axum::http::HeaderMap,
+    params: Params,
+) -> Result<Response, AppError> {
     let Some(overview) = app.engine().overview(params.period()?).await? else {
         let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         return html(&Welcome { origin: format!("http://{host}") });
@@ -255,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_change_has_sign_amount_and_percentage() {
-        let change = |now: &str, before: Option<&str>| Change::new(&exact(now), before.map(exact).as_ref(), "USD").words;
+        let change =
+            |now: &str, before: Option<&str>| Change::new(&exact(now), before.map(exact).as_ref(), "USD").words;
         assert_eq!(change("110", Some("100")), "▲ +$10.00 (10.0 %)");
         assert_eq!(change("75", Some("100")), "▼ \u{2212}$25.00 (\u{2212}25.0 %)");
         assert_eq!(change("5", Some("0")), "▲ +$5.00 (new)");

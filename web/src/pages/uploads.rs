@@ -1,8 +1,8 @@
 //! `/uploads`: send files, and what was sent before. Works without scripts: the form is a plain one.
 
 use askama::Template;
-use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
 use axum::extract::State;
+use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use paygrain_ingest::UploadResult;

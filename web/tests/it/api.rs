@@ -15,7 +15,9 @@ async fn a_bill_has_the_documented_envelope() {
     assert_eq!(bill["period"], "2026-10");
     assert_eq!(bill["by"], serde_json::json!(["service", "day"]));
     let charge = &bill["charges"][0];
-    for member in ["sku", "description", "consumed_quantity", "pricing_quantity", "unit_price", "list_cost", "billed_cost"] {
+    for member in
+        ["sku", "description", "consumed_quantity", "pricing_quantity", "unit_price", "list_cost", "billed_cost"]
+    {
         assert!(charge[member].is_string(), "{member}");
     }
     let list = server.get("/api/v1/charges?period=2026-10&allowances=false").await.json();
@@ -26,6 +28,11 @@ async fn a_bill_has_the_documented_envelope() {
 async fn a_charge_explains_itself() {
     let server = Server::with_usage().await;
     let bill = server.get("/api/v1/charges?period=2026-10").await.json();
+    for charge in bill["charges"].as_array().unwrap() {
+        let id = charge["id"].as_str().unwrap().replace('/', "%2F");
+        let explanation = server.get(&format!("/api/v1/explain?charge={id}")).await.json();
+        assert_eq!(explanation["records"]["total"], charge["record_count"], "{id}");
+    }
     let id = bill["charges"][0]["id"].as_str().unwrap().replace('/', "%2F");
     let explanation = server.get(&format!("/api/v1/explain?charge={id}&limit=10")).await.json();
     assert_eq!(explanation["charge"]["id"], bill["charges"][0]["id"]);

@@ -1,4 +1,5 @@
 //! The router over a real lake, without a socket.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -13,7 +13,8 @@ fn exact(text: &str) -> Exact {
 #[tokio::test]
 async fn an_empty_lake_says_what_to_do() {
     let server = Server::new();
-    for (url, words) in [("/", "Load sample data"), ("/bill", "Upload files"), ("/uploads", "Nothing was uploaded yet")] {
+    for (url, words) in [("/", "Load sample data"), ("/bill", "Upload files"), ("/uploads", "Nothing was uploaded yet")]
+    {
         let page = server.get(url).await;
         assert_eq!(page.status, StatusCode::OK, "{url}");
         assert!(page.text.contains(words), "{url}");
@@ -123,7 +124,8 @@ async fn cost_groups_by_any_dimensions_and_filters_by_their_values() {
 async fn names_from_logs_are_neither_markup_nor_formulas() {
     let server = Server::with_usage().await;
     let upload = server.get("/api/v1/uploads").await.json()["uploads"][0]["id"].as_str().unwrap().to_owned();
-    for url in ["/", "/bill?by=resource", "/uploads", &format!("/uploads/{upload}"), "/nope?<script>alert(1)</script>"] {
+    for url in ["/", "/bill?by=resource", "/uploads", &format!("/uploads/{upload}"), "/nope?<script>alert(1)</script>"]
+    {
         let page = server.get(url.split('?').next().unwrap_or(url)).await;
         assert!(!page.text.contains("<script>alert"), "{url}");
     }

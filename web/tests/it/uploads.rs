@@ -79,7 +79,8 @@ async fn a_form_without_a_file_says_so() {
 #[tokio::test]
 async fn rejected_rows_are_shown_with_their_place() {
     let server = Server::new();
-    let lines = log(2, "2026-10", 100) + &log(1, "2026-10", 7).replace("Duration: 7.00 ms\tBilled", "Duration: 7,x ms\tBilled");
+    let lines =
+        log(2, "2026-10", 100) + &log(1, "2026-10", 7).replace("Duration: 7.00 ms\tBilled", "Duration: 7,x ms\tBilled");
     let answer = put(&server, "/api/v1/uploads/a.log?resource=f", lines).await;
     let upload = answer.json()["uploads"][0].clone();
     assert_eq!((&upload["accepted"], &upload["rejected"]), (&2.into(), &1.into()), "{upload}");

@@ -1,0 +1,158 @@
+//! Every filter and meter of every shipped price book, as SQL in the engine and evaluated directly: the same answer on
+//! random rows with nulls.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use paygrain_pricing::table::ColumnKind;
+use paygrain_pricing::{Catalogue, Exact, Expression, Period, Table, Value};
+
+const ROWS: usize = 64;
+
+/// Words that filters of some price book compare with.
+const WORDS: [&str; 30] = [
+    "x86_64",
+    "arm64",
+    "on-demand",
+    "provisioned",
+    "edge",
+    "microvm",
+    "durable",
+    "Zip",
+    "Image",
+    "custom",
+    "java",
+    "linux",
+    "windows",
+    "async",
+    "stream",
+    "GET",
+    "PUT",
+    "COPY",
+    "LIST",
+    "DELETE",
+    "TRANSITION",
+    "RETRIEVAL",
+    "STANDARD",
+    "STANDARD_IA",
+    "GLACIER",
+    "internet",
+    "internet-out",
+    "rest",
+    "fifo",
+    "standard",
+];
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A column of random values, null now and then.
+enum Cells {
+    Text(Vec<Option<&'static str>>),
+    Number(Vec<Option<i64>>),
+}
+
+fn cells(random: &mut Random, kind: ColumnKind) -> Cells {
+    let null = |random: &mut Random| random.below(4) == 0;
+    let number = |random: &mut Random| {
+        let size = 1 + random.below(31);
+        i64::try_from(random.below(1 << size)).unwrap()
+    };
+    match kind {
+        ColumnKind::Text => Cells::Text(
+            (0..ROWS).map(|_| (!null(random)).then(|| WORDS[random.below(WORDS.len() as u64) as usize])).collect(),
+        ),
+        _ => Cells::Number((0..ROWS).map(|_| (!null(random)).then(|| number(random))).collect()),
+    }
+}
+
+/// The columns an expression of a table can name; the reported billed time is kept in milliseconds.
+fn columns(random: &mut Random, table: Table) -> Vec<(&'static str, Cells)> {
+    let named = table.columns().iter().map(|column| (column.name, column.kind));
+    named.map(|(name, kind)| (if name == "billed_us" { "billed_ms" } else { name }, cells(random, kind))).collect()
+}
+
+fn batch(columns: &[(&'static str, Cells)]) -> RecordBatch {
+    let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
+    for (name, cells) in columns {
+        let (kind, array): (_, ArrayRef) = match cells {
+            Cells::Text(values) => (DataType::Utf8, Arc::new(StringArray::from(values.clone()))),
+            Cells::Number(values) => (DataType::Int64, Arc::new(Int64Array::from(values.clone()))),
+        };
+        fields.push(Field::new(*name, kind, true));
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+fn evaluate(expression: &Expression, columns: &[(&'static str, Cells)], row: usize) -> Value {
+    let cell = |name: &str| {
+        let (stored, factor) = if name == "billed_us" { ("billed_ms", 1000) } else { (name, 1) };
+        match columns.iter().find(|(known, _)| *known == stored).map(|(_, cells)| cells) {
+            Some(Cells::Text(values)) => values[row].map_or(Value::Null, |text| Value::Text(text.to_owned())),
+            Some(Cells::Number(values)) => values[row]
+                .map_or(Value::Null, |number| Value::Number(Exact::from_integer(i128::from(number) * factor))),
+            None => Value::Null,
+        }
+    };
+    expression.evaluate(&cell)
+}
+
+async fn sql_column(session: &SessionContext, sql: &str) -> ArrayRef {
+    let frame = session.sql(&format!("SELECT {sql} AS v FROM t")).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let batches = frame.collect().await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let column = batches[0].column(0).clone();
+    assert_eq!(column.len(), ROWS);
+    column
+}
+
+#[tokio::test]
+async fn sql_and_direct_evaluation_agree() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let months = ["2013-08", "2017-10", "2019-06", "2021-06", "2023-06", "2026-10"];
+    let (mut compared, mut passed) = (0, 0);
+    for table in [Table::Invocations, Table::Requests] {
+        let mut random = Random(7);
+        for period in months.map(|month| month.parse::<Period>().unwrap()) {
+            let columns = columns(&mut random, table);
+            let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+            session.register_batch("t", batch(&columns)).unwrap();
+            for rule in catalogue.metering(table, period) {
+                let name = &catalogue.sku(rule.sku).name;
+                if let Some(filter) = rule.filter {
+                    let in_sql = sql_column(&session, &filter.to_sql()).await;
+                    let in_sql = in_sql.as_boolean();
+                    for row in 0..ROWS {
+                        let takes = in_sql.is_valid(row) && in_sql.value(row);
+                        let direct = evaluate(filter, &columns, row) == Value::Bool(true);
+                        assert_eq!(takes, direct, "{name} row {row}: {filter}");
+                        passed += usize::from(takes);
+                    }
+                }
+                let metered = sql_column(&session, &rule.quantity.to_sql()).await;
+                let metered = cast(&metered, &DataType::Utf8).unwrap();
+                let metered = metered.as_string::<i32>();
+                for row in 0..ROWS {
+                    let in_sql = metered.is_valid(row).then(|| metered.value(row).to_owned());
+                    let direct = match evaluate(rule.quantity, &columns, row) {
+                        Value::Number(number) => Some(number.to_string()),
+                        Value::Null => None,
+                        other => panic!("{name}: {other:?}"),
+                    };
+                    assert_eq!(in_sql, direct, "{name} row {row}: {}", rule.quantity);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 10_000 && passed > 500, "{compared} quantities compared, {passed} rows taken");
+}
