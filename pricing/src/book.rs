@@ -57,6 +57,10 @@ pub struct Sku {
     pub services: Vec<String>,
     /// Which rows; absent: every row.
     pub filter: Option<Expression>,
+    /// The part of the filter that all keys of a `by` SKU share; [`Sku::filter`] is this and the key.
+    pub base_filter: Option<Expression>,
+    /// The key, of a SKU per key.
+    pub key: Option<SkuKey>,
     /// The per-record rules, by era, in time order.
     pub meters: Vec<Meter>,
     /// Pricing unit: the unit of quantities, tiers and `unit_price`.
@@ -81,6 +85,17 @@ pub struct Sku {
     pub window: Option<Window>,
     /// What a usage slice must be grouped by: scope, the allowances' scopes, region.
     pub scope_columns: Vec<String>,
+}
+
+/// The key of one SKU among those that a price table with `by` makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkuKey {
+    /// The column that holds it.
+    pub column: String,
+    /// What an absent value stands for.
+    pub default: Option<String>,
+    /// The value.
+    pub value: String,
 }
 
 /// A per-record rule in one era.

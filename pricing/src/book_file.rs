@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use self::reader::{Entry, Reader};
 use crate::{
-    book::{Allowance, Grant, Meter, PriceBook, Sku},
+    book::{Allowance, Grant, Meter, PriceBook, Sku, SkuKey},
     catalogue::Problem,
     exact::Exact,
     expression::{Expression, Type},
@@ -228,6 +228,8 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         table,
         services: reader.texts(entry, "services").unwrap_or_else(|| vec![book.service.clone()]),
         filter: filter.clone(),
+        base_filter: filter.clone(),
+        key: None,
         meters,
         unit,
         quantity_unit,
@@ -250,6 +252,11 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         if let Some(key) = &key {
             sku.id = format!("{}:{key}", sku.base);
             sku.filter = key_filter(reader, entry, &sku, filter.as_ref(), key);
+            sku.key = reader.text(entry, "by").map(|column| SkuKey {
+                column: column.to_owned(),
+                default: reader.text(entry, "default").map(str::to_owned),
+                value: key.clone(),
+            });
         }
         sku.name = format!("{}.{}.{}", book.provider, book.service, sku.id);
         sku.prices = prices.iter().filter_map(|entry| entry.price(key.as_deref())).collect();

@@ -22,7 +22,7 @@ pub mod scope;
 pub mod table;
 pub mod unit;
 
-pub use book::{Allowance, Meter, Price, PriceBook, Sku, Tier};
+pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge};
 pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};

@@ -176,10 +176,10 @@ async fn records(
             conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
         }
     }
-    let cases: Vec<_> = rules.iter().map(|rule| condition(rule, time)).collect();
+    let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, charge.period)).collect();
     conditions.push(format!("({})", cases.join(" OR ")));
     let metered: String =
-        rules.iter().map(|rule| format!(" WHEN {} THEN {}", condition(rule, time), rule.quantity.to_sql())).collect();
+        rules.iter().map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, charge.period), rule.quantity.to_sql())).collect();
     let schema = table.schema();
     let read: BTreeSet<&str> = rules
         .iter()

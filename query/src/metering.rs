@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Exact, MeteringRule, Period, Scope, SkuIndex};
+use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey};
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
@@ -62,10 +62,7 @@ pub async fn meter(
                 .filter(|rule| rule.provider == source.provider && rule.services.contains(&source.service))
                 .collect();
             let question = Question { table, period, source: &source };
-            if !fed.is_empty() {
-                metered.rows.extend(question.quantities(session, catalogue, &fed).await?);
-            }
-            metered.unpriced.extend(question.unpriced(session, catalogue, &fed).await?);
+            question.metered(session, catalogue, &fed, &mut metered).await?;
         }
     }
     Ok(metered)
@@ -109,6 +106,52 @@ async fn sources(
     Ok(found)
 }
 
+/// The rules of one meter: one, or one per key of a price table, which differ in nothing but the key.
+struct Meter<'a> {
+    rule: &'a MeteringRule<'a>,
+    /// SKUs by key; a single one under the empty key where there is no key column.
+    skus: BTreeMap<String, SkuIndex>,
+    key: Option<&'a SkuKey>,
+}
+
+impl<'a> Meter<'a> {
+    /// Groups the rules of a service by meter and era.
+    fn of(catalogue: &'a Catalogue, rules: &[&'a MeteringRule<'a>]) -> Vec<Self> {
+        let mut meters: BTreeMap<(&str, &str, i64), Self> = BTreeMap::new();
+        for rule in rules {
+            let sku = catalogue.sku(rule.sku);
+            let name = (catalogue.book_of(rule.sku).name.as_str(), sku.base.as_str(), rule.from_us);
+            let key = sku.key.as_ref();
+            let meter = meters.entry(name).or_insert_with(|| Self { rule, skus: BTreeMap::new(), key });
+            meter.skus.insert(key.map_or_else(String::new, |key| key.value.clone()), rule.sku);
+        }
+        meters.into_values().collect()
+    }
+
+    /// The rows it meters, whatever their key.
+    fn condition(&self, catalogue: &Catalogue, question: &Question<'_>) -> String {
+        let filter = catalogue.sku(self.rule.sku).base_filter.as_ref();
+        era_condition(filter, self.rule, question.table, question.period)
+    }
+
+    /// The SKU of a row with this value in the key column.
+    fn sku(&self, value: Option<&str>) -> Option<SkuIndex> {
+        let value = match self.key {
+            None => "",
+            Some(key) => value.or(key.default.as_deref())?,
+        };
+        self.skus.get(value).copied()
+    }
+
+    /// Whether a row's key is one of the price table's, as SQL.
+    fn known_key(&self) -> String {
+        let Some(key) = self.key else { return "true".into() };
+        let values: Vec<_> = self.skus.keys().map(|value| literal(value)).collect();
+        let default = key.default.as_deref().map_or_else(|| "NULL".into(), literal);
+        format!("coalesce(\"{}\", {default}) IN ({})", key.column, values.join(", "))
+    }
+}
+
 /// One table's usage of one service in one period.
 struct Question<'a> {
     table: Table,
@@ -116,61 +159,83 @@ struct Question<'a> {
     source: &'a Source,
 }
 
+/// Columns in front of the keys and sums: hour, account, region, resource, rows without a SKU.
+const FIXED_COLUMNS: usize = 5;
+
 impl Question<'_> {
-    /// Every rule's quantity per hour and resource, in one scan.
-    async fn quantities(
+    /// Every meter's quantity per hour, resource and key, and the rows that none takes, in one scan.
+    async fn metered(
         &self,
         session: &SessionContext,
         catalogue: &Catalogue,
         rules: &[&MeteringRule<'_>],
-    ) -> Result<Vec<MeteredRow>, QueryError> {
-        let time = self.table.time_column();
-        let columns: Vec<String> = rules
-            .iter()
-            .enumerate()
-            .map(|(index, rule)| {
-                let condition = condition(rule, time);
-                // A null quantity contributes nothing and is no record of this SKU.
-                let quantity = rule.quantity.to_sql();
-                format!(
-                    "sum(arrow_cast(CASE WHEN {condition} THEN {quantity} END, 'Decimal256(76, 0)')) AS q{index}, \
-                     count(CASE WHEN {condition} THEN {quantity} END) AS n{index}"
-                )
-            })
-            .collect();
+        metered: &mut Metered,
+    ) -> Result<(), QueryError> {
+        let meters = Meter::of(catalogue, rules);
+        let unpriced = self.without_sku(catalogue, &meters);
+        let keys: BTreeSet<&str> = meters.iter().filter_map(|meter| Some(meter.key?.column.as_str())).collect();
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let mut inner = format!(
+            "CAST(date_trunc('hour', {}) AS BIGINT) AS hour, account, region, resource, ({unpriced}) AS no_sku",
+            self.table.time_column()
+        );
+        let mut outer = "hour, account, region, resource, count(CASE WHEN no_sku THEN 1 END)".to_owned();
+        for (index, key) in keys.iter().enumerate() {
+            inner += &format!(", \"{key}\" AS k{index}");
+            outer += &format!(", k{index}");
+        }
+        for (index, meter) in meters.iter().enumerate() {
+            // A null quantity contributes nothing and is no record of the SKU.
+            let (condition, quantity) = (meter.condition(catalogue, self), meter.rule.quantity.to_sql());
+            inner += &format!(", CASE WHEN {condition} THEN {quantity} END AS v{index}");
+            outer += &format!(", sum(arrow_cast(v{index}, 'Decimal256(76, 0)')), count(v{index})");
+        }
+        let group_by: String = (0..keys.len()).map(|index| format!(", k{index}")).collect();
         let sql = format!(
-            "SELECT CAST(date_trunc('hour', {time}) AS BIGINT) AS hour, account, region, resource, {} FROM {} \
-             WHERE {} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-            columns.join(", "),
-            self.rows_with_every_column(rules),
+            "SELECT {outer} FROM (SELECT {inner} FROM {} WHERE {}) GROUP BY hour, account, region, resource{group_by}",
+            rows_with_every_column(self.table, rules),
             self.condition(),
         );
-        let mut rows = Vec::new();
+        let mut sums = Sums { keys: &keys, meters: &meters, rows: BTreeMap::new(), without_sku: 0 };
         for batch in session.sql(&sql).await?.collect().await? {
-            read_quantities(&batch, catalogue, rules, &mut rows)?;
+            sums.add(&batch, catalogue)?;
         }
-        Ok(rows)
+        metered.rows.extend(sums.rows.into_iter().map(|((hour_us, scope, sku), (quantity, record_count))| {
+            MeteredRow { sku, hour_us, scope, quantity, record_count }
+        }));
+        if sums.without_sku > 0 {
+            metered.unpriced.extend(self.unpriced(session, catalogue, rules, &unpriced).await?);
+        }
+        Ok(())
     }
 
-    /// Usage that no rule takes, by what kind it is.
+    /// The rows that no meter takes, as SQL.
+    fn without_sku(&self, catalogue: &Catalogue, meters: &[Meter<'_>]) -> String {
+        let taken: Vec<_> = meters
+            .iter()
+            .map(|meter| format!("({} AND {})", meter.condition(catalogue, self), meter.known_key()))
+            .collect();
+        match taken.is_empty() {
+            true => "true".to_owned(),
+            false => format!("NOT coalesce({}, false)", taken.join(" OR ")),
+        }
+    }
+
+    /// Usage that no meter takes, by what kind it is.
     async fn unpriced(
         &self,
         session: &SessionContext,
         catalogue: &Catalogue,
         rules: &[&MeteringRule<'_>],
+        unpriced: &str,
     ) -> Result<Vec<UnpricedUsage>, QueryError> {
-        let priced: Vec<String> = rules.iter().map(|rule| condition(rule, self.table.time_column())).collect();
-        let unpriced = match priced.is_empty() {
-            true => "true".to_owned(),
-            false => format!("NOT coalesce({}, false)", priced.join(" OR ")),
-        };
         let kind = match self.table {
-            Table::Requests => "concat_ws(' ', operation, variant)",
+            Table::Requests => "concat_ws(' ', operation, variant, storage_class)",
             _ => "concat_ws(' ', coalesce(capacity, 'on-demand'), architecture)",
         };
         let sql = format!(
             "SELECT {kind}, count(*) FROM {} WHERE {} AND {unpriced} GROUP BY 1 ORDER BY 1",
-            self.rows_with_every_column(rules),
+            rows_with_every_column(self.table, rules),
             self.condition(),
         );
         let known = catalogue.prices_service(&self.source.provider, &self.source.service);
@@ -199,9 +264,51 @@ impl Question<'_> {
             literal(&self.source.service)
         )
     }
+}
 
-    fn rows_with_every_column(&self, rules: &[&MeteringRule<'_>]) -> String {
-        rows_with_every_column(self.table, rules)
+/// Quantities as they come from the scan, by hour, scope and SKU.
+struct Sums<'a> {
+    keys: &'a [&'a str],
+    meters: &'a [Meter<'a>],
+    rows: BTreeMap<(i64, Scope, SkuIndex), (Exact, u64)>,
+    without_sku: u64,
+}
+
+impl Sums<'_> {
+    fn add(&mut self, batch: &RecordBatch, catalogue: &Catalogue) -> Result<(), QueryError> {
+        let hours = cast(batch.column(0), &DataType::Int64)?;
+        let hours = hours.as_primitive::<Int64Type>();
+        let without_sku = batch.column(FIXED_COLUMNS - 1).as_primitive::<Int64Type>();
+        for row in 0..batch.num_rows() {
+            self.without_sku += u64::try_from(without_sku.value(row)).unwrap_or(0);
+            let scope = Scope {
+                organisation: None,
+                account: cell(batch, 1, row)?,
+                region: cell(batch, 2, row)?,
+                resource: cell(batch, 3, row)?,
+            };
+            let keys = (0..self.keys.len())
+                .map(|index| cell(batch, FIXED_COLUMNS + index, row))
+                .collect::<Result<Vec<_>, _>>()?;
+            for (index, meter) in self.meters.iter().enumerate() {
+                let column = FIXED_COLUMNS + self.keys.len() + 2 * index;
+                let sums = batch.column(column).as_primitive::<Decimal256Type>();
+                if sums.is_null(row) {
+                    continue;
+                }
+                let place = meter.key.and_then(|key| self.keys.iter().position(|name| *name == key.column));
+                let Some(sku) = meter.sku(place.and_then(|place| keys[place].as_deref())) else { continue };
+                let overflow = || QueryError::Overflow { sku: catalogue.sku(sku).name.clone() };
+                let sum = Exact::parse(&sums.value(row).to_string()).map_err(|_| overflow())?;
+                let counts = batch.column(column + 1).as_primitive::<Int64Type>();
+                // Two keys of one SKU, or two eras that meet within an hour, add.
+                let (quantity, record_count) =
+                    self.rows.entry((hours.value(row), scope.clone(), sku)).or_default();
+                *quantity += &(&sum * &meter.rule.factor);
+                *record_count += u64::try_from(counts.value(row)).unwrap_or(0);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -226,13 +333,21 @@ pub(crate) fn rows_with_every_column(table: Table, rules: &[&MeteringRule<'_>]) 
 }
 
 /// The rows a rule takes, as SQL.
-pub(crate) fn condition(rule: &MeteringRule<'_>, time: &str) -> String {
-    let filter = rule.filter.map_or_else(|| "true".to_owned(), paygrain_pricing::Expression::to_sql);
-    format!(
-        "(({filter}) AND {time} >= {} AND {time} < {})",
-        timestamp(rule.from_us),
-        timestamp(rule.to_us)
-    )
+pub(crate) fn condition(rule: &MeteringRule<'_>, table: Table, period: Period) -> String {
+    era_condition(rule.filter, rule, table, period)
+}
+
+/// A filter, and the rule's era where it does not cover the period.
+fn era_condition(filter: Option<&Expression>, rule: &MeteringRule<'_>, table: Table, period: Period) -> String {
+    let time = table.time_column();
+    let mut condition = filter.map_or_else(|| "true".to_owned(), Expression::to_sql);
+    if rule.from_us > period.start_us() {
+        condition += &format!(" AND {time} >= {}", timestamp(rule.from_us));
+    }
+    if rule.to_us < period.end_us() {
+        condition += &format!(" AND {time} < {}", timestamp(rule.to_us));
+    }
+    format!("({condition})")
 }
 
 /// The rows of a period, with the partition column for pruning.
@@ -265,50 +380,4 @@ pub(crate) fn cell(batch: &RecordBatch, column: usize, row: usize) -> Result<Opt
     }
     let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.6fZ"));
     Ok(Some(ArrayFormatter::try_new(array.as_ref(), &options)?.value(row).to_string()))
-}
-
-fn read_quantities(
-    batch: &RecordBatch,
-    catalogue: &Catalogue,
-    rules: &[&MeteringRule<'_>],
-    rows: &mut Vec<MeteredRow>,
-) -> Result<(), QueryError> {
-    const KEY_COLUMNS: usize = 4;
-    let hours = cast(batch.column(0), &DataType::Int64)?;
-    let mut merged: BTreeMap<(usize, SkuIndex), MeteredRow> = BTreeMap::new();
-    for row in 0..batch.num_rows() {
-        let scope = Scope {
-            organisation: None,
-            account: cell(batch, 1, row)?,
-            region: cell(batch, 2, row)?,
-            resource: cell(batch, 3, row)?,
-        };
-        for (index, rule) in rules.iter().enumerate() {
-            let quantities = batch.column(KEY_COLUMNS + 2 * index).as_primitive::<Decimal256Type>();
-            let counts = batch.column(KEY_COLUMNS + 2 * index + 1).as_primitive::<Int64Type>();
-            if quantities.is_null(row) {
-                continue;
-            }
-            let overflow = || QueryError::Overflow { sku: catalogue.sku(rule.sku).id.clone() };
-            let sum = Exact::parse(&quantities.value(row).to_string()).map_err(|_| overflow())?;
-            let record_count = u64::try_from(counts.value(row)).unwrap_or(0);
-            let quantity = &sum * &rule.factor;
-            // Two eras of one SKU can meet in an hour only where an era begins inside it: they add.
-            merged
-                .entry((row, rule.sku))
-                .and_modify(|known| {
-                    known.quantity += &quantity;
-                    known.record_count += record_count;
-                })
-                .or_insert_with(|| MeteredRow {
-                    sku: rule.sku,
-                    hour_us: hours.as_primitive::<Int64Type>().value(row),
-                    scope: scope.clone(),
-                    quantity: quantity.clone(),
-                    record_count,
-                });
-        }
-    }
-    rows.extend(merged.into_values());
-    Ok(())
 }

@@ -98,7 +98,7 @@ fn every_grouping_sums_to_the_bill_to_the_last_digit() {
         place.ingest(&["--account", "1", "--region", "us-east-1", "--resource", resource], &[&log]);
     }
     for attribution in ["time", "proportional"] {
-        for by in ["service", "sku", "day", "resource,day", "provider,account,region,resource,sku,day"] {
+        for by in ["service,day", "resource", "provider,account,region,resource,sku,day"] {
             let arguments = ["bill", "--period", "2026-10", "--allowances", "none", "--attribution", attribution];
             let bill = place.json(&[&arguments[..], &["--by", by, "--format", "json"]].concat());
             let groups = bill["groups"].as_array().unwrap();
@@ -157,4 +157,72 @@ fn what_has_no_price_is_told() {
     assert_eq!(unpriced[0]["record_count"], 1);
     let table = place.run(&["bill", "--period", "2019-06"]);
     assert!(table.stdout.contains("Not priced"), "{}", table.stdout);
+}
+
+#[test]
+fn recorded_and_described_usage_cost_the_same() {
+    let place = Workplace::new();
+    let events = Invocation::many(34, 40);
+    let log = place.file("a.log", text_log(&events));
+    place.ingest(&FLAGS, &[&log]);
+    let described: Vec<_> = events
+        .iter()
+        .map(|event| {
+            serde_json::json!({
+                "service": "lambda", "account": "123456789012", "resource": "f", "memory_mb": event.memory_mb,
+                "duration_us": event.duration_centi_ms * 10, "billed_us": event.billed_ms * 1000,
+            })
+        })
+        .collect();
+    let usage = serde_json::json!({
+        "period": "2026-10", "provider": "aws", "region": "us-east-1", "allowances": false, "usage": described,
+    });
+    let file = place.file("usage.json", usage.to_string());
+    let estimate = place.json(&["estimate", file.to_str().unwrap(), "--format", "json"]);
+    let bill = place.json(&["bill", "--period", "2026-10", "--allowances", "none", "--format", "json"]);
+    assert_eq!(estimate["total"], bill["total"]);
+    let costs = |answer: &Value| -> Vec<(String, String)> {
+        let charges = answer["charges"].as_array().unwrap();
+        charges.iter().map(|charge| (charge["sku"].to_string(), charge["billed_cost"].to_string())).collect()
+    };
+    assert_eq!(costs(&estimate), costs(&bill));
+}
+
+#[test]
+fn an_s3_log_is_priced_request_by_request() {
+    let line = |id: u32, requester: &str, address: &str, operation: &str, status: &str, sent: &str| {
+        format!(
+            "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be bucket [05/Oct/2026:10:00:{id:02} +0000] {address} \
+             {requester} REQUEST{id:08} {operation} key \"GET /bucket/key HTTP/1.1\" {status} - {sent} 4096 10 9 \"-\" \"agent\" - \
+             host+id= SigV4 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader bucket.s3.amazonaws.com TLSv1.3 - -\n"
+        )
+    };
+    let own = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be";
+    let log = [
+        line(1, own, "203.0.113.7", "REST.PUT.OBJECT", "200", "-"),
+        line(2, own, "203.0.113.7", "REST.GET.OBJECT", "200", "4096"),
+        line(3, own, "203.0.113.7", "REST.GET.BUCKET", "200", "300"),
+        line(4, own, "203.0.113.7", "REST.DELETE.OBJECT", "204", "-"),
+        line(5, own, "10.0.0.5", "REST.GET.OBJECT", "200", "4096"),
+        line(6, own, "203.0.113.7", "REST.COPY.OBJECT", "200", "200"),
+        line(7, own, "203.0.113.7", "REST.COPY.OBJECT_GET", "200", "-"),
+        line(8, own, "203.0.113.7", "S3.EXPIRE.OBJECT", "-", "-"),
+    ]
+    .concat();
+    let place = Workplace::new();
+    let file = place.file("access.log", log);
+    let upload = place.ingest(&["--account", "1", "--region", "us-east-1"], &[&file]).remove(0);
+    assert_eq!(upload["accepted"], 8, "{upload}");
+    let bill = place.json(&["bill", "--period", "2026-10", "--allowances", "none", "--format", "json"]);
+    assert_eq!(bill["unpriced"], serde_json::json!([]));
+    let quantity = |sku: &str| {
+        let charges = bill["charges"].as_array().unwrap();
+        charges.iter().find(|charge| charge["sku"] == sku).map(|charge| charge["consumed_quantity"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(quantity("aws.s3.requests-put:STANDARD").as_deref(), Some("3"), "PUT, LIST, COPY");
+    assert_eq!(quantity("aws.s3.requests-get:STANDARD").as_deref(), Some("2"));
+    assert_eq!(quantity("aws.s3.requests-delete").as_deref(), Some("2"));
+    // What a private address reads stays inside: 4096 + 300 + 200 bytes went out.
+    let gib = decimal(4596, 1 << 30);
+    assert_eq!(quantity("aws.data-transfer.internet-out"), Some(gib));
 }

@@ -16,14 +16,20 @@
   });
   showMode();
 
+  // Back from the answer, a button that was busy is not any more.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
   for (const select of document.querySelectorAll("select[data-submits]")) {
     select.addEventListener("change", () => select.form.requestSubmit());
   }
   for (const form of document.querySelectorAll("form[method=post]")) {
-    form.addEventListener("submit", (event) => {
+    // Later, when it is known whether another script has taken the submission over.
+    form.addEventListener("submit", (event) => setTimeout(() => {
       const busy = form.querySelector("button[data-busy]");
-      if (busy && !event.defaultPrevented) { busy.textContent = busy.dataset.busy; busy.setAttribute("aria-disabled", "true"); }
-    });
+      if (!busy || event.defaultPrevented) return;
+      busy.textContent = busy.dataset.busy;
+      busy.setAttribute("aria-disabled", "true");
+    }));
   }
 
   // Tooltip of the chart: its rows are read from the data table below, so the two cannot disagree.

@@ -9,6 +9,8 @@
   const number = new Intl.NumberFormat("en");
   let queue = Promise.resolve();
 
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
   const cell = (row, text, kind) => {
     const made = row.insertCell();
     made.textContent = text;
@@ -43,7 +45,7 @@
     cells.bar.remove();
     if (!result.ok) {
       const problem = result.answer || { detail: "the connection broke; nothing of the file was kept" };
-      cells.state.textContent = problem.detail + (problem.hint ? ". " + problem.hint : "");
+      cells.state.textContent = [problem.detail, problem.hint].filter(Boolean).map(capital).join(". ");
       cells.state.className = "up";
       status.textContent = file.name + " failed";
       return;

@@ -146,7 +146,8 @@ impl<'a> Entry<'a> {
                 _ => self.numbers.bytes_sent,
             },
             storage_class: storage_class.map(str::to_owned),
-            source: Some(self.source().into()),
+            // What a copy reads stays inside.
+            source: Some(if operation == "RETRIEVAL" { "aws" } else { self.source() }.into()),
             request_id: present(self.request_id).map(str::to_owned),
             ..Request::default()
         };

@@ -31,6 +31,8 @@ pub struct SeriesInput<'a> {
     pub total: &'a Exact,
     /// Where the legend leads.
     pub href: String,
+    /// Number of its colour, so that it keeps it when the order changes.
+    pub colour: usize,
     /// The rest of what has no band of its own: grey.
     pub is_other: bool,
 }
@@ -154,7 +156,7 @@ impl StackedColumns {
             .map(|(value, label)| (scale.y(value), label))
             .map(|(y, label)| Tick { y, label_y: pixel(y + 4.0), label })
             .collect();
-        let classes: Vec<String> = series.iter().enumerate().map(|(place, series)| class(place, series)).collect();
+        let classes: Vec<String> = series.iter().map(class).collect();
         let shape = Shape { left, place_width: (WIDTH - left) / columns.len() as f64, scale, currency };
         let columns = columns
             .into_iter()
@@ -183,8 +185,8 @@ impl StackedColumns {
     }
 }
 
-fn class(place: usize, series: &SeriesInput<'_>) -> String {
-    if series.is_other { "s-other".into() } else { format!("s{}", place.min(COLOUR_COUNT - 1)) }
+fn class(series: &SeriesInput<'_>) -> String {
+    if series.is_other { "s-other".into() } else { format!("s{}", series.colour.min(COLOUR_COUNT - 1)) }
 }
 
 #[derive(Clone, Copy)]
@@ -276,8 +278,15 @@ mod tests {
             href: format!("/{day}"),
         });
         let series = [
-            SeriesInput { name: "A", values: &one, total: &total, href: String::new(), is_other: false },
-            SeriesInput { name: "Other", values: &other, total: &other_total, href: String::new(), is_other: true },
+            SeriesInput { name: "A", values: &one, total: &total, href: String::new(), colour: 0, is_other: false },
+            SeriesInput {
+                name: "Other",
+                values: &other,
+                total: &other_total,
+                href: String::new(),
+                colour: 1,
+                is_other: true,
+            },
         ];
         StackedColumns::new(columns.collect(), &series, "USD")
     }

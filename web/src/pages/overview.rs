@@ -204,13 +204,21 @@ fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<Stack
         .series
         .iter()
         .zip(&titles)
-        .map(|(series, title)| {
+        .enumerate()
+        .map(|(colour, (series, title))| {
             let is_other = series.name == OTHER;
             let mut href = format!("/bill?period={period}&by=service");
             if !is_other {
                 href += &format!(",sku&service={}", filters::encode(&series.name));
             }
-            SeriesInput { name: title, values: cost.of_days(series), total: cost.of_month(series), href, is_other }
+            SeriesInput {
+                name: title,
+                values: cost.of_days(series),
+                total: cost.of_month(series),
+                href,
+                colour,
+                is_other,
+            }
         })
         .filter(|series| !series.total.is_zero())
         .collect();

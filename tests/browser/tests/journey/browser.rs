@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,16 +33,19 @@ const FLAGS: [&str; 14] = [
 /// A page that is not there after this long is not coming.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Height of the window in CSS pixels.
+const HEIGHT: u64 = 900;
+
 /// How a page is looked at.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct View {
     /// `light` or `dark`, as the system prefers.
     pub scheme: &'static str,
     /// Width of the window in CSS pixels.
-    pub width: u32,
+    pub width: u64,
 }
 
-/// A browser with an empty profile. The fields end in this order: first the session, then the driver, then the files.
+/// A browser with an empty profile. ChromeDriver ends before the files that its browser writes.
 pub struct Browser {
     /// The session, for whatever has no method here.
     pub driver: WebDriver,
@@ -71,15 +75,20 @@ impl Browser {
         Ok(Some(browser))
     }
 
-    /// Sets theme and width. A window cannot be narrower than 500 pixels, so the width is emulated.
+    /// Sets theme and width.
     pub async fn look(&self, view: View) -> WebDriverResult<()> {
-        let size = json!({ "width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
         let features = json!([
             { "name": "prefers-color-scheme", "value": view.scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
         self.driver.cdp().send_raw("Emulation.setEmulatedMedia", json!({ "features": features })).await?;
+        self.resize(view.width, HEIGHT).await
+    }
+
+    /// Sets the size of the page. A window cannot be narrower than 500 pixels, so the size is emulated.
+    pub async fn resize(&self, width: u64, height: u64) -> WebDriverResult<()> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
         Ok(())
     }
 
@@ -144,9 +153,17 @@ impl Browser {
         Ok(entries.into_iter().map(|entry| format!("{}: {}", entry.level, entry.message)).collect())
     }
 
-    /// Ends the session; dropping the browser does it too, but keeps errors to itself.
+    /// Ends the session.
     pub async fn quit(self) -> WebDriverResult<()> {
         self.driver.clone().quit().await
+    }
+}
+
+impl Drop for Browser {
+    /// After a failure the session is still there. It ends with ChromeDriver and its browser: asking first could wait for
+    /// minutes, as the runtime that holds the connection stands still meanwhile.
+    fn drop(&mut self) {
+        let _ = self.driver.clone().leak();
     }
 }
 
@@ -167,7 +184,7 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
         .find_map(|name| env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file()))
 }
 
-/// A running ChromeDriver, stopped at the end.
+/// A running ChromeDriver, stopped at the end with all its browsers.
 struct ChromeDriver {
     child: Child,
     url: String,
@@ -181,6 +198,7 @@ impl ChromeDriver {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -204,6 +222,7 @@ impl ChromeDriver {
 
 impl Drop for ChromeDriver {
     fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

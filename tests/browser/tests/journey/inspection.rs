@@ -20,8 +20,9 @@ pub const VIEWS: [View; 4] = [
 
 const OPEN_ALL_DETAILS: &str = "document.querySelectorAll('details').forEach(details => details.open = true)";
 
-/// What lies below the edge of a scroller is on the screen only without its edge.
+/// What lies below the edge of a scroller can be judged only without the edge.
 const GROW_ALL_SCROLLERS: &str = "document.querySelectorAll('.scroll').forEach(area => area.style.maxHeight = 'none')";
+const SHRINK_ALL_SCROLLERS: &str = "document.querySelectorAll('.scroll').forEach(area => area.style.maxHeight = '')";
 
 const FOREIGN_RESOURCES: &str = "performance.getEntriesByType('resource').map(entry => entry.name)\
     .filter(name => !name.startsWith(location.origin + '/') && !name.startsWith('data:'))";
@@ -62,51 +63,46 @@ impl Inspector {
         Some(Self { axe, screenshots })
     }
 
-    /// Opens a page in every view. `expected` is the part of a complaint of the browser that belongs to the page.
-    pub async fn faults_of(
-        &self,
-        browser: &Browser,
-        name: &str,
-        url: &str,
-        expected: Option<&str>,
-    ) -> WebDriverResult<Vec<String>> {
-        let mut faults = Vec::new();
+    /// Opens a page, keeps pictures of it, and tells what is wrong with it.
+    pub async fn faults_of(&self, browser: &Browser, name: &str, url: &str) -> WebDriverResult<Vec<String>> {
+        browser.driver.goto(url).await?;
+        self.faults_here(browser, name).await
+    }
+
+    /// The same of the page that is open.
+    pub async fn faults_here(&self, browser: &Browser, name: &str) -> WebDriverResult<Vec<String>> {
         for view in VIEWS {
             browser.look(view).await?;
-            browser.driver.goto(url).await?;
-            faults.extend(self.faults_here(browser, name, view, expected).await?);
+            let picture = self.screenshots.join(format!("{name}-{}-{}.png", view.scheme, view.width));
+            fs::write(picture, picture_of(browser, view).await?)?;
         }
-        Ok(faults)
-    }
-
-    /// Looks at the page that is open, and keeps a picture of it.
-    pub async fn faults_here(
-        &self,
-        browser: &Browser,
-        name: &str,
-        view: View,
-        expected: Option<&str>,
-    ) -> WebDriverResult<Vec<String>> {
-        let View { scheme, width } = view;
-        let picture = self.screenshots.join(format!("{name}-{scheme}-{width}.png"));
-        fs::write(picture, picture_of(browser).await?)?;
-
-        let mut faults = browser.complaints().await?;
-        faults.retain(|complaint| expected.is_none_or(|expected| !complaint.contains(expected)));
         browser.driver.execute(OPEN_ALL_DETAILS, vec![]).await?;
-        if let Value::String(widest) = browser.eval(TOO_WIDE).await? {
-            faults.push(format!("wider than the window, {widest}"));
-        }
+        let mut faults = browser.complaints().await?;
         faults.extend(strings(browser.eval(FOREIGN_RESOURCES).await?).map(|url| format!("from elsewhere: {url}")));
-
         browser.driver.execute(self.axe.as_str(), vec![]).await?;
-        let rules = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]);
-        faults.extend(axe(browser, rules).await?);
-        browser.driver.execute(GROW_ALL_SCROLLERS, vec![]).await?;
-        faults.extend(axe(browser, json!({ "type": "rule", "values": ["color-contrast"] })).await?);
-        faults.dedup();
-        Ok(faults.into_iter().map(|fault| format!("{name}, {scheme}, {width}: {fault}")).collect())
+        for view in VIEWS {
+            browser.look(view).await?;
+            faults.extend(faults_in_view(browser).await?.into_iter().map(|fault| format!("{view:?}: {fault}")));
+        }
+        browser.look(VIEWS[0]).await?;
+        Ok(faults.into_iter().map(|fault| format!("{name}: {fault}")).collect())
     }
+}
+
+/// What depends on colours and widths.
+async fn faults_in_view(browser: &Browser) -> WebDriverResult<Vec<String>> {
+    let mut faults = Vec::new();
+    if let Value::String(widest) = browser.eval(TOO_WIDE).await? {
+        faults.push(format!("wider than the window, {widest}"));
+    }
+    let rules = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]);
+    faults.extend(axe(browser, rules).await?);
+    browser.driver.execute(GROW_ALL_SCROLLERS, vec![]).await?;
+    faults.extend(axe(browser, json!({ "type": "rule", "values": ["color-contrast"] })).await?);
+    browser.driver.execute(SHRINK_ALL_SCROLLERS, vec![]).await?;
+    faults.sort();
+    faults.dedup();
+    Ok(faults)
 }
 
 async fn axe(browser: &Browser, only: Value) -> WebDriverResult<Vec<String>> {
@@ -115,15 +111,10 @@ async fn axe(browser: &Browser, only: Value) -> WebDriverResult<Vec<String>> {
 }
 
 /// The whole page, not only what fits into the window.
-async fn picture_of(browser: &Browser) -> WebDriverResult<Vec<u8>> {
+async fn picture_of(browser: &Browser, view: View) -> WebDriverResult<Vec<u8>> {
     let height = browser.eval("Math.min(document.documentElement.scrollHeight, 6000)").await?;
-    let width = browser.eval("innerWidth").await?;
-    let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-    browser.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
-    let picture = browser.driver.screenshot_as_png().await;
-    let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-    browser.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
-    picture
+    browser.resize(view.width, height.as_u64().unwrap_or(900)).await?;
+    browser.driver.screenshot_as_png().await
 }
 
 fn strings(value: Value) -> impl Iterator<Item = String> {

@@ -41,7 +41,7 @@ impl Server {
                 panic!("the server did not start: {printed}");
             }
             if let Some((_, address)) = printed[start..].split_once("Dashboard: ") {
-                let origin = address.trim().trim_end_matches('/').to_owned();
+                let origin = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
                 return Self { child, directory, origin, _stdout: stdout };
             }
         }
