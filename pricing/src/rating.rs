@@ -254,11 +254,18 @@ impl<'a> Rating<'a> {
             return self.leave_unpriced(equal, &plan, "the quantity is below 0");
         }
         let quantity: Exact = equal.iter().map(|index| &self.slices[*index].quantity).sum();
-        if quantity.is_zero() {
-            return;
-        }
         let group = self.group(first.sku, &plan, scope);
         let position = self.groups[group].position.clone();
+        if quantity.is_zero() {
+            // Records that the meter counts as nothing still stand behind the charge.
+            let records = self.records(equal);
+            if records > 0 {
+                let tier = plan.curves[price].tier_at(&position);
+                let sum = self.sum(group, price, tier);
+                sum.record_count = sum.record_count.saturating_add(records);
+            }
+            return;
+        }
         let mut free = Exact::zero();
         let mut segments = Vec::new();
         for draw in plan.draws.iter().filter(|draw| !draw.is_credit() && draw.applies(plan.book, day, scope[2])) {
@@ -317,9 +324,13 @@ impl<'a> Rating<'a> {
         }
     }
 
+    fn records(&self, slices: &[usize]) -> u64 {
+        slices.iter().fold(0, |sum, index| sum.saturating_add(self.slices[*index].record_count))
+    }
+
     /// Gives every slice its share of the parts, by quantity.
     fn share_out(&mut self, equal: &[usize], group: usize, price: usize, quantity: &Exact, parts: Vec<Part>) {
-        let records = equal.iter().fold(0_u64, |sum, index| sum.saturating_add(self.slices[*index].record_count));
+        let records = self.records(equal);
         for part in parts {
             let charge = self.groups[group].sums[&(price, part.tier)];
             self.sums[charge].record_count = self.sums[charge].record_count.saturating_add(records);

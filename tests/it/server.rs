@@ -52,7 +52,7 @@ fn serve_samples_prints_the_bill_and_the_address_and_serves_the_pages() {
     for part in ["Bill for", "aws.lambda.requests", "aws.s3.requests", "Total"] {
         assert!(server.printed.contains(part), "{part}: {}", server.printed);
     }
-    for path in ["/", "/bill", "/uploads", "/api/v1/periods", "/api/v1/charges", "/api/v1/uploads"] {
+    for path in ["/", "/bill", "/uploads", "/api/v1/periods", "/api/v1/charges?period=2026-10", "/api/v1/uploads"] {
         let (status, body) = server.get(path);
         assert_eq!(status, 200, "{path}: {body}");
     }

@@ -33,9 +33,6 @@ const FLAGS: [&str; 14] = [
 /// A page that is not there after this long is not coming.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Height of the window in CSS pixels.
-const HEIGHT: u64 = 900;
-
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
@@ -75,20 +72,15 @@ impl Browser {
         Ok(Some(browser))
     }
 
-    /// Sets theme and width.
+    /// Sets theme and width. A window cannot be narrower than 500 pixels, so the size is emulated.
     pub async fn look(&self, view: View) -> WebDriverResult<()> {
+        let size = json!({ "width": view.width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
         let features = json!([
             { "name": "prefers-color-scheme", "value": view.scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]);
         self.driver.cdp().send_raw("Emulation.setEmulatedMedia", json!({ "features": features })).await?;
-        self.resize(view.width, HEIGHT).await
-    }
-
-    /// Sets the size of the page. A window cannot be narrower than 500 pixels, so the size is emulated.
-    pub async fn resize(&self, width: u64, height: u64) -> WebDriverResult<()> {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await?;
         Ok(())
     }
 

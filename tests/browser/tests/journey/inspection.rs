@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
@@ -112,9 +113,11 @@ async fn axe(browser: &Browser, only: Value) -> WebDriverResult<Vec<String>> {
 
 /// The whole page, not only what fits into the window.
 async fn picture_of(browser: &Browser, view: View) -> WebDriverResult<Vec<u8>> {
-    let height = browser.eval("Math.min(document.documentElement.scrollHeight, 6000)").await?;
-    browser.resize(view.width, height.as_u64().unwrap_or(900)).await?;
-    browser.driver.screenshot_as_png().await
+    let height = browser.eval("document.documentElement.scrollHeight").await?;
+    let clip = json!({ "x": 0, "y": 0, "width": view.width, "height": height, "scale": 1 });
+    let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+    let answer = browser.driver.cdp().send_raw("Page.captureScreenshot", options).await?;
+    Ok(BASE64_STANDARD.decode(answer["data"].as_str().unwrap()).unwrap())
 }
 
 fn strings(value: Value) -> impl Iterator<Item = String> {
