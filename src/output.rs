@@ -73,9 +73,13 @@ impl Rows {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(self.columns.iter().map(|column| &column.name))?;
         for row in &self.rows {
-            writer.write_record(row.iter().zip(&self.columns).map(|(value, column)| {
-                if column.numeric { value.clone() } else { spreadsheet_safe(value) }
-            }))?;
+            writer.write_record(
+                row.iter().zip(&self.columns).map(
+                    |(value, column)| {
+                        if column.numeric { value.clone() } else { spreadsheet_safe(value) }
+                    },
+                ),
+            )?;
         }
         let bytes = writer.into_inner().map_err(|error| Failure::new(error, None))?;
         print_text(&String::from_utf8_lossy(&bytes))
@@ -156,7 +160,11 @@ mod tests {
             ("-0.0000166667", "-0.00001667"),
             ("0.000000000000000000000000001", "0."),
         ] {
-            assert_eq!(shown_amount(&Exact::parse(exact).unwrap()).trim_end_matches('.'), shown.trim_end_matches('.'), "{exact}");
+            assert_eq!(
+                shown_amount(&Exact::parse(exact).unwrap()).trim_end_matches('.'),
+                shown.trim_end_matches('.'),
+                "{exact}"
+            );
         }
     }
 

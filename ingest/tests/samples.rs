@@ -125,7 +125,7 @@ fn the_samples_have_their_known_totals() {
     for (name, format, resource, expected) in [
         ("nightly-report.log", "aws-lambda-text", "nightly-report", (62, 37_381, 62, 0, 1)),
         ("resize-image.json", "aws-lambda-json", "resize-image", (150, 134_495, 112, 0, 1)),
-        ("photos-access.log", "aws-s3-access", "example-photos", (937, 0, 0, 290_126_179, 0)),
+        ("photos-access.log", "aws-s3-access", "example-photos", (1_113, 0, 0, 350_263_889_711, 0)),
         ("web-api.ndjson.gz", "aws-lambda-json", "web-api", (2_250, 951_433, 2_087, 0, 400)),
         ("election-results.log.gz", "aws-lambda-text", "election-results", (4_000, 6_846_671, 3_000, 0, 3_000)),
     ] {

@@ -28,7 +28,13 @@ pub struct BillRequest {
 impl BillRequest {
     /// The whole bill of a period with every allowance, ungrouped.
     pub fn new(period: Period) -> Self {
-        Self { period, provider: None, by: Vec::new(), rating: RatingOptions::default(), attribution: Attribution::Time }
+        Self {
+            period,
+            provider: None,
+            by: Vec::new(),
+            rating: RatingOptions::default(),
+            attribution: Attribution::Time,
+        }
     }
 }
 

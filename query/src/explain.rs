@@ -178,8 +178,10 @@ async fn records(
     }
     let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, charge.period)).collect();
     conditions.push(format!("({})", cases.join(" OR ")));
-    let metered: String =
-        rules.iter().map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, charge.period), rule.quantity.to_sql())).collect();
+    let metered: String = rules
+        .iter()
+        .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, charge.period), rule.quantity.to_sql()))
+        .collect();
     let schema = table.schema();
     let read: BTreeSet<&str> = rules
         .iter()

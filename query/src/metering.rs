@@ -302,8 +302,7 @@ impl Sums<'_> {
                 let sum = Exact::parse(&sums.value(row).to_string()).map_err(|_| overflow())?;
                 let counts = batch.column(column + 1).as_primitive::<Int64Type>();
                 // Two keys of one SKU, or two eras that meet within an hour, add.
-                let (quantity, record_count) =
-                    self.rows.entry((hours.value(row), scope.clone(), sku)).or_default();
+                let (quantity, record_count) = self.rows.entry((hours.value(row), scope.clone(), sku)).or_default();
                 *quantity += &(&sum * &meter.rule.factor);
                 *record_count += u64::try_from(counts.value(row)).unwrap_or(0);
             }

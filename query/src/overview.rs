@@ -150,8 +150,7 @@ async fn latest_us(session: &SessionContext, period: Period) -> Result<Option<i6
     let mut latest = None;
     for table in Table::USAGE {
         let time = table.time_column();
-        let sql =
-            format!("SELECT CAST(max({time}) AS BIGINT) FROM {} WHERE {}", table.name(), within(table, period));
+        let sql = format!("SELECT CAST(max({time}) AS BIGINT) FROM {} WHERE {}", table.name(), within(table, period));
         for batch in session.sql(&sql).await?.collect().await? {
             let found = cell(&batch, 0, 0)?.and_then(|text| text.parse::<i64>().ok());
             latest = latest.max(found);

@@ -48,7 +48,11 @@ impl BillCommand {
 /// Prints a bill for people.
 pub fn print_bill(bill: &Bill) -> Result<(), Failure> {
     print_text(&format!("Bill for {} ({})\n\n", bill.period, bill.currency))?;
-    if bill.by.is_empty() { charge_rows(bill, true).print()? } else { group_rows(bill, true).print()? }
+    if bill.by.is_empty() {
+        charge_rows(bill, true).print()?
+    } else {
+        group_rows(bill, true).print()?
+    }
     let total = match bill.rounded_total == "0.00" && !bill.total.is_zero() {
         true => "less than 0.01".to_owned(),
         false => grouped(&bill.rounded_total),
@@ -89,8 +93,17 @@ fn print_csv(bill: &Bill) -> Result<(), Failure> {
 
 fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
     if shortened {
-        let mut rows =
-            Rows::new(["charge", "scope", "quantity#", "free#", "unit", "tier#", "unit price#", "list cost#", "billed cost#"]);
+        let mut rows = Rows::new([
+            "charge",
+            "scope",
+            "quantity#",
+            "free#",
+            "unit",
+            "tier#",
+            "unit price#",
+            "list cost#",
+            "billed cost#",
+        ]);
         for charge in &bill.charges {
             rows.push(vec![
                 charge.sku.clone(),
@@ -107,9 +120,27 @@ fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
         return rows;
     }
     let mut rows = Rows::new([
-        "id", "provider", "service", "sku", "description", "account", "region", "resource", "consumed_quantity#",
-        "consumed_unit", "free_quantity#", "pricing_quantity#", "pricing_unit", "tier#", "unit_price#", "list_cost#",
-        "billed_cost#", "currency", "price_book", "price_book_version", "source_address",
+        "id",
+        "provider",
+        "service",
+        "sku",
+        "description",
+        "account",
+        "region",
+        "resource",
+        "consumed_quantity#",
+        "consumed_unit",
+        "free_quantity#",
+        "pricing_quantity#",
+        "pricing_unit",
+        "tier#",
+        "unit_price#",
+        "list_cost#",
+        "billed_cost#",
+        "currency",
+        "price_book",
+        "price_book_version",
+        "source_address",
     ]);
     for charge in &bill.charges {
         let scope = |column| charge.scope.get(column).unwrap_or_default().to_owned();
@@ -153,6 +184,7 @@ fn group_rows(bill: &Bill, shortened: bool) -> Rows {
 
 /// The scope's values, or `-` for the whole account.
 pub fn scope_text(scope: &Scope) -> String {
-    let values: Vec<_> = ["organisation", "account", "region", "resource"].iter().filter_map(|c| scope.get(c)).collect();
+    let values: Vec<_> =
+        ["organisation", "account", "region", "resource"].iter().filter_map(|c| scope.get(c)).collect();
     if values.is_empty() { "-".into() } else { values.join(" ") }
 }

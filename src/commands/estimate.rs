@@ -50,7 +50,14 @@ impl Estimate {
             return print_json(&estimate);
         }
         let mut rows = Rows::new([
-            "charge", "scope", "consumed_quantity#", "free_quantity#", "unit", "tier#", "unit_price#", "list_cost#",
+            "charge",
+            "scope",
+            "consumed_quantity#",
+            "free_quantity#",
+            "unit",
+            "tier#",
+            "unit_price#",
+            "list_cost#",
             "billed_cost#",
         ]);
         for charge in &estimate.charges {

@@ -88,7 +88,10 @@ impl Ingest {
             return list_formats(output);
         }
         if self.paths.is_empty() {
-            return Err(Failure::usage("there is nothing to ingest", Some("name files, or `-` for standard input".into())));
+            return Err(Failure::usage(
+                "there is nothing to ingest",
+                Some("name files, or `-` for standard input".into()),
+            ));
         }
         let lake = context.lake.open()?;
         let options = self.options(input_format)?;
@@ -254,7 +257,8 @@ fn temporary(source: std::io::Error) -> IngestError {
 
 fn parse_time(text: &str) -> Result<i64, Failure> {
     let instant = chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros());
-    let day = || text.parse::<chrono::NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|time| time.and_utc().timestamp_micros());
+    let day =
+        || text.parse::<chrono::NaiveDate>().ok()?.and_hms_opt(0, 0, 0).map(|time| time.and_utc().timestamp_micros());
     instant.or_else(day).ok_or_else(|| {
         Failure::usage(
             format!("`--at {text}` is not a time"),

@@ -87,8 +87,12 @@ fn list(catalogue: &Catalogue, format: OutputFormat) -> Result<(), Failure> {
 fn show(catalogue: &Catalogue, name: &str, format: OutputFormat) -> Result<(), Failure> {
     let book = catalogue.books().iter().find(|book| book.name == name).ok_or_else(|| {
         let service = name.rsplit('/').next().unwrap_or(name);
-        let near: Vec<_> =
-            catalogue.books().iter().filter(|book| book.name.contains(service)).map(|book| book.name.as_str()).collect();
+        let near: Vec<_> = catalogue
+            .books()
+            .iter()
+            .filter(|book| book.name.contains(service))
+            .map(|book| book.name.as_str())
+            .collect();
         let hint = match near.is_empty() {
             true => "`paygrain prices list` lists them".to_owned(),
             false => format!("did you mean {}?", near.join(" or ")),

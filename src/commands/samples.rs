@@ -22,7 +22,8 @@ impl Samples {
     pub fn run(self) -> Result<(), Failure> {
         for (name, bytes) in paygrain_ingest::samples::files(self.seed) {
             let path = self.directory.join(name);
-            let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, bytes));
+            let written =
+                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, bytes));
             written.map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display()), None))?;
         }
         Ok(())

@@ -46,7 +46,11 @@ const REFUSED: [Refused; 8] = [
         },
         says: &["decompression bomb", "decompress it first"],
     },
-    Refused { name: "directory", make: |path| std::fs::create_dir(path).unwrap(), says: &["is a directory", "expected a file"] },
+    Refused {
+        name: "directory",
+        make: |path| std::fs::create_dir(path).unwrap(),
+        says: &["is a directory", "expected a file"],
+    },
     Refused { name: "missing.log", make: |_| {}, says: &["cannot open", "No such file", "check the path"] },
     Refused {
         name: "utf16.log",
@@ -99,7 +103,10 @@ fn a_bad_file_among_good_ones_is_told_and_the_good_ones_land() {
 #[test]
 fn a_log_without_invocations_is_no_error() {
     let place = Workplace::new();
-    let log = place.file("a.log", "2026-10-01T00:00:00.000Z START RequestId: 69594c41-8463-4f69-b9b4-ff6c49813475 Version: $LATEST\n");
+    let log = place.file(
+        "a.log",
+        "2026-10-01T00:00:00.000Z START RequestId: 69594c41-8463-4f69-b9b4-ff6c49813475 Version: $LATEST\n",
+    );
     let upload = place.ingest(&FLAGS, &[&log]).remove(0);
     assert_eq!([upload["read"].as_u64(), upload["rejected"].as_u64()], [Some(0), Some(0)]);
     let bill = place.run(&["bill"]);
@@ -124,7 +131,12 @@ fn bad_rows_are_kept_with_their_place_and_the_good_ones_land() {
     assert_eq!(place.count("SELECT accepted FROM uploads"), 3);
     assert_eq!(place.count("SELECT rejected FROM uploads"), 3);
     assert_eq!(place.count("SELECT read FROM uploads"), 6);
-    let rows = place.json(&["sql", "--format", "json", "SELECT line, byte_offset, reason, excerpt FROM rejected_rows ORDER BY line"]);
+    let rows = place.json(&[
+        "sql",
+        "--format",
+        "json",
+        "SELECT line, byte_offset, reason, excerpt FROM rejected_rows ORDER BY line",
+    ]);
     let rows = rows.as_array().unwrap();
     assert_eq!(rows.iter().map(|row| row["line"].as_i64().unwrap()).collect::<Vec<_>>(), [4, 5, 6]);
     assert_eq!(rows[0]["byte_offset"].as_u64().unwrap(), text_log(&events[..1]).len() as u64);
@@ -213,7 +225,14 @@ fn a_full_disk_keeps_nothing_and_says_so() {
     let run = place.run(&arguments);
     assert_eq!(run.code, Some(1), "{}", run.stdout);
     assert!(run.stderr.contains("No space left") && run.stderr.contains("free some space"), "{}", run.stderr);
-    let count = place.run(&["sql", "--lake", lake.to_str().unwrap(), "--format", "csv", "SELECT count(*) AS n FROM invocations"]);
+    let count = place.run(&[
+        "sql",
+        "--lake",
+        lake.to_str().unwrap(),
+        "--format",
+        "csv",
+        "SELECT count(*) AS n FROM invocations",
+    ]);
     assert_eq!(count.stdout, "n\n0\n", "{}", count.stderr);
 }
 

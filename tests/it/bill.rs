@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Invocation, Random, Workplace, filter_log_events, text_log};
+use crate::harness::{Invocation, Random, Workplace, filter_log_events, scaled, text_log};
 
 const FLAGS: [&str; 6] = ["--account", "123456789012", "--region", "us-east-1", "--resource", "f"];
 
@@ -27,12 +27,6 @@ fn decimal(numerator: i128, denominator: i128) -> String {
 /// Sums decimal texts of an array exactly, in units of 1e-30.
 fn sum(values: &[Value], key: &str) -> i128 {
     values.iter().map(|value| scaled(value[key].as_str().unwrap())).sum()
-}
-
-fn scaled(text: &str) -> i128 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    assert!(fraction.len() <= 30, "{text}");
-    format!("{whole}{fraction:0<30}").parse().unwrap()
 }
 
 #[test]
@@ -105,7 +99,10 @@ fn every_grouping_sums_to_the_bill_to_the_last_digit() {
             assert!(!groups.is_empty());
             assert_eq!(sum(groups, "billed_cost"), scaled(bill["total"].as_str().unwrap()), "{attribution} {by}");
             assert_eq!(sum(groups, "list_cost"), scaled(bill["list_total"].as_str().unwrap()), "{attribution} {by}");
-            assert_eq!(sum(bill["charges"].as_array().unwrap(), "billed_cost"), scaled(bill["total"].as_str().unwrap()));
+            assert_eq!(
+                sum(bill["charges"].as_array().unwrap(), "billed_cost"),
+                scaled(bill["total"].as_str().unwrap())
+            );
         }
     }
 }
@@ -117,7 +114,8 @@ fn explain_goes_down_to_the_records() {
     let log = place.file("a.log", text_log(&events));
     place.ingest(&FLAGS, &[&log]);
     let bill = place.json(&["bill", "--period", "2026-10", "--allowances", "none", "--format", "json"]);
-    let charge = bill["charges"].as_array().unwrap().iter().find(|charge| charge["sku"] == "aws.lambda.duration-x86").unwrap();
+    let charge =
+        bill["charges"].as_array().unwrap().iter().find(|charge| charge["sku"] == "aws.lambda.duration-x86").unwrap();
     let id = charge["id"].as_str().unwrap();
     let explanation = place.json(&["explain", id, "--allowances", "none", "--records", "100", "--format", "json"]);
     assert_eq!(explanation["charge"], *charge);
@@ -130,7 +128,8 @@ fn explain_goes_down_to_the_records() {
     let rows = records["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 25);
     // The metered quantities are µs × MB; they sum to the consumed quantity in GB-s.
-    let metered: i128 = rows.iter().map(|row| row.as_array().unwrap().last().unwrap().as_str().unwrap().parse::<i128>().unwrap()).sum();
+    let metered: i128 =
+        rows.iter().map(|row| row.as_array().unwrap().last().unwrap().as_str().unwrap().parse::<i128>().unwrap()).sum();
     assert_eq!(charge["consumed_quantity"], decimal(metered, 1_024_000_000));
     assert_eq!(charge["price_book"], "aws/lambda");
     for named in ["price_book_version", "source_address", "meter", "mark"] {
@@ -217,7 +216,10 @@ fn an_s3_log_is_priced_request_by_request() {
     assert_eq!(bill["unpriced"], serde_json::json!([]));
     let quantity = |sku: &str| {
         let charges = bill["charges"].as_array().unwrap();
-        charges.iter().find(|charge| charge["sku"] == sku).map(|charge| charge["consumed_quantity"].as_str().unwrap().to_owned())
+        charges
+            .iter()
+            .find(|charge| charge["sku"] == sku)
+            .map(|charge| charge["consumed_quantity"].as_str().unwrap().to_owned())
     };
     assert_eq!(quantity("aws.s3.requests-put:STANDARD").as_deref(), Some("3"), "PUT, LIST, COPY");
     assert_eq!(quantity("aws.s3.requests-get:STANDARD").as_deref(), Some("2"));

@@ -60,7 +60,18 @@ fn estimate_answers_the_documented_shape() {
     assert_eq!(answer["total"], "21.062");
     assert_eq!(answer["currency"], "USD");
     for charge in answer["charges"].as_array().unwrap() {
-        for key in ["sku", "description", "consumed_quantity", "consumed_unit", "pricing_quantity", "pricing_unit", "tier", "unit_price", "list_cost", "billed_cost"] {
+        for key in [
+            "sku",
+            "description",
+            "consumed_quantity",
+            "consumed_unit",
+            "pricing_quantity",
+            "pricing_unit",
+            "tier",
+            "unit_price",
+            "list_cost",
+            "billed_cost",
+        ] {
             assert!(!charge[key].is_null(), "{key}");
         }
     }
@@ -73,7 +84,8 @@ fn sql_reads_and_never_writes() {
     let place = Workplace::new();
     let log = place.file("a.log", text_log(&Invocation::many(40, 5)));
     place.ingest(&["--resource", "f"], &[&log]);
-    let rows = place.json(&["sql", "--format", "json", "SELECT resource, count(*) AS n FROM invocations GROUP BY resource"]);
+    let rows =
+        place.json(&["sql", "--format", "json", "SELECT resource, count(*) AS n FROM invocations GROUP BY resource"]);
     assert_eq!(rows, serde_json::json!([{"resource": "f", "n": 5}]));
     assert_eq!(place.run(&["sql", "--format", "csv", "SELECT 1 AS a, '=x' AS b"]).stdout, "a,b\n1,'=x\n");
     assert_eq!(place.run(&["sql", "SHOW COLUMNS FROM invocations"]).code, Some(0));
@@ -99,7 +111,11 @@ fn price_books_are_listed_shown_and_checked() {
     let list = place.json(&["prices", "list", "--format", "json"]);
     assert!(list["price_books"].as_array().unwrap().len() >= 51);
     let shown = place.run(&["prices", "show", "aws/lambda"]);
-    assert!(shown.stdout.contains("0.0000166667") && shown.stdout.contains("aws.amazon.com/lambda/pricing"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("0.0000166667") && shown.stdout.contains("aws.amazon.com/lambda/pricing"),
+        "{}",
+        shown.stdout
+    );
     assert_eq!(place.run(&["prices", "check"]).code, Some(0));
     let missing = place.run(&["prices", "show", "lambda"]);
     assert_eq!(missing.code, Some(1));
@@ -115,7 +131,10 @@ fn an_own_price_book_replaces_the_shipped_one() {
     let place = Workplace::new();
     let book = "provider = \"aws\"\nservice = \"s3\"\ntitle = \"Ours\"\nversion = \"2026-01-01\"\n[sources]\nC = \"contract\"\n[[sku]]\nid = \"put\"\ntable = \"requests\"\nfilter = \"operation = 'PUT'\"\nunit = \"request\"\nprice = [{ price = \"1\", per = \"1_000 request\", source = \"C\", mark = \"seen\" }]\n";
     place.file("books/s3.toml", book);
-    let usage = place.file("u.json", r#"{"period":"2026-06","provider":"aws","usage":[{"service":"s3","operation":"PUT","count":5000}]}"#);
+    let usage = place.file(
+        "u.json",
+        r#"{"period":"2026-06","provider":"aws","usage":[{"service":"s3","operation":"PUT","count":5000}]}"#,
+    );
     let answer = place.json(&["estimate", usage.to_str().unwrap(), "--price-books", "books", "--format", "json"]);
     assert_eq!(answer["total"], "5");
 }

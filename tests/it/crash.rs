@@ -23,7 +23,8 @@ fn fifty_kills_leave_every_upload_whole_or_absent() {
     let usual = begun.elapsed() / u32::try_from(FILES).unwrap();
 
     let place = Workplace::new();
-    let files: Vec<_> = contents.iter().enumerate().map(|(file, log)| place.file(&format!("{file}.log"), log)).collect();
+    let files: Vec<_> =
+        contents.iter().enumerate().map(|(file, log)| place.file(&format!("{file}.log"), log)).collect();
     let mut random = Random(9);
     let mut killed = 0;
     for attempt in 0..KILLS * 4 {
@@ -40,8 +41,9 @@ fn fifty_kills_leave_every_upload_whole_or_absent() {
         killed += usize::from(status.code().is_none());
         if attempt % 5 == 0 && place.path("paygrain-lake/invocations/_delta_log").exists() {
             // Every upload that shows any record shows all of them.
-            let halves =
-                format!("SELECT count(*) FROM (SELECT upload_id FROM invocations GROUP BY upload_id HAVING count(*) <> {RECORDS})");
+            let halves = format!(
+                "SELECT count(*) FROM (SELECT upload_id FROM invocations GROUP BY upload_id HAVING count(*) <> {RECORDS})"
+            );
             assert_eq!(place.count(&halves), 0, "after {killed} kills");
         }
     }

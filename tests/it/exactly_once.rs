@@ -72,7 +72,8 @@ fn a_line_without_a_time_is_the_same_event_as_one_with() {
     assert_eq!(counts(&place.ingest(&FLAGS, &[&bare])[0]), [20, 0, 20, 0]);
 
     let place = Workplace::new();
-    let (timed, bare) = (place.file("timed.log", text_log(&events)), place.file("bare.log", std::fs::read(&bare).unwrap()));
+    let (timed, bare) =
+        (place.file("timed.log", text_log(&events)), place.file("bare.log", std::fs::read(&bare).unwrap()));
     place.ingest(&[&FLAGS[..], &["--at", "2026-10-05"]].concat(), &[&bare]);
     assert_eq!(counts(&place.ingest(&FLAGS, &[&timed])[0]), [20, 0, 20, 0]);
 }
@@ -136,7 +137,12 @@ fn two_processes_at_once_lose_and_double_nothing() {
         let mut arguments = vec!["ingest", "--format", "json"];
         arguments.extend(FLAGS);
         arguments.extend(names);
-        place.command(&arguments).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        place
+            .command(&arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
     };
     let children = [start(&names), start(&reversed)];
     for child in children {

@@ -164,10 +164,7 @@ impl Invocation {
     }
 
     fn time(&self) -> String {
-        chrono::DateTime::from_timestamp_millis(self.reported_ms)
-            .unwrap()
-            .format("%Y-%m-%dT%H:%M:%S%.3fZ")
-            .to_string()
+        chrono::DateTime::from_timestamp_millis(self.reported_ms).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
     }
 }
 
@@ -177,7 +174,8 @@ pub fn text_log(invocations: &[Invocation]) -> String {
     for invocation in invocations {
         let (time, id) = (invocation.time(), &invocation.request_id);
         let report = invocation.report();
-        writeln!(log, "{time} START RequestId: {id} Version: $LATEST\n{time} END RequestId: {id}\n{time} {report}").unwrap();
+        writeln!(log, "{time} START RequestId: {id} Version: $LATEST\n{time} END RequestId: {id}\n{time} {report}")
+            .unwrap();
     }
     log
 }
@@ -225,4 +223,11 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A decimal text in units of 1e-30.
+pub fn scaled(text: &str) -> i128 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    assert!(fraction.len() <= 30, "{text}");
+    format!("{whole}{fraction:0<30}").parse().unwrap()
 }

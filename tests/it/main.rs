@@ -10,6 +10,8 @@ mod bill;
 mod cli;
 /// kill -9 at random moments: an upload is wholly there or wholly absent.
 mod crash;
+/// Published worked examples through `paygrain estimate`.
+mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
 /// Files that other projects recorded, read through the command line.

@@ -33,7 +33,8 @@ fn s3_access_logs_have_their_known_totals() {
     assert_eq!([upload["accepted"].as_u64(), upload["rejected"].as_u64()], [Some(5), Some(0)]);
     let expected = std::fs::read_to_string(folder.join("dandi_parser_2022-04-06_expected.tsv")).unwrap();
     assert!(!expected.is_empty());
-    let bytes = place.count("SELECT sum(response_bytes) FROM requests WHERE operation = 'GET' AND status IN ('200', '206')");
+    let bytes =
+        place.count("SELECT sum(response_bytes) FROM requests WHERE operation = 'GET' AND status IN ('200', '206')");
     assert_eq!(bytes, 6_616_308 + 512 + 1_443);
     let bill = place.json(&["bill", "--period", "2022-04", "--format", "json"]);
     assert_eq!(bill["unpriced"], serde_json::json!([]));

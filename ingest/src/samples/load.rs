@@ -26,7 +26,8 @@ pub async fn load(lake: &Lake) -> Result<Vec<UploadResult>, IngestError> {
         if name == DEFAULTS_FILE || name.contains('/') {
             continue;
         }
-        let failed = |source| IngestError::Io { what: format!("cannot keep sample `{name}` in a temporary file"), source };
+        let failed =
+            |source| IngestError::Io { what: format!("cannot keep sample `{name}` in a temporary file"), source };
         let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.flush()).map_err(failed)?;
         results.push(ingest_file(lake, name, file.path(), &options).await?);

@@ -50,6 +50,7 @@ pub(super) fn files(random: &mut Random) -> Files {
             notification = notify(random, time, &photo, &story.owner);
         }
     }
+    story.downloads(random);
     story.upkeep(random, &uploader);
     Files { log_events: story.log_events(), access_log: in_order(story.access), notification }
 }
@@ -96,6 +97,22 @@ impl Story {
             };
             let seen = if random.one_in(4) { photo } else { thumbnail };
             self.access(random, time, seen, &Access { ip: &ip, status, ..Access::new("GET") });
+        }
+    }
+
+    /// Whole albums as archives, mostly at weekends: few requests, and nearly all of the bytes.
+    fn downloads(&mut self, random: &mut Random) {
+        for index in 0..31 {
+            let weekend = matches!((index + 4) % 7, 6 | 0);
+            for _ in 0..random.between(2, 5) + if weekend { 8 } else { 0 } {
+                let time = day(10, 1) + index * DAY_US + random.between(7 * HOUR_US, 23 * HOUR_US);
+                let album = Photo {
+                    key: format!("albums/{}.zip", random.hex(8)),
+                    bytes: random.between(400_000_000, 3_400_000_000),
+                };
+                let ip = format!("198.51.100.{}", random.between(1, 254));
+                self.access(random, time, &album, &Access { ip: &ip, ..Access::new("GET") });
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+//! Bad books: every problem of a file at once, with its place.
 use super::*;
 use crate::Catalogue;
 

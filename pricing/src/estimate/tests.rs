@@ -1,3 +1,4 @@
+//! Described usage: words, windows, allowances, and what is refused.
 use serde_json::{Value as Json, json};
 
 use super::*;

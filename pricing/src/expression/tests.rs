@@ -1,3 +1,4 @@
+//! Expressions: grammar, units, nulls, SQL.
 use std::collections::BTreeMap;
 
 use super::*;
