@@ -1,7 +1,7 @@
 //! Bytes to usage records to Delta tables.
 //!
 //! [`detect`](format::detect) picks the format by content, the format turns lines into [records](record), and the
-//! [lake](lake) commits them exactly once. Nothing here knows a price.
+//! [lake] commits them exactly once. Nothing here knows a price.
 
 pub mod decompress;
 pub mod defaults;

@@ -1,5 +1,6 @@
 //! Every filter and meter of every shipped price book, as SQL in the engine and evaluated directly: the same answer on
 //! random rows with nulls.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 

@@ -132,7 +132,7 @@ impl Invocation {
         let start_ms = 1_790_812_800_000; // 2026-10-01T00:00:00Z
         (0..count)
             .map(|_| {
-                let duration_centi_ms = 1 + random.below(3_000_00);
+                let duration_centi_ms = 1 + random.below(300_000);
                 let (a, b) = (random.next(), random.next());
                 Self {
                     request_id: format!(

@@ -1,4 +1,5 @@
 //! Integration tests: they drive the built program, as a user would.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod harness;
 

@@ -19,16 +19,17 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut printed = String::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut server = Self { child, address: String::new(), printed: String::new() };
+        for line in lines {
             let line = line.unwrap();
-            printed += &format!("{line}\n");
+            server.printed += &format!("{line}\n");
             if let Some((_, rest)) = line.split_once("Dashboard: ") {
-                let address = rest.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-                return Self { child, address, printed };
+                server.address = rest.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+                return server;
             }
         }
-        panic!("the server did not start: {printed}");
+        panic!("the server did not start: {}", server.printed);
     }
 
     fn get(&self, path: &str) -> (u16, String) {

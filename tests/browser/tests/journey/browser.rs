@@ -1,16 +1,17 @@
 //! Chromium, driven through ChromeDriver.
 
 use std::env;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
+
+use crate::process::Process;
 
 /// Quiet, without a window, and without calls to anybody.
 const FLAGS: [&str; 14] = [
@@ -46,7 +47,7 @@ pub struct View {
 pub struct Browser {
     /// The session, for whatever has no method here.
     pub driver: WebDriver,
-    _chromedriver: ChromeDriver,
+    _chromedriver: Process,
     _profile: TempDir,
 }
 
@@ -64,8 +65,11 @@ impl Browser {
             capabilities.add_arg(flag)?;
         }
         capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display()))?;
-        let chromedriver = ChromeDriver::start(&chromedriver);
-        let driver = WebDriver::new(&chromedriver.url, capabilities).await?;
+        let mut command = Command::new(chromedriver);
+        command.arg("--port=0").stderr(Stdio::null());
+        let (chromedriver, rest) = Process::start(&mut command, "started successfully on port ");
+        let url = format!("http://127.0.0.1:{}", rest.trim_end().trim_end_matches('.'));
+        let driver = WebDriver::new(url, capabilities).await?;
         driver.set_script_timeout(PATIENCE).await?;
         let browser = Self { driver, _chromedriver: chromedriver, _profile: profile };
         browser.look(View { scheme: "light", width: 1280 }).await?;
@@ -174,48 +178,4 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
     names
         .iter()
         .find_map(|name| env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file()))
-}
-
-/// A running ChromeDriver, stopped at the end with all its browsers.
-struct ChromeDriver {
-    child: Child,
-    url: String,
-}
-
-impl ChromeDriver {
-    /// Starts it on a free port of its own choice.
-    fn start(program: &Path) -> Self {
-        let mut child = Command::new(program)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut printed = String::new();
-        let port: u16 = loop {
-            let start = printed.len();
-            if stdout.read_line(&mut printed).unwrap() == 0 {
-                let _ = child.kill();
-                panic!("ChromeDriver did not start: {printed}");
-            }
-            let line = printed[start..].trim_end().trim_end_matches('.');
-            if let Some((_, port)) = line.split_once("was started successfully on port ") {
-                break port.parse().unwrap();
-            }
-        };
-        // It goes on writing, and must not stop at a full pipe.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Self { child, url: format!("http://127.0.0.1:{port}") }
-    }
-}
-
-impl Drop for ChromeDriver {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).status();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

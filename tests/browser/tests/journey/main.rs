@@ -7,6 +7,7 @@
 
 mod browser;
 mod inspection;
+mod process;
 mod server;
 
 /// axe-core, overflow, foreign resources and console messages: every page, both themes, desk and phone.

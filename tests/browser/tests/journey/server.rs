@@ -2,49 +2,34 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::process::Process;
+
 /// A running server with a lake of its own; both end with it.
 pub struct Server {
-    child: Child,
+    _process: Process,
     directory: TempDir,
     origin: String,
-    /// Kept open, so that the server can go on writing.
-    _stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
     /// Starts `paygrain serve` on a free port.
     pub fn start(arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let program = program();
-        let mut command = Command::new(&program);
+        assert!(program.is_file(), "{} is not here: run `cargo build` first", program.display());
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).current_dir(directory.path());
         for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "RUST_LOG"] {
             command.env_remove(name);
         }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; run `cargo build` first", program.display()));
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut printed = String::new();
-        loop {
-            let start = printed.len();
-            if stdout.read_line(&mut printed).unwrap() == 0 {
-                let _ = child.kill();
-                panic!("the server did not start: {printed}");
-            }
-            if let Some((_, address)) = printed[start..].split_once("Dashboard: ") {
-                let origin = address.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-                return Self { child, directory, origin, _stdout: stdout };
-            }
-        }
+        let (process, rest) = Process::start(&mut command, "Dashboard: ");
+        let origin = rest.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+        Self { _process: process, directory, origin }
     }
 
     /// The address of a page.
@@ -57,13 +42,6 @@ impl Server {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         path
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
