@@ -104,7 +104,6 @@ struct Parsed {
 }
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
-    lake.recover().await?;
     let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
     let Staging { invocations, requests, rejected, read, rejected_count, warnings, first_rejected } = staging;
     let mut row = UploadRow {
@@ -142,20 +141,20 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, id, batches).await?;
     }
+    let mut landed_before = false;
     for (table, staged) in [(Table::Invocations, invocations.finish()?), (Table::Requests, requests.finish()?)] {
         if staged.rows.is_empty() {
             continue;
         }
         let appended = lake.append_usage(table, &row, &staged).await?;
-        if appended.already_loaded {
-            // Another process landed it since we looked.
-            lake.recover().await?;
-            if let Some(landed) = lake.upload(&row.id).await? {
-                return Ok(result(seen_again(landed), true));
-            }
-        }
+        landed_before |= appended.already_loaded;
         row.accepted += appended.accepted;
         row.duplicate += appended.duplicate;
+    }
+    if landed_before {
+        // Its rows were there, but not its ledger row: a crash cut it off, or another process is at it.
+        lake.recover().await?;
+        return Ok(result(seen_again(row), true));
     }
     lake.record_upload(&row).await?;
     Ok(result(row, false))
@@ -163,18 +162,13 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
 
 /// What a repetition of an upload did: every good row of it was there already.
 fn seen_again(landed: UploadRow) -> UploadRow {
-    UploadRow { accepted: 0, duplicate: landed.accepted + landed.duplicate, ..landed }
+    UploadRow { accepted: 0, duplicate: landed.read - landed.rejected, ..landed }
 }
 
 fn parse_file(path: &Path, options: &IngestOptions) -> Result<Parsed, IngestError> {
     let file = open_file(path)?;
     let counted = Counted { inner: file, count: options.bytes_read.clone() };
-    parse(counted, options).map_err(|error| match error {
-        IngestError::Io { what, source } if what.is_empty() => {
-            IngestError::Io { what: format!("cannot read `{}`", path.display()), source }
-        }
-        other => other,
-    })
+    parse(counted, options)
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {

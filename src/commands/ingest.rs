@@ -94,6 +94,7 @@ impl Ingest {
             ));
         }
         let lake = context.lake.open()?;
+        lake.recover().await?;
         let options = self.options(input_format)?;
         if let Some(name) = &options.format {
             paygrain_ingest::format::by_name(name)?;

@@ -1,7 +1,8 @@
 //! Chromium, driven through ChromeDriver.
 
 use std::env;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,10 +44,11 @@ pub struct View {
     pub width: u64,
 }
 
-/// A browser with an empty profile. ChromeDriver ends before the files that its browser writes.
+/// A browser with an empty profile.
 pub struct Browser {
     /// The session, for whatever has no method here.
     pub driver: WebDriver,
+    port: u16,
     _chromedriver: Process,
     _profile: TempDir,
 }
@@ -68,10 +70,10 @@ impl Browser {
         let mut command = Command::new(chromedriver);
         command.arg("--port=0").stderr(Stdio::null());
         let (chromedriver, rest) = Process::start(&mut command, "started successfully on port ");
-        let url = format!("http://127.0.0.1:{}", rest.trim_end().trim_end_matches('.'));
-        let driver = WebDriver::new(url, capabilities).await?;
+        let port = rest.trim_end().trim_end_matches('.').parse().unwrap();
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await?;
         driver.set_script_timeout(PATIENCE).await?;
-        let browser = Self { driver, _chromedriver: chromedriver, _profile: profile };
+        let browser = Self { driver, port, _chromedriver: chromedriver, _profile: profile };
         browser.look(View { scheme: "light", width: 1280 }).await?;
         Ok(Some(browser))
     }
@@ -156,11 +158,19 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// After a failure the session is still there. It ends with ChromeDriver and its browser: asking first could wait for
-    /// minutes, as the runtime that holds the connection stands still meanwhile.
+    /// Killed, ChromeDriver would leave its browser behind; asked to go, it takes the browser with it.
     fn drop(&mut self) {
         let _ = self.driver.clone().leak();
+        let _ = shut_down(self.port);
     }
+}
+
+/// Asks ChromeDriver to go, and waits until it has closed the connection.
+fn shut_down(port: u16) -> std::io::Result<()> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(20)))?;
+    write!(connection, "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    connection.read_to_end(&mut Vec::new()).map(drop)
 }
 
 /// What is needed, or `None` and a line that says so; a failure where `REQUIRE_BROWSER=1` asks for one.

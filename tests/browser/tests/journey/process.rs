@@ -1,11 +1,10 @@
 //! A program in the background.
 
 use std::io::{BufRead, BufReader, copy, sink};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-/// A running program, stopped at the end with all that it started.
+/// A running program, stopped at the end.
 pub struct Process {
     child: Child,
 }
@@ -13,7 +12,7 @@ pub struct Process {
 impl Process {
     /// Starts a program and waits for the line in which it says that it is ready; gives what stands behind `ready`.
     pub fn start(command: &mut Command, ready: &str) -> (Self, String) {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn();
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let child = spawned.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
         let mut process = Self { child };
         let mut stdout = BufReader::new(process.child.stdout.take().unwrap());
@@ -33,8 +32,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
