@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, grouped};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -104,24 +104,6 @@ pub fn print_text(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A whole number with thousands separators.
-pub fn grouped(digits: &str) -> String {
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, rest)| (whole, Some(rest)));
-    let mut out = sign.to_owned();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if let Some(fraction) = fraction {
-        out.push('.');
-        out.push_str(fraction);
-    }
-    out
-}
-
 /// An amount for people: two decimals from 1 on, four significant digits below, never a false zero.
 pub fn shown_amount(amount: &Exact) -> String {
     let size = if amount.is_negative() { -amount } else { amount.clone() };
@@ -141,13 +123,6 @@ pub fn shown_quantity(quantity: &Exact) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_grouped() {
-        for (plain, shown) in [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.891", "-1,234,567.891")] {
-            assert_eq!(grouped(plain), shown);
-        }
-    }
 
     #[test]
     fn small_amounts_are_no_zeros() {

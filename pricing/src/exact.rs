@@ -377,6 +377,20 @@ impl<'de> Deserialize<'de> for Exact {
     }
 }
 
+/// A plain decimal text with commas between thousands, for people: `-1234567.89` becomes `-1,234,567.89`.
+pub fn grouped(digits: &str) -> String {
+    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    let (sign, whole) = whole.split_at(usize::from(whole.starts_with('-')));
+    let mut out = sign.to_owned();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + fraction
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -449,5 +463,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&exact("18.50")).unwrap(), "\"18.5\"");
         let error = serde_json::from_str::<Exact>("18.5").unwrap_err().to_string();
         assert!(error.contains("decimal in quotes"), "{error}");
+    }
+
+    #[test]
+    fn thousands_are_grouped_and_fractions_are_not() {
+        for (plain, shown) in
+            [("0", "0"), ("999", "999"), ("1000", "1,000"), ("-1234567.8912", "-1,234,567.8912"), ("-999", "-999")]
+        {
+            assert_eq!(grouped(plain), shown);
+        }
     }
 }

@@ -26,7 +26,7 @@ pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge};
 pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};
-pub use exact::{Exact, ParseExactError};
+pub use exact::{Exact, ParseExactError, grouped};
 pub use expression::{Expression, Value};
 pub use period::{ParsePeriodError, Period};
 pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};

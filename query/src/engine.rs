@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paygrain_ingest::Lake;
+use paygrain_ingest::lake::UploadRow;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{Catalogue, Period};
 
@@ -12,9 +13,9 @@ use crate::error::QueryError;
 use crate::explain::Explanation;
 use crate::metering::cell;
 use crate::overview::Overview;
+use crate::rejected_rows::RejectedRowView;
 use crate::session::session;
 use crate::sql::SqlAnswer;
-use crate::uploads::{RejectedRowView, UploadView};
 
 /// Answers questions about a lake; cheap to clone.
 #[derive(Clone)]
@@ -104,16 +105,16 @@ impl Engine {
     ///
     /// # Errors
     /// When the lake cannot be read.
-    pub async fn uploads(&self) -> Result<Vec<UploadView>, QueryError> {
-        Ok(self.lake().uploads().await?.into_iter().map(UploadView::from).collect())
+    pub async fn uploads(&self) -> Result<Vec<UploadRow>, QueryError> {
+        Ok(self.lake().uploads().await?)
     }
 
     /// One upload.
     ///
     /// # Errors
     /// When the lake cannot be read.
-    pub async fn upload(&self, id: &str) -> Result<Option<UploadView>, QueryError> {
-        Ok(self.lake().upload(id).await?.map(UploadView::from))
+    pub async fn upload(&self, id: &str) -> Result<Option<UploadRow>, QueryError> {
+        Ok(self.lake().upload(id).await?)
     }
 
     /// A page of the refused rows of an upload, in file order.
@@ -126,7 +127,7 @@ impl Engine {
         offset: u64,
         limit: u64,
     ) -> Result<Vec<RejectedRowView>, QueryError> {
-        crate::uploads::rejected_rows(&session(self.lake()).await?, upload_id, offset, limit).await
+        crate::rejected_rows::rejected_rows(&session(self.lake()).await?, upload_id, offset, limit).await
     }
 
     /// Runs one read-only query over the tables of the lake.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Charge, Exact, SkuIndex};
+use paygrain_pricing::{Catalogue, Charge, Exact, SkuIndex, grouped};
 use serde::Serialize;
 
 use crate::bill::{BillRequest, RatedUsage, RowShare, day_of};
@@ -103,52 +103,49 @@ fn sum_shares(shares: &[RowShare], name: impl Fn(&RowShare) -> String) -> Vec<Sh
 
 /// The arithmetic of a charge, a step a line.
 fn steps(charge: &Charge) -> Vec<String> {
-    let unit = &charge.pricing_unit;
-    let mut steps = Vec::new();
+    let (unit, currency) = (&charge.pricing_unit, &charge.currency);
     let filter = if charge.filter.is_empty() { "every row of the service" } else { &charge.filter };
-    steps.push(format!("{} usage records match: {filter}", charge.record_count));
-    steps.push(format!(
-        "each is metered as {} and the sum is {} {}",
-        charge.meter, charge.consumed_quantity, charge.consumed_unit
-    ));
     let range = match &charge.tier_to {
-        Some(end) => format!("from {} to {end} {unit}", charge.tier_from),
-        None => format!("from {} {unit} on", charge.tier_from),
+        Some(end) => format!("from {} to {} {unit}", shown(&charge.tier_from), shown(end)),
+        None => format!("from {} {unit} on", shown(&charge.tier_from)),
     };
-    steps.push(format!("of the period's quantity this is tier {}, {range}", charge.tier));
-    for allowance in &charge.allowances {
-        if !allowance.quantity.is_zero() {
-            steps.push(format!("allowance {} covers {} {}", allowance.id, allowance.quantity, charge.consumed_unit));
-        }
+    let mut steps = vec![
+        format!("{} usage records match: {filter}", shown(&Exact::from_integer(charge.record_count.into()))),
+        format!(
+            "each is metered as {} and the sum is {} {}",
+            charge.meter,
+            shown(&charge.consumed_quantity),
+            charge.consumed_unit
+        ),
+        format!("of the period's quantity this is tier {}, {range}", charge.tier),
+    ];
+    for allowance in charge.allowances.iter().filter(|allowance| !allowance.quantity.is_zero()) {
+        let quantity = shown(&allowance.quantity);
+        steps.push(format!("allowance {} covers {quantity} {}", allowance.id, charge.consumed_unit));
     }
     steps.push(format!(
-        "{} {unit} × {} {} per {unit} (published as {} per {}) = {} {}",
-        charge.pricing_quantity,
+        "{} {unit} × {} {currency} per {unit} (published as {} per {}) = {} {currency}",
+        shown(&charge.pricing_quantity),
         charge.unit_price,
-        charge.currency,
         charge.published_price,
-        charge.published_per,
-        &charge.pricing_quantity * &charge.unit_price,
-        charge.currency
+        charge.published_per.replace('_', ","),
+        shown(&(&charge.pricing_quantity * &charge.unit_price)),
     ));
-    for allowance in &charge.allowances {
-        if !allowance.credit.is_zero() {
-            steps.push(format!("allowance {} takes off {} {}", allowance.id, allowance.credit, charge.currency));
-        }
+    for allowance in charge.allowances.iter().filter(|allowance| !allowance.credit.is_zero()) {
+        steps.push(format!("allowance {} takes off {} {currency}", allowance.id, shown(&allowance.credit)));
     }
     if !charge.adjustment.is_zero() {
-        steps.push(format!(
-            "whole packages, a minimum or volume pricing account for {} {} of it",
-            charge.adjustment, charge.currency
-        ));
+        let amount = shown(&charge.adjustment);
+        steps.push(format!("whole packages, a minimum or volume pricing account for {amount} {currency} of it"));
     }
-    steps.push(format!(
-        "billed cost {} {}, shown as {}",
-        charge.billed_cost,
-        charge.currency,
-        charge.billed_cost.round_half_up(2)
-    ));
+    let rounded = charge.billed_cost.round_half_up(2);
+    steps.push(format!("billed cost {} {currency}, shown as {rounded}", shown(&charge.billed_cost)));
     steps
+}
+
+/// An exact number with commas between thousands.
+fn shown(number: &Exact) -> String {
+    grouped(&number.to_string())
 }
 
 /// A page of the records a charge's SKU meters in its scope, in time order.

@@ -8,13 +8,14 @@ pub mod error;
 pub mod explain;
 pub mod metering;
 pub mod overview;
+pub mod rejected_rows;
 pub mod session;
 pub mod sql;
-pub mod uploads;
 
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use explain::{Explanation, Records, Share};
 pub use overview::{Overview, Series};
-pub use uploads::{RejectedRowView, UploadView};
+pub use paygrain_ingest::lake::UploadRow;
+pub use rejected_rows::RejectedRowView;

@@ -1,13 +1,13 @@
 //! `paygrain bill`: what a month cost.
 
 use clap::Args;
-use paygrain_pricing::{Exact, Scope};
+use paygrain_pricing::{Exact, Scope, grouped};
 use paygrain_query::{Bill, Dimension};
 
 use super::Context;
 use crate::failure::Failure;
 use crate::options::{RatingArguments, period_with_usage};
-use crate::output::{OutputFormat, Rows, grouped, print_json, print_text, shown_amount, shown_quantity};
+use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
 
 /// What a month cost, charge by charge
 #[derive(Args, Debug)]

@@ -4,12 +4,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use paygrain_pricing::EstimateRequest;
+use paygrain_pricing::{EstimateRequest, grouped};
 
 use super::Context;
 use super::bill::scope_text;
 use crate::failure::Failure;
-use crate::output::{OutputFormat, Rows, grouped, print_json, print_text};
+use crate::output::{OutputFormat, Rows, print_json, print_text};
 
 /// Price usage that a file describes
 #[derive(Args, Debug)]

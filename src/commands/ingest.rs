@@ -12,11 +12,12 @@ use paygrain_ingest::decompress::Limits;
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::ingest_file;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, UploadResult};
+use paygrain_pricing::grouped;
 use serde::Serialize;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::output::{OutputFormat, Rows, grouped, print_json, print_text};
+use crate::output::{OutputFormat, Rows, print_json, print_text};
 
 /// Bring usage files into the lake
 ///

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use paygrain_ingest::Lake;
+use paygrain_pricing::grouped;
 use paygrain_query::{BillRequest, Engine};
 use paygrain_web::WebConfig;
 
 use super::Context;
 use super::bill::print_bill;
 use crate::failure::Failure;
-use crate::output::{grouped, print_text};
+use crate::output::print_text;
 
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
 const SAMPLES_LAKE: &str = "paygrain-samples-lake";

@@ -3,7 +3,7 @@
 //! Money of 1 and more has two decimals and thousands separators, money below 1 has four significant digits, a rate is
 //! exact, a minus is U+2212.
 
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, grouped};
 
 /// Digits after the point that are looked at in search of the first one that is not zero.
 const DIGITS_MAX: u32 = 24;
@@ -20,7 +20,7 @@ pub fn total(value: &Exact, currency: &str) -> String {
         let sign = if value.is_negative() { "> \u{2212}" } else { "< " };
         return format!("{sign}{}0.01", symbol(currency));
     }
-    signed(value, currency, group(&rounded))
+    signed(value, currency, grouped(&rounded))
 }
 
 /// A price per unit: every digit of it, and at least two decimals.
@@ -28,7 +28,7 @@ pub fn rate(value: &Exact, currency: &str) -> String {
     let exact = unsigned(value.to_string());
     let decimals = exact.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let digits = if decimals < 2 { unsigned(value.round_half_up(2)) } else { exact };
-    signed(value, currency, group(&digits))
+    signed(value, currency, grouped(&digits))
 }
 
 /// A quantity with thousands separators and at most six decimals.
@@ -39,12 +39,12 @@ pub fn quantity(value: &Exact) -> String {
     if shown == "0" && !value.is_zero() {
         return "< 0.000001".into();
     }
-    format!("{}{}", if value.is_negative() { "\u{2212}" } else { "" }, group(&shown))
+    format!("{}{}", if value.is_negative() { "\u{2212}" } else { "" }, grouped(&shown))
 }
 
 /// A number of things, with thousands separators.
 pub fn count(value: u64) -> String {
-    group(&value.to_string())
+    grouped(&value.to_string())
 }
 
 /// A size in bytes, with the unit that suits it: `123.5 MB`.
@@ -71,7 +71,7 @@ pub fn percent(part: &Exact, whole: &Exact) -> Option<String> {
     let sign = if percent <= -0.05 { "\u{2212}" } else { "" };
     Some(match percent.abs() {
         size if size > 0.0 && size < 0.05 => "< 0.1 %".into(),
-        size => format!("{sign}{} %", group(&format!("{size:.1}"))),
+        size => format!("{sign}{} %", grouped(&format!("{size:.1}"))),
     })
 }
 
@@ -115,7 +115,7 @@ fn magnitude(value: &Exact) -> String {
     let precise = unsigned(value.round_half_up(DIGITS_MAX));
     let (whole, fraction) = precise.split_once('.').unwrap_or((&precise, ""));
     if whole != "0" {
-        return group(&cents);
+        return grouped(&cents);
     }
     let Some(first) = (0u32..).zip(fraction.bytes()).find(|(_, digit)| *digit != b'0').map(|(place, _)| place) else {
         return if value.is_zero() { cents } else { unsigned(value.to_string()) };
@@ -133,19 +133,6 @@ fn trimmed(digits: &str, decimals_min: usize) -> String {
 
 fn unsigned(digits: String) -> String {
     digits.strip_prefix('-').map(str::to_owned).unwrap_or(digits)
-}
-
-/// With a comma between thousands of the whole part.
-fn group(digits: &str) -> String {
-    let (whole, rest) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
-    let mut out = String::with_capacity(digits.len() + whole.len() / 3);
-    for (place, digit) in whole.char_indices() {
-        if place > 0 && (whole.len() - place) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out + rest
 }
 
 #[cfg(test)]

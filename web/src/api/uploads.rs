@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use paygrain_query::UploadView;
+use paygrain_query::UploadRow;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -44,7 +44,7 @@ pub async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>,
 }
 
 /// `GET …/{id}`: one upload.
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<UploadView>, AppError> {
+pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<UploadRow>, AppError> {
     match app.engine().upload(&id).await? {
         Some(upload) => Ok(Json(upload)),
         None => Err(AppError::NoSuchUpload { id }),

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use paygrain_query::{RejectedRowView, UploadView};
+use paygrain_query::{RejectedRowView, UploadRow};
 
 use super::Window;
 use crate::app::App;
@@ -17,7 +17,7 @@ const LIMIT: u64 = 100;
 #[derive(Template)]
 #[template(path = "upload.html")]
 struct Page {
-    upload: UploadView,
+    upload: UploadRow,
     rejected: Vec<RejectedRowView>,
     window: Window,
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use paygrain_ingest::UploadResult;
 use paygrain_ingest::format::FORMATS;
-use paygrain_query::UploadView;
+use paygrain_query::UploadRow;
 use tempfile::NamedTempFile;
 
 use crate::app::App;
@@ -32,7 +32,7 @@ struct FormatChoice {
 #[template(path = "uploads.html")]
 struct Page {
     formats: Vec<FormatChoice>,
-    uploads: Vec<UploadView>,
+    uploads: Vec<UploadRow>,
     upload_bytes_max: u64,
     origin: String,
 }

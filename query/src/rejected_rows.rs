@@ -1,36 +1,10 @@
-//! What was uploaded, and the rows that were refused.
+//! The rows that an upload could not read.
 
 use datafusion::prelude::SessionContext;
-use paygrain_ingest::lake::UploadRow;
 use serde::Serialize;
 
 use crate::error::QueryError;
 use crate::metering::{cell, literal};
-
-/// One row of the table `uploads`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UploadView {
-    /// SHA-256 of the decompressed bytes and the declared source, in hex.
-    pub id: String,
-    /// File name.
-    pub name: String,
-    /// Format name.
-    pub format: String,
-    /// Rows read.
-    pub read: u64,
-    /// Rows that landed.
-    pub accepted: u64,
-    /// Rows that were there already.
-    pub duplicate: u64,
-    /// Rows refused.
-    pub rejected: u64,
-    /// Decompressed size, in bytes.
-    pub bytes: u64,
-    /// When, microseconds since 1970 UTC.
-    pub uploaded_at_us: i64,
-    /// What the user should know about the file.
-    pub warnings: Vec<String>,
-}
 
 /// One row of the table `rejected_rows`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,13 +17,6 @@ pub struct RejectedRowView {
     pub reason: String,
     /// The beginning of the row.
     pub excerpt: String,
-}
-
-impl From<UploadRow> for UploadView {
-    fn from(row: UploadRow) -> Self {
-        let UploadRow { id, name, format, read, accepted, duplicate, rejected, bytes, uploaded_at_us, warnings } = row;
-        Self { id, name, format, read, accepted, duplicate, rejected, bytes, uploaded_at_us, warnings }
-    }
 }
 
 pub(crate) async fn rejected_rows(
