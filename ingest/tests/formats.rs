@@ -293,6 +293,31 @@ fn events_of_the_platform_say_what_is_special() {
 }
 
 #[test]
+fn provisioned_concurrency_is_told_by_the_environment() {
+    let event = |stream: &str, time: u32, kind: &str, record: &str| {
+        let message =
+            format!(r#"{{"time":"2026-10-05T10:00:{time:02}.000Z","type":"platform.{kind}","record":{record}}}"#);
+        serde_json::json!({ "logStreamName": stream, "timestamp": 1_791_194_400_000_u64, "message": message })
+    };
+    let started = |kind: &str| format!(r#"{{"initializationType":"{kind}","phase":"init"}}"#);
+    let report = |id: u32| {
+        format!(
+            r#"{{"requestId":"69594c41-8463-4f69-b9b4-{id:012}","metrics":{{"durationMs":1.5,"billedDurationMs":2,"memorySizeMB":128,"maxMemoryUsedMB":64}},"status":"success"}}"#
+        )
+    };
+    let events = [
+        event("a", 1, "initStart", &started("provisioned-concurrency")),
+        event("b", 2, "initStart", &started("on-demand")),
+        event("a", 3, "report", &report(1)),
+        event("b", 4, "report", &report(2)),
+    ];
+    let log = serde_json::json!({ "events": events }).to_string();
+    let found = parse(JSON, &log);
+    let capacity: Vec<_> = found.invocations().iter().map(|row| row.capacity.as_deref()).collect();
+    assert_eq!(capacity, [Some("provisioned"), None]);
+}
+
+#[test]
 fn detection_needs_no_report() {
     for (text, expected) in [
         (format!("START RequestId: {ID} Version: $LATEST\nhello\n"), Ok(TEXT)),

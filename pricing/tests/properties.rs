@@ -287,30 +287,3 @@ fn naive(sevenths: i128, period_index: usize, given: bool) -> Exact {
     let free = if given { sevenths.min(400_000 * 7) } else { 0 };
     Exact::ratio(cost(sevenths) - cost(free), 7 * 10_000_000_000).unwrap()
 }
-
-/// `cargo test --release -p paygrain-pricing --test properties -- --ignored --nocapture` prints slices per second.
-#[test]
-#[ignore = "a measurement"]
-fn slices_per_second() {
-    let catalogue = catalogue();
-    let names = ["aws.lambda.requests", "aws.lambda.duration-x86", "aws.lambda.duration-arm"];
-    let skus: Vec<SkuIndex> = names.iter().map(|name| catalogue.find_sku(name).unwrap()).collect();
-    let slices: Vec<UsageSlice> = (0..600_000_i64)
-        .map(|number| UsageSlice {
-            sku: skus[number as usize % 3],
-            scope: Scope {
-                organisation: Some("o".to_owned()),
-                account: Some(format!("account-{}", number % 7)),
-                region: Some("us-east-1".to_owned()),
-                resource: Some(format!("function-{}", number % 271)),
-            },
-            at_us: period().start_us() + number % 720 * HOUR_US,
-            quantity: Exact::ratio(i128::from(number) * 7_919 + 1, 1_024_000).unwrap(),
-            record_count: 1,
-        })
-        .collect();
-    let started = std::time::Instant::now();
-    let rated = rated(catalogue, &slices);
-    let elapsed = started.elapsed();
-    println!("{} slices in {elapsed:?}, {} charges, total {}", slices.len(), rated.charges.len(), total(&rated));
-}

@@ -4,7 +4,7 @@
 //! free. Billed durations are taken as reported and never recomputed; there is no date at which the rules changed for
 //! everybody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,6 +101,8 @@ pub(super) struct LambdaLog<'a> {
     defaults: &'a Defaults,
     sink: &'a mut dyn Sink,
     notes: HashMap<String, Note>,
+    /// Log streams whose environment was started for provisioned concurrency.
+    provisioned: HashSet<String>,
     without_time: u64,
     dropped: u64,
 }
@@ -133,6 +135,12 @@ struct PlatformStart {
 }
 
 #[derive(Deserialize)]
+struct PlatformInitStart<'a> {
+    #[serde(rename = "initializationType")]
+    initialization_type: &'a str,
+}
+
+#[derive(Deserialize)]
 struct LogsDropped {
     #[serde(rename = "droppedRecords")]
     dropped_records: Option<u64>,
@@ -140,7 +148,7 @@ struct LogsDropped {
 
 impl<'a> LambdaLog<'a> {
     pub(super) fn new(defaults: &'a Defaults, sink: &'a mut dyn Sink) -> Self {
-        LambdaLog { defaults, sink, notes: HashMap::new(), without_time: 0, dropped: 0 }
+        LambdaLog { defaults, sink, notes: HashMap::new(), provisioned: HashSet::new(), without_time: 0, dropped: 0 }
     }
 
     /// Hands over a row that is no event.
@@ -211,6 +219,10 @@ impl<'a> LambdaLog<'a> {
                 }
                 Ok(())
             }
+            "platform.initStart" => {
+                self.environment(event, record);
+                Ok(())
+            }
             "platform.logsDropped" => {
                 let dropped = serde_json::from_str(record).unwrap_or(LogsDropped { dropped_records: None });
                 self.dropped = self.dropped.saturating_add(dropped.dropped_records.unwrap_or(1));
@@ -245,6 +257,15 @@ impl<'a> LambdaLog<'a> {
                 "metering incomplete: {} log records were dropped before they reached this file (platform.logsDropped)",
                 self.dropped
             ));
+        }
+    }
+
+    /// Remembers what an environment was started for; its log stream holds nothing but its executions.
+    fn environment(&mut self, event: &Event<'_>, record: &str) {
+        let started = serde_json::from_str::<PlatformInitStart<'_>>(record);
+        let (Some(stream), Ok(started)) = (event.stream, started) else { return };
+        if started.initialization_type == "provisioned-concurrency" && self.provisioned.len() < NOTES_MAX {
+            self.provisioned.insert(stream.to_owned());
         }
     }
 
@@ -310,7 +331,13 @@ impl<'a> LambdaLog<'a> {
             billed_ms: report.billed_ms,
             memory_mb: report.memory_mb,
             memory_used_mb: report.memory_used_mb,
-            capacity: report.managed_instance.then(|| "managed-instances".into()),
+            capacity: match () {
+                () if report.managed_instance => Some("managed-instances".into()),
+                () if event.stream.is_some_and(|stream| self.provisioned.contains(stream)) => {
+                    Some("provisioned".into())
+                }
+                () => None,
+            },
             status: Some(report.status.or(note.ended.map(str::to_owned)).unwrap_or_else(|| "success".into())),
             error_type: report.error_type,
             cold_start: (!report.managed_instance).then_some(report.init_us.is_some() || report.restore_us.is_some()),
