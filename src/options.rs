@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// Where the lake is.
 #[derive(Args, Clone, Debug)]
 pub struct LakeOptions {
-    /// Directory of the lake; made if it is not there [default: paygrain-lake]
+    /// Directory of the lake; made by the first ingest [default: paygrain-lake]
     #[arg(long, global = true, env = "PAYGRAIN_LAKE", value_name = "DIRECTORY")]
     pub lake: Option<String>,
 }

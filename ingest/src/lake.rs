@@ -88,7 +88,7 @@ pub(crate) struct Appended {
 }
 
 impl Lake {
-    /// The lake at an address: a local directory, made if it is not there yet.
+    /// The lake at an address: a local directory, made when something is first written to it.
     ///
     /// # Errors
     /// [`IngestError::BadLake`] when it cannot be a lake.
@@ -101,8 +101,10 @@ impl Lake {
             }
             None => Path::new(address),
         };
-        std::fs::create_dir_all(path).map_err(|error| bad(error.to_string()))?;
-        let path = path.canonicalize().map_err(|error| bad(error.to_string()))?;
+        let path = std::path::absolute(path).map_err(|error| bad(error.to_string()))?;
+        if path.exists() && !path.is_dir() {
+            return Err(bad("it is a file, expected a directory".into()));
+        }
         let root = Url::from_directory_path(&path).map_err(|()| bad("the path is not absolute".into()))?;
         Ok(Self { root, name: address.into() })
     }

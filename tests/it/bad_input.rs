@@ -188,6 +188,19 @@ fn a_period_without_usage_names_those_that_have_some() {
 }
 
 #[test]
+fn a_lake_that_is_not_there_is_not_made_by_looking() {
+    let place = Workplace::new();
+    let run = place.run(&["bill", "--lake", "typo"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("`typo` has no usage yet"), "{}", run.stderr);
+    assert!(!place.path("typo").exists());
+    place.file("file", "");
+    let run = place.run(&["bill", "--lake", "file"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("cannot be used as a lake") && run.stderr.contains("hint:"), "{}", run.stderr);
+}
+
+#[test]
 fn a_lake_of_a_newer_version_is_refused_and_untouched() {
     let place = Workplace::new();
     let log = place.file("a.log", text_log(&Invocation::many(60, 5)));
