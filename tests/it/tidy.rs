@@ -12,7 +12,8 @@ fn root() -> &'static Path {
 
 fn metadata() -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        // Without dependencies: those of other platforms need not be here.
+        .args(["metadata", "--format-version", "1", "--offline", "--no-deps"])
         .current_dir(root())
         .output()
         .unwrap();
@@ -84,10 +85,10 @@ fn pricing_is_pure() {
 
 #[test]
 fn there_is_one_arrow_and_one_datafusion() {
-    let metadata = metadata();
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     for name in ["arrow", "datafusion", "parquet", "object_store"] {
-        let count = metadata["packages"].as_array().unwrap().iter().filter(|package| package["name"] == name).count();
-        assert_eq!(count, 1, "{name}");
+        let line = format!("name = \"{name}\"");
+        assert_eq!(lock.lines().filter(|known| *known == line).count(), 1, "{name}");
     }
 }
 

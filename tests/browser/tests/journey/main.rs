@@ -2,9 +2,6 @@
 //!
 //! Without Chromium, ChromeDriver or axe-core each test says `skipped` and passes; with `REQUIRE_BROWSER=1` it fails.
 
-// Helpers of tests are tests too.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 mod browser;
 mod inspection;
 mod process;
