@@ -84,7 +84,8 @@ impl Estimate {
             estimate.total
         ))?;
         for unpriced in &estimate.unpriced {
-            eprintln!("not priced: {}", serde_json::to_string(unpriced)?);
+            let what = unpriced.sku.as_deref().unwrap_or(&unpriced.service);
+            eprintln!("not priced: usage row {} ({what}): {}", unpriced.row, unpriced.reason);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use thirtyfour::prelude::*;
 use crate::browser::Browser;
 use crate::inspection::Inspector;
 use crate::server::{Server, lambda_reports};
-use crate::upload_to_explanation::upload;
+use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
 const EMPTY_PAGES: [(&str, &str); 3] =
@@ -77,7 +77,8 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     browser.driver.goto(server.url("/uploads")).await?;
     let broken = lambda_reports(4).replace(".00 ms", ".00 parsecs");
     let log = format!("{}{broken}", lambda_reports(2));
-    upload(&browser, &server.file("broken.log", &log)).await?;
+    fill_in(&browser, &server.file("broken.log", &log)).await?;
+    browser.click(SUBMIT).await?;
     browser.wait_until("document.querySelector('#progress-rows a') !== null").await?;
     let upload = browser.driver.find(By::Css("#progress-rows a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "upload", &upload).await?);

@@ -101,14 +101,17 @@ impl Browser {
         Ok(self.driver.execute(format!("return ({expression})"), vec![]).await?.json().clone())
     }
 
-    /// Waits until a JavaScript expression is true.
+    /// Waits until a JavaScript expression is true. Between two pages it is nothing, and an error.
     pub async fn wait_until(&self, expression: &str) -> WebDriverResult<()> {
         let start = Instant::now();
-        while self.eval(expression).await? != json!(true) {
-            assert!(start.elapsed() < PATIENCE, "still not: {expression}\n{}", self.text("body").await?);
+        loop {
+            match self.eval(expression).await {
+                Ok(Value::Bool(true)) => return Ok(()),
+                Err(error) if start.elapsed() > PATIENCE => return Err(error),
+                _ => assert!(start.elapsed() < PATIENCE, "still not: {expression}\n{}", self.text("body").await?),
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(())
     }
 
     /// The text of the first element that fits, as it can be read on the screen.
@@ -130,9 +133,21 @@ impl Browser {
         self.driver.find(By::Css(css)).await?.click().await
     }
 
-    /// Clicks the first link with this text.
+    /// Clicks the first element that fits, and waits for the page to which it leads.
+    pub async fn click_through(&self, css: &str) -> WebDriverResult<()> {
+        self.leave_by(self.driver.find(By::Css(css)).await?).await
+    }
+
+    /// Clicks the first link with this text, and waits for the page to which it leads.
     pub async fn follow(&self, text: &str) -> WebDriverResult<()> {
-        self.driver.find(By::LinkText(text)).await?.click().await
+        self.leave_by(self.driver.find(By::LinkText(text)).await?).await
+    }
+
+    /// A click returns before a slow server has answered, and until then the old page is still there.
+    async fn leave_by(&self, element: WebElement) -> WebDriverResult<()> {
+        let old = self.eval("performance.timeOrigin").await?;
+        element.click().await?;
+        self.wait_until(&format!("performance.timeOrigin !== {old} && document.readyState === 'complete'")).await
     }
 
     /// Types into the first element that fits; into a choice of files: chooses the file.

@@ -2,6 +2,8 @@
 //!
 //! Without Chromium, ChromeDriver or axe-core each test says `skipped` and passes; with `REQUIRE_BROWSER=1` it fails.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 mod browser;
 mod inspection;
 mod process;

@@ -10,16 +10,18 @@ use crate::server::{Server, lambda_log, lambda_reports};
 
 const INVOCATION_COUNT: u32 = 30;
 
-/// Fills in the form of `/uploads` as a person would, and sends it.
-pub async fn upload(browser: &Browser, file: &Path) -> WebDriverResult<()> {
+/// The button that sends the form of `/uploads`.
+pub const SUBMIT: &str = "#upload button.primary";
+
+/// Fills in the form of `/uploads` as a person would.
+pub async fn fill_in(browser: &Browser, file: &Path) -> WebDriverResult<()> {
     if browser.eval("document.querySelector('details.settings').open").await? == false {
         browser.click("details.settings summary").await?;
         browser.type_into("input[name=account]", "123456789012").await?;
         browser.type_into("input[name=region]", "eu-west-1").await?;
         browser.type_into("input[name=resource]", "resize-image").await?;
     }
-    browser.type_into("#files", file.to_str().unwrap()).await?;
-    browser.click("#upload button.primary").await
+    browser.type_into("#files", file.to_str().unwrap()).await
 }
 
 /// Waits for the end of the upload in a row of "This upload", counted from 1, and gives the text of its cells:
@@ -44,17 +46,20 @@ async fn a_log_becomes_a_bill_that_explains_itself() -> WebDriverResult<()> {
 
     // A file, the same file again, and the same invocations in other bytes: counted once.
     let file = server.file("resize-image.log", &lambda_log(INVOCATION_COUNT));
-    upload(&browser, &file).await?;
+    fill_in(&browser, &file).await?;
+    browser.click(SUBMIT).await?;
     let first = outcome(&browser, 1).await?;
     assert_eq!(first[..5], ["resize-image.log", "done", "30", "0", "0"]);
-    upload(&browser, &file).await?;
+    fill_in(&browser, &file).await?;
+    browser.click(SUBMIT).await?;
     let again = outcome(&browser, 2).await?;
     assert_eq!(again[1], "already loaded", "{again:?}");
-    upload(&browser, &server.file("reports-only.log", &lambda_reports(INVOCATION_COUNT))).await?;
+    fill_in(&browser, &server.file("reports-only.log", &lambda_reports(INVOCATION_COUNT))).await?;
+    browser.click(SUBMIT).await?;
     let reports = outcome(&browser, 3).await?;
     assert_eq!(reports[..5], ["reports-only.log", "done", "0", "30", "0"]);
 
-    browser.click("#progress a[href='/']").await?;
+    browser.click_through("#progress a[href='/']").await?;
     assert_bill_explains_itself(&browser).await?;
     assert_eq!(browser.complaints().await?, Vec::<String>::new());
     browser.quit().await
@@ -69,14 +74,16 @@ async fn a_log_becomes_a_bill_without_scripts() -> WebDriverResult<()> {
     assert!(!browser.driver.find(By::Id("theme")).await?.is_displayed().await?, "a button that needs scripts");
 
     let file = server.file("resize-image.log", &lambda_log(INVOCATION_COUNT));
-    upload(&browser, &file).await?;
+    fill_in(&browser, &file).await?;
+    browser.click_through(SUBMIT).await?;
     assert_eq!(browser.text("h1").await?, "What became of the upload");
     let result = browser.text("main section").await?;
     for part in ["resize-image.log", "30 of 30 rows accepted", "0 duplicate", "none rejected"] {
         assert!(result.contains(part), "{part}: {result}");
     }
     browser.follow("More files").await?;
-    upload(&browser, &file).await?;
+    fill_in(&browser, &file).await?;
+    browser.click_through(SUBMIT).await?;
     let result = browser.text("main section").await?;
     assert!(result.contains("Already loaded"), "{result}");
 
@@ -96,13 +103,13 @@ async fn sample_data_is_one_click_away() -> WebDriverResult<()> {
     let Some(browser) = Browser::start().await? else { return Ok(()) };
     let server = Server::start(&[]);
     browser.driver.goto(server.url("/")).await?;
-    browser.click("form[action='/samples'] button").await?;
-    browser.wait_until("document.querySelector('h1')?.innerText === 'Cost overview'").await?;
+    browser.click_through("form[action='/samples'] button").await?;
+    assert_eq!(browser.text("h1").await?, "Cost overview");
     let month = browser.eval("document.querySelector('select[name=period]').value").await?;
     let earlier = browser.eval("document.querySelector('a[rel=prev]').search").await?;
-    browser.click("a[rel=prev]").await?;
+    browser.click_through("a[rel=prev]").await?;
     assert_eq!(browser.eval("location.search").await?, earlier);
-    browser.click("a[rel=next]").await?;
+    browser.click_through("a[rel=next]").await?;
     assert_eq!(browser.eval("document.querySelector('select[name=period]').value").await?, month);
     assert_eq!(browser.complaints().await?, Vec::<String>::new());
     browser.quit().await
