@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
 use crate::record::{Invocation, Request};
@@ -17,28 +17,38 @@ use crate::record::{Invocation, Request};
 /// architecture = "arm64"
 /// package_type = "Image"
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Defaults {
     /// Billing account.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Provider region.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Function, bucket or other resource name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// `x86_64` or `arm64`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
     /// `Zip` or `Image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub package_type: Option<String>,
     /// Runtime identifier; `custom` for custom runtimes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
     /// Configured temporary storage, in MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_mb: Option<i64>,
     /// `on-demand`, `provisioned` or `edge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<String>,
     /// Storage class of the objects in a bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
     /// The same by resource name; wins over the values above.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, Defaults>,
 }
 

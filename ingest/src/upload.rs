@@ -208,7 +208,7 @@ fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<P
         ));
     }
     let mut hash = hashing.hash;
-    hash.update(declared_source(options));
+    hash.update(declared_source(format.name(), options));
     Ok(Parsed {
         id: hex::encode(hash.finalize()),
         format: format.name(),
@@ -226,9 +226,10 @@ fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, IngestError> {
     Ok(head)
 }
 
-/// What the user said about the file, in one fixed form: the same bytes declared differently are another upload.
-fn declared_source(options: &IngestOptions) -> String {
-    format!("\0{:?}\0{:?}\0{:?}", options.format, options.defaults, options.at_us)
+/// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
+/// are another upload. A default that is not given leaves no trace, so that new ones change no id.
+fn declared_source(format: &str, options: &IngestOptions) -> String {
+    serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us }).to_string()
 }
 
 /// Counts what is read, for progress.

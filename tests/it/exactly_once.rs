@@ -26,6 +26,9 @@ fn the_same_file_twice_changes_nothing() {
         assert_eq!(counts(&second[0]), [50, 0, 50, 0]);
         assert_eq!(second[0]["id"], first[0]["id"]);
     }
+    // Naming the format that is detected anyway makes no difference either.
+    let named = place.ingest(&[&FLAGS[..], &["--format", "aws-lambda-text"]].concat(), &[&log]);
+    assert_eq!(named[0]["id"], first[0]["id"]);
     assert_eq!(place.bill(MONTH), bill);
     assert_eq!(place.count("SELECT count(*) FROM uploads"), 1);
 }
