@@ -377,6 +377,6 @@ pub(crate) fn cell(batch: &RecordBatch, column: usize, row: usize) -> Result<Opt
     if array.is_null(row) {
         return Ok(None);
     }
-    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.6fZ"));
+    let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%dT%H:%M:%S%.fZ"));
     Ok(Some(ArrayFormatter::try_new(array.as_ref(), &options)?.value(row).to_string()))
 }

@@ -190,9 +190,10 @@ fn recorded_and_described_usage_cost_the_same() {
 #[test]
 fn an_s3_log_is_priced_request_by_request() {
     let line = |id: u32, requester: &str, address: &str, operation: &str, status: &str, sent: &str| {
+        let status = if status.contains(' ') { status.to_owned() } else { format!("{status} -") };
         format!(
             "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be bucket [05/Oct/2026:10:00:{id:02} +0000] {address} \
-             {requester} REQUEST{id:08} {operation} key \"GET /bucket/key HTTP/1.1\" {status} - {sent} 4096 10 9 \"-\" \"agent\" - \
+             {requester} REQUEST{id:08} {operation} key \"GET /bucket/key HTTP/1.1\" {status} {sent} 4096 10 9 \"-\" \"agent\" - \
              host+id= SigV4 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader bucket.s3.amazonaws.com TLSv1.3 - -\n"
         )
     };
@@ -206,14 +207,20 @@ fn an_s3_log_is_priced_request_by_request() {
         line(6, own, "203.0.113.7", "REST.COPY.OBJECT", "200", "200"),
         line(7, own, "203.0.113.7", "REST.COPY.OBJECT_GET", "200", "-"),
         line(8, own, "203.0.113.7", "S3.EXPIRE.OBJECT", "-", "-"),
+        line(9, "-", "198.51.100.9", "REST.GET.OBJECT", "403 AccessDenied", "243"),
     ]
     .concat();
     let place = Workplace::new();
     let file = place.file("access.log", log);
     let upload = place.ingest(&["--account", "1", "--region", "us-east-1"], &[&file]).remove(0);
-    assert_eq!(upload["accepted"], 8, "{upload}");
+    assert_eq!(upload["accepted"], 9, "{upload}");
     let bill = place.json(&["bill", "--period", "2026-10", "--allowances", "none", "--format", "json"]);
     assert_eq!(bill["unpriced"], serde_json::json!([]));
+    for charge in bill["charges"].as_array().unwrap() {
+        let id = charge["id"].as_str().unwrap();
+        let explanation = place.json(&["explain", id, "--allowances", "none", "--format", "json"]);
+        assert_eq!(explanation["records"]["total"], charge["record_count"], "{id}");
+    }
     let quantity = |sku: &str| {
         let charges = bill["charges"].as_array().unwrap();
         charges
@@ -222,7 +229,7 @@ fn an_s3_log_is_priced_request_by_request() {
             .map(|charge| charge["consumed_quantity"].as_str().unwrap().to_owned())
     };
     assert_eq!(quantity("aws.s3.requests-put:STANDARD").as_deref(), Some("3"), "PUT, LIST, COPY");
-    assert_eq!(quantity("aws.s3.requests-get:STANDARD").as_deref(), Some("2"));
+    assert_eq!(quantity("aws.s3.requests-get:STANDARD").as_deref(), Some("2"), "a stranger who is refused is free");
     assert_eq!(quantity("aws.s3.requests-delete").as_deref(), Some("2"));
     // What a private address reads stays inside: 4096 + 300 + 200 bytes went out.
     let gib = decimal(4596, 1 << 30);
