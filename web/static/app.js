@@ -37,6 +37,8 @@
   const figure = document.querySelector(".chart");
   const table = document.querySelector("table.data");
   if (!tip || !figure || !table) return;
+  // Where the chart is wider than the screen, the latest days come first.
+  for (const plot of document.querySelectorAll(".plot")) plot.scrollLeft = plot.scrollWidth;
   const columns = [...figure.querySelectorAll("a.col")];
   const heads = [...table.tHead.rows[0].cells];
 
