@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Invocation, Run, Workplace, gzip, text_log};
+use crate::harness::{Invocation, Run, Workplace, gzip, skipped, text_log};
 
 const FLAGS: [&str; 6] = ["--account", "123456789012", "--region", "us-east-1", "--resource", "f"];
 
@@ -271,7 +271,7 @@ fn a_file_without_permission_says_so() {
             .current_dir(place.path(""))
             .output();
         let Ok(output) = output else {
-            eprintln!("skipped: the superuser may read everything and setpriv is not here");
+            skipped("the superuser may read everything and setpriv is not here");
             return;
         };
         Run::of(output)
@@ -308,7 +308,7 @@ impl Mounted {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(path.to_owned()));
         }
-        eprintln!("skipped: only the superuser may mount a small file system");
+        skipped("only the superuser may mount a small file system");
         None
     }
 }
