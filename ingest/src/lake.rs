@@ -5,17 +5,15 @@
 //! very snapshot the commit is based on, and every commit advances one transaction per day it touches: of two writers
 //! on one day the second is refused, reads again, and drops what the first brought.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use datafusion::arrow::compute::filter_record_batch;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -28,6 +26,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::duplicates::KnownRecords;
 use crate::error::IngestError;
 use crate::table::{ASSUMED, Table};
 use crate::upload::{Staged, with_upload_id};
@@ -309,7 +308,7 @@ impl Lake {
         table: Table,
         staged: &Staged,
     ) -> Result<KnownRecords, IngestError> {
-        let mut known = KnownRecords { any_assumed: staged.has_assumed, ..KnownRecords::default() };
+        let mut known = KnownRecords::new(staged.has_assumed);
         if delta.version() == Some(0) || staged.days.is_empty() {
             return Ok(known);
         }
@@ -393,93 +392,6 @@ impl Lake {
             self.record_upload(row).await?;
         }
         Ok(())
-    }
-}
-
-/// Records already in the table, and those of the upload at hand as they pass.
-#[derive(Default)]
-struct KnownRecords {
-    /// Logged records: key and time.
-    logged: HashSet<([u8; 16], i64)>,
-    /// Whether rows without a logged time are coming, which are compared by key alone.
-    any_assumed: bool,
-    /// Keys of logged records, kept only then.
-    logged_keys: HashSet<[u8; 16]>,
-    /// Keys of records without a logged time.
-    assumed: HashSet<[u8; 16]>,
-}
-
-impl KnownRecords {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
-        let columns = KeyColumns::of(batch, 0, 1, 2)?;
-        for row in 0..batch.num_rows() {
-            if let Some((key, time_us, assumed)) = columns.row(row) {
-                self.insert(key, time_us, assumed);
-            }
-        }
-        Ok(())
-    }
-
-    fn insert(&mut self, key: [u8; 16], time_us: i64, assumed: bool) {
-        if assumed {
-            self.assumed.insert(key);
-        } else {
-            self.logged.insert((key, time_us));
-            if self.any_assumed {
-                self.logged_keys.insert(key);
-            }
-        }
-    }
-
-    fn contains(&self, key: [u8; 16], time_us: i64, assumed: bool) -> bool {
-        self.assumed.contains(&key)
-            || if assumed { self.logged_keys.contains(&key) } else { self.logged.contains(&(key, time_us)) }
-    }
-
-    /// The rows of a staged batch that are not known yet; they are known afterwards.
-    fn keep_fresh(&mut self, batch: &RecordBatch, table: Table) -> Result<RecordBatch, IngestError> {
-        let at = |name: &str| batch.schema().index_of(name).map_err(broken_batch);
-        let columns = KeyColumns::of(batch, at("record_key")?, at(table.time_column())?, at("time_source")?)?;
-        let keep: BooleanArray = (0..batch.num_rows())
-            .map(|row| {
-                columns.row(row).map(|(key, time_us, assumed)| {
-                    let fresh = !self.contains(key, time_us, assumed);
-                    if fresh {
-                        self.insert(key, time_us, assumed);
-                    }
-                    fresh
-                })
-            })
-            .collect();
-        filter_record_batch(batch, &keep).map_err(broken_batch)
-    }
-}
-
-/// The three columns that identify a record.
-struct KeyColumns {
-    keys: BinaryArray,
-    times: TimestampMicrosecondArray,
-    sources: StringArray,
-}
-
-impl KeyColumns {
-    fn of(batch: &RecordBatch, key: usize, time: usize, source: usize) -> Result<Self, IngestError> {
-        use datafusion::arrow::compute::cast;
-        use datafusion::arrow::datatypes::{DataType, TimeUnit};
-        let as_type = |index: usize, wanted: &DataType| -> Result<ArrayRef, IngestError> {
-            cast(batch.column(index), wanted).map_err(broken_batch)
-        };
-        let time_type = DataType::Timestamp(TimeUnit::Microsecond, None);
-        Ok(Self {
-            keys: BinaryArray::from(as_type(key, &DataType::Binary)?.to_data()),
-            times: TimestampMicrosecondArray::from(as_type(time, &time_type)?.to_data()),
-            sources: StringArray::from(as_type(source, &DataType::Utf8)?.to_data()),
-        })
-    }
-
-    fn row(&self, row: usize) -> Option<([u8; 16], i64, bool)> {
-        let key = <[u8; 16]>::try_from(self.keys.value(row)).ok()?;
-        Some((key, self.times.value(row), self.sources.value(row) == ASSUMED))
     }
 }
 
@@ -579,11 +491,6 @@ fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
 fn date_text(day: i32) -> String {
     DateTime::<Utc>::from_timestamp(i64::from(day) * 86_400, 0)
         .map_or_else(|| NaiveDate::MIN.to_string(), |time| time.date_naive().to_string())
-}
-
-/// An internal batch that is not as we made it.
-fn broken_batch(error: datafusion::arrow::error::ArrowError) -> IngestError {
-    IngestError::Storage { doing: "written".into(), source: Box::new(error) }
 }
 
 /// Days of a staged batch, as days since 1970.

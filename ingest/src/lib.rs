@@ -5,6 +5,7 @@
 
 pub mod decompress;
 pub mod defaults;
+mod duplicates;
 pub mod error;
 pub mod format;
 pub mod lake;
