@@ -115,7 +115,7 @@ impl RatingArguments {
                 ));
             }
         };
-        let rating = RatingOptions { allowances, account_opened };
+        let rating = RatingOptions { allowances, account_opened, ..RatingOptions::default() };
         Ok(BillRequest { period, provider: self.provider.clone(), by, rating, attribution })
     }
 }

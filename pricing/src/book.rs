@@ -22,6 +22,12 @@ pub struct PriceBook {
     pub service: String,
     /// The service's name as people write it.
     pub title: String,
+    /// The provider's name as people write it.
+    pub provider_title: String,
+    /// FOCUS service category: `Compute`, `Storage`, …
+    pub category: String,
+    /// FOCUS service subcategory: `Serverless Compute`, `Object Storage`, …
+    pub subcategory: String,
     /// The version of the data, a date.
     pub version: String,
     /// ISO 4217 code of all amounts.

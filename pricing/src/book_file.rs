@@ -29,6 +29,9 @@ const BOOK_KEYS: &[&str] = &[
     "provider",
     "service",
     "title",
+    "provider_title",
+    "category",
+    "subcategory",
     "version",
     "currency",
     "time_zone",
@@ -141,6 +144,9 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         provider: context.provider,
         service: context.service,
         title: reader.text(root, "title").unwrap_or_default().to_owned(),
+        provider_title: String::new(),
+        category: reader.text(root, "category").unwrap_or("Other").to_owned(),
+        subcategory: reader.text(root, "subcategory").unwrap_or("Other (Other)").to_owned(),
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
         time_zone: reader.text(root, "time_zone").unwrap_or("UTC").to_owned(),
@@ -150,6 +156,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         skus,
         allowances: Vec::new(),
     };
+    book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
     book
 }

@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use crate::{exact::Exact, period::Period, scope::Scope};
 
-/// One priced row: a SKU × scope × tier × price period.
+/// One priced row: a SKU × scope × tier × price period × commitment.
 ///
-/// `billed_cost` = `list_cost` − the list value of `free_quantity` − the credits of `allowances` + `adjustment`,
-/// exactly. Amounts and quantities are exact, in JSON decimal strings.
+/// `billed_cost` = `contracted_cost` − the contracted value of `free_quantity` − the credits of `allowances` +
+/// `adjustment`, exactly; usage that a commitment covers is billed at 0. Amounts and quantities are exact, in JSON
+/// decimal strings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Charge {
     /// Readable and stable: `2019-06/aws.lambda.duration-x86/<scope>/tier-1`.
@@ -24,7 +25,7 @@ pub struct Charge {
     pub description: String,
     /// The scope tiers run in: only the columns the SKU is summed by.
     pub scope: Scope,
-    /// FOCUS charge category: always `Usage`.
+    /// FOCUS charge category: `Usage`, or `Purchase` for the fee of a commitment.
     pub charge_category: &'static str,
     /// Measured quantity in `consumed_unit`, free part included.
     pub consumed_quantity: Exact,
@@ -48,14 +49,28 @@ pub struct Charge {
     pub published_price: String,
     /// The unit the published price is for, with its number: `1_000_000 request`.
     pub published_per: String,
-    /// `consumed_quantity` × `unit_price`: the cost without any allowance.
+    /// Price of one `pricing_unit` after negotiated discounts.
+    pub contracted_unit_price: Exact,
+    /// `consumed_quantity` × `unit_price`: the cost without any allowance or discount.
     pub list_cost: Exact,
+    /// `consumed_quantity` × `contracted_unit_price`: the cost without any allowance.
+    pub contracted_cost: Exact,
     /// What is charged.
     pub billed_cost: Exact,
+    /// What is charged, with the fees of commitments spread over the usage they cover: a fee itself has 0.
+    pub effective_cost: Exact,
     /// Part of `billed_cost` that belongs to no slice: whole packages, minimum charge, volume pricing.
     pub adjustment: Exact,
     /// ISO 4217 code of all amounts.
     pub currency: String,
+    /// ISO 4217 code of the published price.
+    pub pricing_currency: String,
+    /// Units of `currency` for one of `pricing_currency`.
+    pub exchange_rate: Exact,
+    /// The negotiated discounts in the contracted price, by id.
+    pub discounts: Vec<DiscountShare>,
+    /// The commitment that covers the usage, or whose fee or unused part this is.
+    pub commitment: Option<CommitmentShare>,
     /// The allowances used, by id.
     pub allowances: Vec<AllowanceShare>,
     /// Usage records behind the charge; a record on a tier boundary counts in both tiers.
@@ -87,4 +102,30 @@ pub struct AllowanceShare {
     pub quantity: Exact,
     /// Money taken off, in the charge's currency.
     pub credit: Exact,
+}
+
+/// What one negotiated discount takes off a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DiscountShare {
+    /// Its id in the agreement.
+    pub id: String,
+    /// Percent off the list price.
+    pub percent: Exact,
+}
+
+/// A commitment's part in a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommitmentShare {
+    /// Its id in the agreement.
+    pub id: String,
+    /// The plan in the price book: `aws.ec2.reserved-1y`.
+    pub plan: String,
+    /// FOCUS commitment discount category: `Spend` (so much money an hour) or `Usage` (so many units an hour).
+    pub category: &'static str,
+    /// FOCUS commitment discount status of usage: `Used` or `Unused`; nothing for the fee.
+    pub status: Option<&'static str>,
+    /// Part of the commitment that the charge uses, buys or leaves unused, in `unit`.
+    pub quantity: Exact,
+    /// Unit of `quantity`: the currency for `Spend`.
+    pub unit: String,
 }

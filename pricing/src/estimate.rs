@@ -105,7 +105,8 @@ pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estim
     }
     slices.finish();
     let Slices { slices, rows, mut unpriced, .. } = slices;
-    let options = RatingOptions { allowances: request.allowances, account_opened: request.account_opened };
+    let EstimateRequest { allowances, account_opened, agreement, .. } = request;
+    let options = RatingOptions { allowances, account_opened, agreement };
     let rated = rate(catalogue, request.period, &slices, &options);
     unpriced.extend(rated.unpriced.into_iter().map(|slice| Unpriced {
         row: rows[slice.slice],

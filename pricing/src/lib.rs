@@ -9,6 +9,7 @@
 //! [`estimate()`] (described usage to charges, through the same rating).
 #![deny(clippy::float_arithmetic)]
 
+pub mod agreement;
 pub mod book;
 mod book_file;
 pub mod catalogue;
@@ -22,9 +23,10 @@ pub mod scope;
 pub mod table;
 pub mod unit;
 
+pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
-pub use charge::{AllowanceShare, Charge};
+pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
 pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};
 pub use exact::{Exact, ParseExactError, grouped};
 pub use expression::{Expression, Value};

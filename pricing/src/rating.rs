@@ -15,6 +15,7 @@ use self::{
     pots::{Draw, Pots},
 };
 use crate::{
+    agreement::Agreement,
     book::{PriceBook, Sku},
     catalogue::{Catalogue, SkuIndex},
     charge::Charge,
@@ -64,6 +65,8 @@ pub struct RatingOptions {
     pub allowances: Allowances,
     /// Day the account was opened: without it no allowance that ends some months later is given.
     pub account_opened: Option<NaiveDate>,
+    /// What the account has agreed beyond the price list.
+    pub agreement: Agreement,
 }
 
 /// The result of [`rate`].

@@ -223,7 +223,7 @@ proptest! {
         after[index].quantity += Exact::from(more);
         // a credit comes off usage, not off the padding of a package: more usage can let it bear more
         let free = ["shared", "daily"].map(str::to_owned);
-        let options = RatingOptions { allowances: Allowances::Only(free.into()), account_opened: None };
+        let options = RatingOptions { allowances: Allowances::Only(free.into()), ..RatingOptions::default() };
         // one SKU, account and region: only there the same usage keeps its place in the tiers and allowances
         let alone = |slices: &[UsageSlice]| {
             let same = |slice: &&UsageSlice| {
@@ -241,7 +241,7 @@ proptest! {
     fn tiers_are_continuous(quantity in 1..200_i128) {
         let catalogue = catalogue();
         let one = Use { sku: 0, account: 0, region: 0, resource: 0, hour: 0, quantity: 0 };
-        let options = RatingOptions { allowances: Allowances::None, account_opened: None };
+        let options = RatingOptions { allowances: Allowances::None, ..RatingOptions::default() };
         let cost = |quantity: Exact| total(&rate(catalogue, period(), &[slice(catalogue, &one, quantity)], &options));
         let step = Exact::ratio(1, 1_000_000).unwrap();
         let jump = cost(Exact::from(quantity) + &step) - cost(Exact::from(quantity));
@@ -261,7 +261,7 @@ proptest! {
             record_count: 1,
         }).collect();
         let allowances = if given { Allowances::All } else { Allowances::None };
-        let rated = rate(catalogue, period, &slices, &RatingOptions { allowances, account_opened: None });
+        let rated = rate(catalogue, period, &slices, &RatingOptions { allowances, ..RatingOptions::default() });
         let sevenths: i128 = quantities.iter().map(|(_, quantity)| i128::from(*quantity)).sum();
         prop_assert_eq!(total(&rated), naive(sevenths, period_index, given));
     }

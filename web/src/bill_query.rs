@@ -158,7 +158,7 @@ fn rating(params: &Params) -> Result<RatingOptions, AppError> {
         Some("false") => Allowances::None,
         Some(ids) => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
     };
-    Ok(RatingOptions { allowances, account_opened: params.day("account_opened")? })
+    Ok(RatingOptions { allowances, account_opened: params.day("account_opened")?, ..RatingOptions::default() })
 }
 
 fn attribution(params: &Params) -> Result<Attribution, AppError> {

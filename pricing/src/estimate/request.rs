@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Deserializer, de};
 
 use super::EstimateError;
-use crate::{exact::Exact, period::Period, rating::Allowances};
+use crate::{agreement::Agreement, exact::Exact, period::Period, rating::Allowances};
 
 /// Described usage of a billing period.
 ///
@@ -33,6 +33,9 @@ pub struct EstimateRequest {
     /// `true`, `false` or a list of ids.
     #[serde(default)]
     pub allowances: Allowances,
+    /// What the account has agreed beyond the price list.
+    #[serde(default)]
+    pub agreement: Agreement,
     /// The usage.
     pub usage: Vec<UsageRow>,
 }
