@@ -17,11 +17,13 @@ pub mod charge;
 pub mod estimate;
 pub mod exact;
 pub mod expression;
+pub mod nearest;
 pub mod period;
 pub mod rating;
 pub mod scope;
 pub mod table;
 pub mod unit;
+pub mod zone;
 
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
@@ -35,3 +37,4 @@ pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, Usa
 pub use scope::Scope;
 pub use table::Table;
 pub use unit::{Unit, Window};
+pub use zone::Zone;

@@ -97,25 +97,7 @@ pub(super) fn words(table: Table) -> Vec<&'static str> {
 
 /// The known word most like another one.
 pub(super) fn nearest(table: Table, word: &str) -> Option<&'static str> {
-    let word: String = word.chars().take(40).collect();
-    let distance = |known: &str| edits(&word, known);
-    words(table).into_iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2 + word.len() / 4)
-}
-
-/// How many letters must be inserted, removed or replaced to get from one word to the other.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
+    crate::nearest::nearest(word, words(table))
 }
 
 #[cfg(test)]
