@@ -13,8 +13,10 @@ use crate::{
     scope::SCOPE_COLUMNS,
     table::{ColumnKind, Table},
     unit::{MonthLength, Unit, Window},
+    zone::Zone,
 };
 
+mod commitment;
 mod price;
 mod reader;
 #[cfg(test)]
@@ -41,6 +43,7 @@ const BOOK_KEYS: &[&str] = &[
     "regions",
     "sku",
     "allowance",
+    "commitment",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -85,6 +88,7 @@ struct BookContext {
     provider: String,
     service: String,
     month: MonthLength,
+    zone: Zone,
     sources: BTreeMap<String, String>,
     regions: BTreeMap<String, BTreeSet<String>>,
 }
@@ -127,7 +131,11 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     let month = read_month(reader, root).unwrap_or(MonthLength::Calendar);
     let (provider, service) =
         (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
-    let context = BookContext { provider, service, month, sources, regions };
+    let zone = reader.text(root, "time_zone").map(|name| {
+        let at = root.get("time_zone").map_or(0, |value| value.span().start);
+        reader.ok(at, Zone::from_name(name)).unwrap_or_default()
+    });
+    let context = BookContext { provider, service, month, zone: zone.unwrap_or_default(), sources, regions };
     let mut skus = Vec::new();
     for entry in reader.tables(root, "sku") {
         read_sku(reader, entry, &context, &mut skus);
@@ -137,6 +145,10 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     for sku in skus.iter().filter(|sku| !ids.insert(sku.id.clone())) {
         reader.problem(0, format!("two SKUs with the id `{}`", sku.id));
     }
+    let commitments =
+        reader.tables(root, "commitment").into_iter().filter_map(|entry| commitment::read(reader, entry, &context));
+    let commitments = commitments.collect();
+    reader.place.clear();
     let entries = reader.tables(root, "allowance");
     let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
     let mut book = PriceBook {
@@ -149,12 +161,13 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         subcategory: reader.text(root, "subcategory").unwrap_or("Other (Other)").to_owned(),
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
-        time_zone: reader.text(root, "time_zone").unwrap_or("UTC").to_owned(),
+        zone: context.zone,
         sources: context.sources,
         regions: context.regions,
         default_region: reader.text(root, "default_region").map(str::to_owned),
         skus,
         allowances: Vec::new(),
+        commitments,
     };
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
@@ -245,6 +258,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         scope,
         scope_per_row,
         month: read_month(reader, entry).unwrap_or(book.month),
+        zone: book.zone,
         prices: Vec::new(),
         allowances: Vec::new(),
         window: maximum_per,

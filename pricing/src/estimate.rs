@@ -101,7 +101,7 @@ impl EstimateError {
 pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estimate, EstimateError> {
     let mut slices = Slices::new(catalogue, request.period);
     for (index, raw) in request.usage.iter().enumerate() {
-        slices.add(&Row::read(&request, index, raw)?)?;
+        slices.add(&Row::read(catalogue, &request, index, raw)?)?;
     }
     slices.finish();
     let Slices { slices, rows, mut unpriced, .. } = slices;

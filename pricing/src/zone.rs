@@ -1,7 +1,7 @@
 //! Billing zones: whose midnight begins a provider's days and months
 use std::fmt;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeZone};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use thiserror::Error;
 
@@ -70,12 +70,17 @@ impl Zone {
     /// First instant of a day, UTC microseconds: where the clock jumps over midnight, the instant after the jump.
     pub fn day_start_us(self, day: NaiveDate) -> i64 {
         let midnight = day.and_time(NaiveTime::MIN);
-        if let Some(start) = self.0.from_local_datetime(&midnight).earliest() {
-            return start.timestamp_micros();
+        if let Some(start_us) = self.instant_us(midnight) {
+            return start_us;
         }
         // No such midnight: the offset of the day before still holds at the jump.
         let before = self.0.offset_from_utc_datetime(&(midnight - chrono::Duration::days(1)));
         midnight.and_utc().timestamp_micros() - i64::from(before.fix().local_minus_utc()) * 1_000_000
+    }
+
+    /// A local date and time, UTC microseconds; the earlier one where the clock goes back, none where it jumps ahead.
+    pub fn instant_us(self, local: NaiveDateTime) -> Option<i64> {
+        self.0.from_local_datetime(&local).earliest().map(|instant| instant.timestamp_micros())
     }
 
     /// The same hour some days later, UTC microseconds.

@@ -1,0 +1,1 @@
+//! Agreements: discounts, commitments, currencies
