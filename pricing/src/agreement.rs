@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     book::{CommitmentKind, CommittedRates},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     nearest::nearest,
 };
@@ -97,6 +97,12 @@ impl Agreement {
         })
     }
 
+    /// The SKUs that its commitments may cover.
+    pub(crate) fn covered(&self, catalogue: &Catalogue) -> BTreeSet<SkuIndex> {
+        let plans = self.commitments.iter().filter_map(|commitment| catalogue.plan(&commitment.plan));
+        plans.flat_map(|(.., skus)| skus).collect()
+    }
+
     /// Checks the agreement against the price books.
     ///
     /// # Errors
@@ -157,7 +163,9 @@ fn matches(pattern: &str, sku: &str) -> bool {
 
 fn check_days(id: &str, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<(), AgreementError> {
     match (from, to) {
-        (Some(from), Some(to)) if to <= from => error(format!("`{id}` ends on {to}, not after its start on {from}"), None),
+        (Some(from), Some(to)) if to <= from => {
+            error(format!("`{id}` ends on {to}, not after its start on {from}"), None)
+        }
         _ => Ok(()),
     }
 }

@@ -160,15 +160,18 @@ impl Catalogue {
                     let covered = self.named(number, name);
                     if covered.is_empty() {
                         let names = self.skus().flat_map(|(_, sku)| [sku.name.as_str(), sku.id.as_str()]);
-                        let near = nearest(name, names).map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+                        let near =
+                            nearest(name, names).map_or(String::new(), |near| format!(": did you mean `{near}`?"));
                         note(format!("no SKU `{name}`{near}"));
                     }
                     for sku in covered.into_iter().map(|index| self.sku(index)) {
-                        let plain = |price: &Price| {
-                            !price.volume && price.package.is_none() && price.minimum_charge.is_none()
-                        };
+                        let plain =
+                            |price: &Price| !price.volume && price.package.is_none() && price.minimum_charge.is_none();
                         if !sku.prices.iter().all(plain) {
-                            note(format!("`{}` has packages, a minimum or volume prices: it cannot be covered", sku.id));
+                            note(format!(
+                                "`{}` has packages, a minimum or volume prices: it cannot be covered",
+                                sku.id
+                            ));
                         }
                         if let Some(Err(error)) = plan.per.as_ref().map(|per| per.factor(&sku.unit, HOUR_US)) {
                             note(error.to_string());

@@ -1,5 +1,5 @@
 //! Described usage to usage slices: meters applied, levels laid into hours and days
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     expression::Value,
-    period::{DAY_US, Period},
+    period::{DAY_US, HOUR_US, Period},
     rating::UsageSlice,
     scope::Scope,
     table::Table,
@@ -26,6 +26,8 @@ type LevelKey = [Value; 6];
 pub(super) struct Slices<'a> {
     catalogue: &'a Catalogue,
     period: Period,
+    /// SKUs that a commitment may cover, which is done hour by hour.
+    covered: BTreeSet<SkuIndex>,
     pub slices: Vec<UsageSlice>,
     /// Per slice the row and its service.
     pub rows: Vec<usize>,
@@ -37,10 +39,11 @@ pub(super) struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    pub fn new(catalogue: &'a Catalogue, period: Period) -> Self {
+    pub fn new(catalogue: &'a Catalogue, period: Period, covered: BTreeSet<SkuIndex>) -> Self {
         Self {
             catalogue,
             period,
+            covered,
             slices: Vec::new(),
             rows: Vec::new(),
             unpriced: Vec::new(),
@@ -129,16 +132,39 @@ impl<'a> Slices<'a> {
         let scope = self.scope(row, index, sku);
         let at_us = row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(self.period));
         let held = row.held_us().filter(|_| matches!(sku.table, Table::Metered | Table::Storage));
-        if let (Some(window), Some(held)) = (sku.window, held) {
+        let covered = self.covered.contains(&index);
+        let window = if covered { Some(Window::Hour) } else { sku.window };
+        if let (Some(window), Some(held)) = (window, held) {
             return self.meter_windows(row, index, sku, (window, held), &scope, column);
         }
         let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
+        if covered && row.at_us.is_none() {
+            self.spread(row, index, &scope, &quantity);
+            return Ok(());
+        }
         let (hour_us, _) = row.zone.window(Window::Hour, at_us);
         for day in 0..row.days {
             let at_us = row.zone.days_later_us(hour_us, day);
             self.push(row.index, index, &scope, at_us, quantity.clone(), records(&row.count));
         }
         Ok(())
+    }
+
+    /// Spreads usage without a time evenly over the hours of its days, or of the period: a commitment covers so much
+    /// of every hour.
+    fn spread(&mut self, row: &Row, sku: SkuIndex, scope: &Scope, quantity: &Exact) {
+        let start_us = row.zone.start_us(self.period);
+        let end_us = match row.days {
+            1 => row.zone.end_us(self.period),
+            days => row.zone.days_later_us(start_us, days),
+        };
+        let hours = (end_us - start_us) / HOUR_US;
+        let times = if row.days == 1 { Exact::one() } else { Exact::from(row.days) };
+        let share = (quantity * times).checked_div(&Exact::from(hours)).unwrap_or_default();
+        let mut records = records(&row.count);
+        for hour in 0..hours {
+            self.push(row.index, sku, scope, start_us + hour * HOUR_US, share.clone(), std::mem::take(&mut records));
+        }
     }
 
     fn scope(&self, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
@@ -172,14 +198,14 @@ impl<'a> Slices<'a> {
             return Err(EstimateError::Row { row: row.index, message, hint: None });
         }
         self.ends.insert((index, thing.clone()), end.clone());
-        let first_us = start.floor_to_integer().to_i128().and_then(|us| i64::try_from(us).ok()).unwrap_or(period_start_us);
+        let first_us =
+            start.floor_to_integer().to_i128().and_then(|us| i64::try_from(us).ok()).unwrap_or(period_start_us);
         let mut records = records(&row.count);
         let mut next_us = row.zone.window(window, first_us).0;
         while Exact::from(next_us) < end {
             let (at_us, closes_us) = row.zone.window(window, next_us);
             next_us = closes_us;
-            let part =
-                Value::Number(end.clone().min(Exact::from(closes_us)) - start.clone().max(Exact::from(at_us)));
+            let part = Value::Number(end.clone().min(Exact::from(closes_us)) - start.clone().max(Exact::from(at_us)));
             let in_window = |name: &str| if name == "held_us" { part.clone() } else { column(name) };
             let column: &dyn Fn(&str) -> Value = if sku.maximum_per.is_some() { column } else { &in_window };
             let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
