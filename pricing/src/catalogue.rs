@@ -269,6 +269,14 @@ impl Catalogue {
         own.map(|book| book.zone).or_else(|| feeding().map(|sku| self.book_of(*sku).zone)).unwrap_or_default()
     }
 
+    /// First instant and end of a billing month over all zones of the books, UTC microseconds, half open.
+    pub fn widest_period_us(&self, period: Period) -> (i64, i64) {
+        let zones = self.books.iter().map(|book| book.zone);
+        zones.fold((period.start_us(), period.end_us()), |(start_us, end_us), zone| {
+            (start_us.min(zone.start_us(period)), end_us.max(zone.end_us(period)))
+        })
+    }
+
     /// The SKUs the rows of a service feed.
     pub(crate) fn fed_by(&self, provider: &str, service: &str, table: Table) -> &[SkuIndex] {
         let key = (provider.to_owned(), service.to_owned(), table);

@@ -33,7 +33,7 @@ pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced,
 pub use exact::{Exact, ParseExactError, grouped};
 pub use expression::{Expression, Value};
 pub use period::{ParsePeriodError, Period};
-pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
+pub use rating::{Allowances, FeeDay, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
 pub use scope::Scope;
 pub use table::Table;
 pub use unit::{Unit, Window};

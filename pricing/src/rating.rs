@@ -85,8 +85,21 @@ pub struct Rated {
     pub charges: Vec<Charge>,
     /// What each slice costs: one per slice × charge, in the order of the slices.
     pub slice_costs: Vec<SliceCost>,
+    /// The days of charges that no slice is behind, the fees of commitments.
+    pub fee_days: Vec<FeeDay>,
     /// Slices without a price.
     pub unpriced: Vec<UnpricedSlice>,
+}
+
+/// The part of a fee that belongs to one day; the parts of a charge sum to 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeeDay {
+    /// Index into [`Rated::charges`].
+    pub charge: usize,
+    /// The day, in the provider's zone.
+    pub day: NaiveDate,
+    /// Part of the charge.
+    pub share: Exact,
 }
 
 /// The part of a slice that belongs to one charge.

@@ -29,7 +29,7 @@ impl Rating<'_> {
                 charges.push(committed(charge, &self.commitments, key, &self.sums[*sum]));
             }
         }
-        charges.extend(self.commitments.charges(self.plans.period));
+        let fee_days = self.commitments.charge(self.plans.period, &mut charges);
         for charge in &mut charges {
             convert(charge, &self.plans.options.agreement);
         }
@@ -43,7 +43,7 @@ impl Rating<'_> {
         }
         self.slice_costs.sort_by_key(|cost| (cost.slice, cost.charge));
         self.unpriced.sort_by_key(|slice| slice.slice);
-        Rated { charges, slice_costs: self.slice_costs, unpriced: self.unpriced }
+        Rated { charges, slice_costs: self.slice_costs, fee_days, unpriced: self.unpriced }
     }
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use chrono::{Months, NaiveDate};
 
-use super::{Covered, Usage, plan::percent};
+use super::{Covered, FeeDay, Usage, plan::percent};
 use crate::{
     agreement::{Agreement, Commitment},
     book::{CommitmentKind, CommitmentPlan, CommittedRates, PriceBook, in_force},
@@ -12,6 +12,7 @@ use crate::{
     exact::Exact,
     period::{HOUR_US, Period},
     scope::Scope,
+    unit::Window,
 };
 
 /// The commitments of an agreement, in the order in which they are used: by priority, then as the agreement lists them.
@@ -28,8 +29,8 @@ struct Bought<'a> {
     book: &'a PriceBook,
     /// The SKUs it covers.
     targets: BTreeMap<SkuIndex, Target>,
-    /// Hours of the period in which it is in force.
-    hours: i64,
+    /// The days of the period on which it is in force, with their hours.
+    days: Vec<(NaiveDate, i64)>,
     /// Part used in the period: units, or money.
     used: Exact,
 }
@@ -68,9 +69,26 @@ impl<'a> Commitments<'a> {
         Some((bought.share(used.clone(), Some("Used")), used * bought.unit_cost()))
     }
 
-    /// Fees and unused parts.
-    pub fn charges(&self, period: Period) -> Vec<Charge> {
-        self.bought.iter().flat_map(|bought| bought.charges(period)).collect()
+    /// Adds fees and unused parts to the charges, and tells their days.
+    pub fn charge(&self, period: Period, charges: &mut Vec<Charge>) -> Vec<FeeDay> {
+        let mut fee_days = Vec::new();
+        for bought in &self.bought {
+            for charge in bought.charges(period) {
+                let number = charges.len();
+                if charge.charge_frequency == "One-Time" {
+                    let day = bought.commitment.from.unwrap_or(period.first_day());
+                    fee_days.push(FeeDay { charge: number, day, share: Exact::one() });
+                } else {
+                    let hours = Exact::from(bought.hours());
+                    fee_days.extend(bought.days.iter().map(|(day, part)| {
+                        let share = Exact::from(*part).checked_div(&hours).unwrap_or_default();
+                        FeeDay { charge: number, day: *day, share }
+                    }));
+                }
+                charges.push(charge);
+            }
+        }
+        fee_days
     }
 }
 
@@ -97,11 +115,19 @@ impl<'a> Bought<'a> {
                 targets.insert(index, target);
             }
         }
-        let mut bought = Self { number, commitment, plan, book, targets, hours: 0, used: Exact::zero() };
-        let (start_us, end_us) = (book.zone.start_us(period), book.zone.end_us(period));
-        let hours = (0..).map(|hour| start_us + hour * HOUR_US).take_while(|at_us| *at_us < end_us);
-        bought.hours = hours.filter(|at_us| bought.in_force(book.zone.day_of(*at_us))).count() as i64;
-        (bought.hours > 0).then_some(bought)
+        let mut bought = Self { number, commitment, plan, book, targets, days: Vec::new(), used: Exact::zero() };
+        let days = period.first_day().iter_days().take_while(|day| *day <= period.last_day());
+        let hours = |day: NaiveDate| {
+            let (start_us, end_us) = book.zone.window(Window::Day, book.zone.day_start_us(day));
+            (day, (end_us - start_us) / HOUR_US)
+        };
+        bought.days = days.filter(|day| bought.in_force(*day)).map(hours).collect();
+        (!bought.days.is_empty()).then_some(bought)
+    }
+
+    /// Hours of the period in which it is in force.
+    fn hours(&self) -> i64 {
+        self.days.iter().map(|(_, hours)| hours).sum()
     }
 
     fn in_force(&self, day: NaiveDate) -> bool {
@@ -188,7 +214,7 @@ impl<'a> Bought<'a> {
     }
 
     fn charges(&self, period: Period) -> Vec<Charge> {
-        let bought = &self.commitment.quantity * Exact::from(self.hours);
+        let bought = &self.commitment.quantity * Exact::from(self.hours());
         let (fee, cost) = (self.hourly_fee(), self.unit_cost());
         let upfront = self.plan.upfront(self.commitment.key.as_deref());
         let (start, end) = (period.first_day(), period.last_day());
@@ -263,7 +289,7 @@ impl<'a> Bought<'a> {
             commitment: Some(self.share(quantity, status)),
             allowances: Vec::new(),
             record_count: 0,
-            meter: format!("{} every hour for {} hours", self.commitment.quantity, self.hours),
+            meter: format!("{} every hour for {} hours", self.commitment.quantity, self.hours()),
             filter: String::new(),
             price_book: self.book.name.clone(),
             price_book_version: self.book.version.clone(),
