@@ -22,6 +22,10 @@ pub struct Agreement {
     /// Commitments bought.
     #[serde(default)]
     pub commitments: Vec<Commitment>,
+    /// The accounts of each organisation: their usage runs through the same tiers where a price says so. Accounts named
+    /// nowhere are of one more organisation together.
+    #[serde(default)]
+    pub organisations: BTreeMap<String, BTreeSet<String>>,
     /// ISO 4217 code of the bill; absent: that of the price books.
     #[serde(default)]
     pub billing_currency: Option<String>,
@@ -93,8 +97,18 @@ impl Agreement {
     pub fn from_toml(text: &str) -> Result<Self, AgreementError> {
         toml::from_str(text).map_err(|error| AgreementError {
             message: error.to_string().trim_end().to_owned(),
-            hint: Some("expected `discounts`, `commitments`, `billing_currency` and `exchange_rates`".to_owned()),
+            hint: Some(
+                "expected `discounts`, `commitments`, `organisations`, `billing_currency` and `exchange_rates`"
+                    .to_owned(),
+            ),
         })
+    }
+
+    /// The organisation of an account.
+    pub fn organisation(&self, account: Option<&str>) -> Option<&str> {
+        let of =
+            |(_, accounts): &(&String, &BTreeSet<String>)| account.is_some_and(|account| accounts.contains(account));
+        self.organisations.iter().find(of).map(|(name, _)| name.as_str())
     }
 
     /// The SKUs that its commitments may cover.
@@ -119,6 +133,12 @@ impl Agreement {
         for (currency, rate) in &self.exchange_rates {
             if !rate.is_positive() {
                 return error(format!("the exchange rate of {currency} is {rate}: it is above 0"), None);
+            }
+        }
+        let mut accounts = BTreeSet::new();
+        for account in self.organisations.values().flatten() {
+            if !accounts.insert(account) {
+                return error(format!("the account `{account}` is of two organisations"), None);
             }
         }
         if self.billing_currency.is_none() && !self.exchange_rates.is_empty() {

@@ -199,7 +199,10 @@ fn read_month<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<MonthLeng
     let name = reader.text(entry, "month")?;
     let month = MonthLength::from_name(name);
     if month.is_none() {
-        reader.problem(entry.start, format!("unknown month `{name}`: `calendar`, `30d`, `31d`, `720h` or `730h`"));
+        reader.problem(
+            entry.start,
+            format!("unknown month `{name}`: `calendar`, `30d`, `31d`, `720h`, `730h` or `744h`"),
+        );
     }
     month
 }

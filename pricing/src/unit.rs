@@ -286,13 +286,13 @@ pub enum MonthLength {
 }
 
 impl MonthLength {
-    /// Reads `calendar`, `30d`, `31d`, `720h` or `730h`.
+    /// Reads `calendar`, `30d`, `31d`, `720h`, `730h` or `744h`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "calendar" => Some(Self::Calendar),
             "30d" | "720h" => Some(Self::Hours(720)),
             "730h" => Some(Self::Hours(730)),
-            "31d" => Some(Self::Hours(744)),
+            "31d" | "744h" => Some(Self::Hours(744)),
             _ => None,
         }
     }

@@ -179,7 +179,10 @@ impl RatedUsage {
             meter(session, catalogue, request.period, request.provider.as_deref()).await?;
         let mut by_slice: BTreeMap<(SkuIndex, i64, Scope), Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
-            let scope = row.scope.only(&catalogue.sku(row.sku).scope_columns);
+            let mut scope = row.scope.clone();
+            let organisation = request.rating.agreement.organisation(scope.account.as_deref());
+            scope.organisation = organisation.map(str::to_owned);
+            let scope = scope.only(&catalogue.sku(row.sku).scope_columns);
             by_slice.entry((row.sku, row.hour_us, scope)).or_default().push(index);
         }
         let (mut slices, mut slice_rows) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Charge, Exact, SkuIndex, grouped};
+use paygrain_pricing::{Agreement, Catalogue, Charge, Exact, SkuIndex, grouped};
 use serde::Serialize;
 
 use crate::bill::{BillRequest, RatedUsage, RowShare};
@@ -75,7 +75,7 @@ impl Explanation {
         let charge = usage.rated.charges[charge].clone();
         let sku = shares.first().map(|share| usage.rows[share.row].sku);
         let records = match sku {
-            Some(sku) => records(session, catalogue, sku, &charge, offset, limit).await?,
+            Some(sku) => records(session, catalogue, sku, (&charge, &request.rating.agreement), offset, limit).await?,
             None => Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 },
         };
         Ok(Self { steps: steps(&charge), charge, by_resource, by_day, records })
@@ -148,12 +148,26 @@ fn shown(number: &Exact) -> String {
     grouped(&number.to_string())
 }
 
+/// The rows of an organisation's accounts, as SQL; without a name those of all accounts that no organisation has.
+fn of_organisation(agreement: &Agreement, name: Option<&str>) -> String {
+    let list = |accounts: &mut dyn Iterator<Item = &String>| {
+        accounts.map(|account| literal(account)).collect::<Vec<_>>().join(", ")
+    };
+    match name.and_then(|name| agreement.organisations.get(name)) {
+        Some(accounts) => format!("account IN ({})", list(&mut accounts.iter())),
+        None if agreement.organisations.is_empty() => "true".to_owned(),
+        None => {
+            format!("(account IS NULL OR account NOT IN ({}))", list(&mut agreement.organisations.values().flatten()))
+        }
+    }
+}
+
 /// A page of the records a charge's SKU meters in its scope, in time order.
 async fn records(
     session: &SessionContext,
     catalogue: &Catalogue,
     sku: SkuIndex,
-    charge: &Charge,
+    (charge, agreement): (&Charge, &Agreement),
     offset: u64,
     limit: u64,
 ) -> Result<Records, QueryError> {
@@ -169,8 +183,9 @@ async fn records(
         rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
     conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
     for column in &catalogue.sku(sku).scope {
-        // The lake knows no organisations: every account is of the same one.
-        if column != "organisation" {
+        if column == "organisation" {
+            conditions.push(of_organisation(agreement, charge.scope.organisation.as_deref()));
+        } else {
             let value = charge.scope.get(column).map(literal);
             conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
         }

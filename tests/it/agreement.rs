@@ -159,3 +159,37 @@ fn a_month_begins_at_midnight_of_the_providers_zone() {
     assert!(days.contains(&"2026-10-31".into()) && days.contains(&"2026-10-30".into()), "{days:?}");
     assert_eq!(bill("UTC", "2026-10")["record_count"], 1);
 }
+
+#[test]
+fn the_guide_holds() {
+    let guide = include_str!("../../docs/agreements.md");
+    let (_, rest) = guide.split_once("```toml\n").unwrap();
+    let (toml, _) = rest.split_once("```").unwrap();
+    let place = Workplace::new();
+    let log = place.file("a.log", text_log(&Invocation::many(43, 20)));
+    place.ingest(&FLAGS, &[&log]);
+    let other = place.file("b.log", text_log(&Invocation::many(44, 30)));
+    place.ingest(&["--account", "210987654321", "--region", "us-east-1", "--resource", "g"], &[&other]);
+    let outside = place.file("c.log", text_log(&Invocation::many(45, 10)));
+    place.ingest(&["--account", "5", "--region", "us-east-1", "--resource", "h"], &[&outside]);
+    place.file("agreement.toml", toml);
+    let list = place.json(&["bill", "--allowances", "none", "--format", "json"]);
+    let bill = place.json(&["bill", "--agreement", "agreement.toml", "--allowances", "none", "--format", "json"]);
+    let of = |bill: &Value, sku: &str, key: &str| {
+        sum(bill["charges"].as_array().unwrap().iter().filter(|charge| charge["sku"] == sku), key)
+    };
+    let (requests, duration) = ("aws.lambda.requests", "aws.lambda.duration-x86");
+    assert_eq!(of(&bill, requests, "billed_cost") * 10_000, of(&list, requests, "billed_cost") * 8_075);
+    assert_eq!(of(&bill, duration, "billed_cost") * 100, of(&list, duration, "billed_cost") * 85);
+    // Lambda's duration tiers run over an organisation and region.
+    let charges = bill["charges"].as_array().unwrap();
+    let tier = |organisation: Option<&str>| {
+        charges.iter().find(|c| c["sku"] == duration && c["scope"]["organisation"].as_str() == organisation).unwrap()
+    };
+    for (organisation, records) in [(Some("acme"), 50), (None, 10)] {
+        let id = tier(organisation)["id"].as_str().unwrap();
+        let arguments = ["explain", id, "--agreement", "agreement.toml", "--allowances", "none", "--format", "json"];
+        let explained = place.json(&arguments);
+        assert_eq!(explained["records"]["total"], records, "{organisation:?}");
+    }
+}
