@@ -24,7 +24,9 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
 use crate::lake::{Lake, UploadRow, days_of};
-use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
+use crate::record::{
+    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
+};
 use crate::table::{RowFacts, Table, UsageRow, UsageRows, staged_schema};
 
 /// Rows per staged batch.
@@ -105,7 +107,8 @@ struct Parsed {
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
     let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
-    let Staging { invocations, requests, rejected, read, rejected_count, warnings, first_rejected } = staging;
+    let Staging { invocations, requests, storage, metered, rejected, read, rejected_count, warnings, first_rejected } =
+        staging;
     let mut row = UploadRow {
         id,
         name: name.to_owned(),
@@ -142,7 +145,13 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         lake.append_once(Table::RejectedRows, id, batches).await?;
     }
     let mut landed_before = false;
-    for (table, staged) in [(Table::Invocations, invocations.finish()?), (Table::Requests, requests.finish()?)] {
+    let staged = [
+        (Table::Invocations, invocations.finish()?),
+        (Table::Requests, requests.finish()?),
+        (Table::Storage, storage.finish()?),
+        (Table::Metered, metered.finish()?),
+    ];
+    for (table, staged) in staged {
         if staged.rows.is_empty() {
             continue;
         }
@@ -268,6 +277,8 @@ impl<R: Read> Read for Hashing<R> {
 struct Staging {
     invocations: UsageSpool<Invocation>,
     requests: UsageSpool<Request>,
+    storage: UsageSpool<StoredBytes>,
+    metered: UsageSpool<MeteredQuantity>,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -280,6 +291,8 @@ impl Staging {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
+            storage: UsageSpool::new(assumed_time_us),
+            metered: UsageSpool::new(assumed_time_us),
             rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
             read: 0,
             rejected_count: 0,
@@ -295,6 +308,8 @@ impl Sink for Staging {
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
+            Usage::StoredBytes(row) => self.storage.push(record.time, record.key, *row),
+            Usage::MeteredQuantity(row) => self.metered.push(record.time, record.key, *row),
         }
     }
 

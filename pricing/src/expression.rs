@@ -21,6 +21,7 @@ use crate::{
 
 mod evaluate;
 mod parse;
+mod proportional;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -201,6 +202,11 @@ impl Expression {
         let mut columns: Vec<&str> = self.columns().into_iter().collect();
         columns.retain(|column| row(column) == Value::Null && without(column) == Value::Null);
         columns
+    }
+
+    /// Whether the value is so many times a column, so that cutting a row along it does not change the sum.
+    pub fn is_proportional_to(&self, column: &str) -> bool {
+        proportional::is_proportional(&self.node, column)
     }
 
     /// The columns the expression reads.

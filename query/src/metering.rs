@@ -16,6 +16,7 @@ use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Scope
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
+use crate::intervals::meter_intervals;
 
 /// Quantity of one SKU, of one resource, in one hour.
 #[derive(Clone, Debug)]
@@ -56,7 +57,10 @@ pub async fn meter(
     provider: Option<&str>,
 ) -> Result<Metered, QueryError> {
     let mut metered = Metered::default();
-    for table in Table::USAGE {
+    for table in [Table::Storage, Table::Metered] {
+        meter_intervals(session, catalogue, table, period, provider, &mut metered).await?;
+    }
+    for table in [Table::Invocations, Table::Requests] {
         let rules = catalogue.metering(pricing_table(table), period);
         let widest = catalogue.widest_period_us(period);
         for source in sources(session, table, widest, provider).await? {
@@ -78,6 +82,8 @@ pub async fn meter(
 pub(crate) fn pricing_table(table: Table) -> paygrain_pricing::Table {
     match table {
         Table::Requests => paygrain_pricing::Table::Requests,
+        Table::Storage => paygrain_pricing::Table::Storage,
+        Table::Metered => paygrain_pricing::Table::Metered,
         _ => paygrain_pricing::Table::Invocations,
     }
 }
