@@ -133,7 +133,10 @@ impl<'a> Slices<'a> {
         let at_us = row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(self.period));
         let held = row.held_us().filter(|_| matches!(sku.table, Table::Metered | Table::Storage));
         let covered = self.covered.contains(&index);
-        let window = if covered { Some(Window::Hour) } else { sku.window };
+        let window = match covered {
+            true => Some(Window::Hour),
+            false => sku.window.or_else(|| self.changes(row, sku).then_some(Window::Day)),
+        };
         if let (Some(window), Some(held)) = (window, held) {
             return self.meter_windows(row, index, sku, (window, held), &scope, column);
         }
@@ -148,6 +151,15 @@ impl<'a> Slices<'a> {
             self.push(row.index, index, &scope, at_us, quantity.clone(), records(&row.count));
         }
         Ok(())
+    }
+
+    /// Whether a row's time must be cut at midnight: its price or rule changes inside the period, and cutting changes
+    /// nothing else.
+    fn changes(&self, row: &Row, sku: &Sku) -> bool {
+        let inside = |day: NaiveDate| self.period.first_day() < day && day <= self.period.last_day();
+        let days = sku.prices.iter().map(|price| price.from).chain(sku.meters.iter().map(|meter| meter.from));
+        let proportional = |day| sku.meter_on(day).is_some_and(|meter| meter.quantity.is_proportional_to("held_us"));
+        row.held_us().is_some() && days.flatten().any(|day| inside(day) && proportional(day))
     }
 
     /// Spreads usage without a time evenly over the hours of its days, or of the period: a commitment covers so much
