@@ -22,8 +22,10 @@ use sha2::{Digest, Sha256};
 use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
+use crate::format::mapped::Mapped;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
 use crate::lake::{Lake, UploadRow, days_of};
+use crate::mapping::Mapping;
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
 };
@@ -39,6 +41,8 @@ const FIRST_REJECTED_MAX: usize = 5;
 pub struct IngestOptions {
     /// Format name; `None` detects it.
     pub format: Option<String>,
+    /// How the file's columns become ours; the format is then `mapped`.
+    pub mapping: Option<Mapping>,
     /// What the log does not say.
     pub defaults: Defaults,
     /// Time of records whose log has none, microseconds since 1970 UTC; the time of the upload if not given.
@@ -199,9 +203,11 @@ fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<P
     if head.is_empty() {
         return Err(IngestError::Empty);
     }
-    let (format, because): (&dyn Format, String) = match &options.format {
-        Some(name) => (format::by_name(name)?, "named by the user".to_owned()),
-        None => {
+    let mapped = options.mapping.clone().map(|mapping| Mapped { mapping });
+    let (format, because): (&dyn Format, String) = match (&mapped, &options.format) {
+        (Some(mapped), _) => (mapped, "a mapping was given".to_owned()),
+        (None, Some(name)) => (format::by_name(name)?, "named by the user".to_owned()),
+        (None, None) => {
             let (found, recognition) = format::detect(&head)?;
             (found, recognition.because)
         }
@@ -238,7 +244,11 @@ fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, IngestError> {
 /// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
 /// are another upload. A default that is not given leaves no trace, so that new ones change no id.
 fn declared_source(format: &str, options: &IngestOptions) -> String {
-    serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us }).to_string()
+    let mut source = serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us });
+    if let Some(mapping) = &options.mapping {
+        source["mapping"] = serde_json::json!(mapping);
+    }
+    source.to_string()
 }
 
 /// Counts what is read, for progress.

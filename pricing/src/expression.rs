@@ -204,9 +204,10 @@ impl Expression {
         columns
     }
 
-    /// Whether the value is so many times a column, so that cutting a row along it does not change the sum.
-    pub fn is_proportional_to(&self, column: &str) -> bool {
-        proportional::is_proportional(&self.node, column)
+    /// The steps to which a column is rounded in a row's value that is otherwise so many times the column: cutting the
+    /// row along it at multiples of them does not change the sum. Nothing when the value depends on it in another way.
+    pub fn proportional_steps(&self, column: &str, row: &dyn Fn(&str) -> Value) -> Option<Vec<i64>> {
+        proportional::steps(&self.node, column, row)
     }
 
     /// The columns the expression reads.

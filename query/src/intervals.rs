@@ -1,8 +1,8 @@
 //! Metering of what is held over an interval: stored bytes, and quantities that some meter already measured.
 //!
 //! Such rows are few (one per resource and hour or day), so each is metered by itself, with the same expressions and
-//! exact numbers as an estimate. A row whose rule is proportional to its time is cut at the borders of hours: its parts
-//! fall under the day's prices and allowances, and into the month they belong to. Any other row counts where it starts.
+//! exact numbers as an estimate. A row whose rule is proportional to its time is cut at the borders of hours (where its
+//! rounding allows): its parts fall under the day's prices and allowances, and into the month they belong to. Any other row counts where it starts.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +50,6 @@ pub(crate) struct IntervalMeter<'a> {
     period: Period,
     table: Table,
     rules: Vec<MeteringRule<'a>>,
-    /// Per rule, whether rows are cut along their time.
-    proportional: Vec<bool>,
     sums: BTreeMap<(SkuIndex, i64, Scope), (Exact, u64)>,
     /// The largest level of a thing per window.
     levels: BTreeMap<(SkuIndex, i64, Scope, String), Exact>,
@@ -63,13 +61,11 @@ impl<'a> IntervalMeter<'a> {
     /// Nothing metered yet.
     pub fn new(catalogue: &'a Catalogue, table: Table, period: Period) -> Self {
         let rules = catalogue.metering(pricing_table(table), period);
-        let proportional = rules.iter().map(|rule| rule.quantity.is_proportional_to("held_us")).collect();
         Self {
             catalogue,
             period,
             table,
             rules,
-            proportional,
             sums: BTreeMap::new(),
             levels: BTreeMap::new(),
             unpriced: BTreeMap::new(),
@@ -120,7 +116,11 @@ impl<'a> IntervalMeter<'a> {
     fn meter(&mut self, index: usize, row: &IntervalRow, column: &dyn Fn(&str) -> Value) -> bool {
         let rule = &self.rules[index];
         let zone = self.catalogue.sku(rule.sku).zone;
-        let cut = self.proportional[index] || rule.maximum_per.is_some();
+        let whole = |steps: Vec<i64>| {
+            let ends_us = row.from_us + row.held_us.unwrap_or(0);
+            steps.into_iter().all(|step| row.from_us % step == 0 && ends_us % step == 0 && HOUR_US % step == 0)
+        };
+        let cut = rule.maximum_per.is_some() || rule.quantity.proportional_steps("held_us", column).is_some_and(whole);
         let Some(held_us) = row.held_us.filter(|_| cut) else {
             if !(rule.from_us..rule.to_us).contains(&row.from_us) {
                 return false;

@@ -17,6 +17,8 @@ mod crash;
 mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
+/// Files of any shape, by a declared mapping.
+mod mapping;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

@@ -135,7 +135,7 @@ impl<'a> Slices<'a> {
         let covered = self.covered.contains(&index);
         let window = match covered {
             true => Some(Window::Hour),
-            false => sku.window.or_else(|| self.changes(row, sku).then_some(Window::Day)),
+            false => sku.window.or_else(|| self.changes(row, sku, column).then_some(Window::Day)),
         };
         if let (Some(window), Some(held)) = (window, held) {
             return self.meter_windows(row, index, sku, (window, held), &scope, column);
@@ -155,10 +155,19 @@ impl<'a> Slices<'a> {
 
     /// Whether a row's time must be cut at midnight: its price or rule changes inside the period, and cutting changes
     /// nothing else.
-    fn changes(&self, row: &Row, sku: &Sku) -> bool {
+    fn changes(&self, row: &Row, sku: &Sku, column: &dyn Fn(&str) -> Value) -> bool {
         let inside = |day: NaiveDate| self.period.first_day() < day && day <= self.period.last_day();
         let days = sku.prices.iter().map(|price| price.from).chain(sku.meters.iter().map(|meter| meter.from));
-        let proportional = |day| sku.meter_on(day).is_some_and(|meter| meter.quantity.is_proportional_to("held_us"));
+        let whole = |steps: Vec<i64>| {
+            let held = row.held_us().and_then(Exact::to_i128);
+            let from_us = i128::from(row.from_us.unwrap_or(0));
+            steps.into_iter().map(i128::from).all(|step| {
+                held.is_some_and(|held| held % step == 0) && from_us % step == 0 && i128::from(HOUR_US) % step == 0
+            })
+        };
+        let proportional = |day| {
+            sku.meter_on(day).and_then(|meter| meter.quantity.proportional_steps("held_us", column)).is_some_and(whole)
+        };
         row.held_us().is_some() && days.flatten().any(|day| inside(day) && proportional(day))
     }
 
