@@ -15,6 +15,7 @@ use crate::{
     unit::{MonthLength, Unit, Window},
 };
 
+mod example;
 mod price;
 mod reader;
 #[cfg(test)]
@@ -41,6 +42,7 @@ const BOOK_KEYS: &[&str] = &[
     "regions",
     "sku",
     "allowance",
+    "example",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -139,6 +141,8 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     }
     let entries = reader.tables(root, "allowance");
     let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
+    let examples = reader.tables(root, "example");
+    let examples = examples.into_iter().filter_map(|entry| example::read(reader, entry, &context)).collect();
     let mut book = PriceBook {
         name: reader.book.to_owned(),
         provider: context.provider,
@@ -155,6 +159,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         default_region: reader.text(root, "default_region").map(str::to_owned),
         skus,
         allowances: Vec::new(),
+        examples,
     };
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);

@@ -100,6 +100,48 @@ pub struct MeteringRule<'a> {
     pub window: Option<Window>,
 }
 
+/// Books by provider and service.
+type Books = BTreeMap<(String, String), PriceBook>;
+
+fn key(book: &PriceBook) -> (String, String) {
+    (book.provider.clone(), book.service.clone())
+}
+
+/// The shipped books, and what is wrong with them.
+fn shipped() -> (Books, Vec<Problem>) {
+    let (mut books, mut problems) = (BTreeMap::new(), Vec::new());
+    for (name, text) in SHIPPED {
+        match book_file::read(name, text) {
+            Ok(book) => drop(books.insert(key(&book), book)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    (books, problems)
+}
+
+/// Adds and replaces books; gives the names of those added by provider and service.
+fn add_files(
+    books: &mut Books,
+    files: impl IntoIterator<Item = (String, String)>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<(String, String), String> {
+    let mut given = BTreeMap::new();
+    for (name, text) in files {
+        match book_file::read(&name, &text) {
+            Ok(book) => {
+                let key = key(&book);
+                if let Some(other) = given.insert(key.clone(), name.clone()) {
+                    let message = format!("`{other}` is a book for {}/{} too", key.0, key.1);
+                    problems.push(Problem { book: name, place: String::new(), message });
+                }
+                books.insert(key, book);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    given
+}
+
 impl Catalogue {
     /// The shipped price books.
     ///
@@ -115,28 +157,8 @@ impl Catalogue {
     /// # Errors
     /// Every problem of every book, at once.
     pub fn with_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
-        let mut books = BTreeMap::new();
-        let mut problems = Vec::new();
-        let mut given = BTreeMap::new();
-        for (name, text) in SHIPPED {
-            match book_file::read(name, text) {
-                Ok(book) => drop(books.insert((book.provider.clone(), book.service.clone()), book)),
-                Err(found) => problems.extend(found),
-            }
-        }
-        for (name, text) in files {
-            match book_file::read(&name, &text) {
-                Ok(book) => {
-                    let key = (book.provider.clone(), book.service.clone());
-                    if let Some(other) = given.insert(key.clone(), name.clone()) {
-                        let message = format!("`{other}` is a book for {}/{} too", key.0, key.1);
-                        problems.push(Problem { book: name, place: String::new(), message });
-                    }
-                    books.insert(key, book);
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
+        let (mut books, mut problems) = shipped();
+        add_files(&mut books, files, &mut problems);
         match problems.is_empty() {
             true => Ok(Self::of(books.into_values().collect())),
             false => Err(CatalogueError { problems }),
@@ -159,9 +181,15 @@ impl Catalogue {
         catalogue
     }
 
-    /// Every problem of a price book at once; none: the book can be used.
-    pub fn check(name: &str, text: &str) -> Vec<Problem> {
-        book_file::read(name, text).err().unwrap_or_default()
+    /// Every problem of the price books given (name and text) at once, wrong examples included; none: they can be used.
+    pub fn check(files: impl IntoIterator<Item = (String, String)>) -> Vec<Problem> {
+        let (mut books, mut problems) = shipped();
+        let given = add_files(&mut books, files, &mut problems);
+        let catalogue = Self::of(books.into_values().collect());
+        for book in catalogue.books.iter().filter(|book| given.get(&key(book)) == Some(&book.name)) {
+            problems.extend(catalogue.check_examples(book));
+        }
+        problems
     }
 
     /// The books, sorted by provider and service.

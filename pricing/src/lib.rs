@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod charge;
 pub mod estimate;
 pub mod exact;
+mod examples;
 pub mod expression;
 pub mod period;
 pub mod rating;
@@ -24,7 +25,7 @@ pub mod table;
 pub mod unit;
 
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
-pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
+pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
 pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};

@@ -168,16 +168,20 @@ fn book_document(book: &PriceBook) -> Value {
 }
 
 fn check(context: &Context, files: &[PathBuf], format: OutputFormat) -> Result<(), Failure> {
-    let mut problems = Vec::new();
-    if files.is_empty() {
-        context.price_books.catalogue()?;
-    }
-    for path in files {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("cannot read `{name}`: {error}"), Some("check the path".into())))?;
-        problems.extend(Catalogue::check(&name, &text));
-    }
+    let problems = if files.is_empty() {
+        let catalogue = context.price_books.catalogue()?;
+        catalogue.books().iter().flat_map(|book| catalogue.check_examples(book)).collect()
+    } else {
+        let mut texts = Vec::new();
+        for path in files {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::new(format!("cannot read `{name}`: {error}"), Some("check the path".into()))
+            })?;
+            texts.push((name, text));
+        }
+        Catalogue::check(texts)
+    };
     match format {
         OutputFormat::Json => {
             let list: Vec<_> = problems

@@ -47,10 +47,15 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
+    /// The line a byte of the text is in, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
     /// Notes a problem at a byte of the text.
     pub fn problem(&mut self, at: usize, message: impl Into<String>) {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = self.line(at);
         let place = match self.place.as_str() {
             "" => format!("line {line}"),
             place => format!("{place}, line {line}"),

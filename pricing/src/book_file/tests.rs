@@ -61,9 +61,13 @@ skus = ["a"]
 quantity = "1"
 "#;
 
+fn check(text: &str) -> Vec<Problem> {
+    Catalogue::check([("x/y".to_owned(), text.to_owned())])
+}
+
 #[test]
 fn every_problem_of_a_book_is_listed_at_once_with_its_line() {
-    let problems = Catalogue::check("x/y", BAD);
+    let problems = check(BAD);
     let text = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     for (place, message) in [
         ("line 3", "unknown key `colour`"),
@@ -100,9 +104,9 @@ fn every_problem_of_a_book_is_listed_at_once_with_its_line() {
 
 #[test]
 fn a_text_that_is_not_toml_says_where() {
-    let problems = Catalogue::check("x/y", "provider = \"x\"\nservice = = 1\n");
+    let problems = check("provider = \"x\"\nservice = = 1\n");
     assert!(problems.iter().any(|problem| problem.place == "line 2"), "{problems:?}");
-    assert!(!Catalogue::check("empty", "").is_empty());
+    assert!(!check("").is_empty());
 }
 
 #[test]
@@ -117,7 +121,7 @@ table = "requests"
 unit = "request"
 price = [{ to = 2020-01-01, price = "1", per = "request", source = "S", mark = "seen" }, { from = 2020-02-01, price = "1", per = "request", source = "S", mark = "seen" }]
 "#;
-    let problems = Catalogue::check("x/y", book);
+    let problems = check(book);
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].message, "gap between the prices until 2020-01-01 and from 2020-02-01");
 }
@@ -203,4 +207,87 @@ fn storage_rows_feed_the_data_transfer_book() {
     let out = catalogue.find_sku("aws.data-transfer.internet-out").unwrap();
     assert!(catalogue.fed_by("aws", "s3", Table::Requests).contains(&out));
     assert!(catalogue.fed_by("aws", "data-transfer", Table::Requests).contains(&out));
+}
+
+const WITH_EXAMPLES: &str = r#"provider = "x"
+service = "y"
+currency = "EUR"
+[sources]
+S = "s"
+[[sku]]
+id = "a"
+table = "requests"
+services = ["y", "z"]
+filter = "operation = 'a'"
+unit = "request"
+price = [{ price = "0.5", per = "request", source = "S", mark = "seen" }]
+[[allowance]]
+id = "free"
+skus = ["a"]
+quantity = "2"
+unit = "request"
+[[example]]
+title = "three, two of them free"
+period = "2025-06"
+total = "0.5"
+source = "S:page 1"
+usage = [{ operation = "a", count = 3, at = 2025-06-15 }]
+[[example]]
+title = "of another service, none free"
+period = "2025-06"
+allowances = false
+region = "eu-west-1"
+total = "1.50"
+[[example.usage]]
+service = "z"
+operation = "a"
+count = "3"
+"#;
+
+#[test]
+fn examples_are_kept_and_rated() {
+    let catalogue = Catalogue::with_files([("x/y".to_owned(), WITH_EXAMPLES.to_owned())]).unwrap();
+    let book = catalogue.books().iter().find(|book| book.name == "x/y").unwrap();
+    let read: Vec<_> = book
+        .examples
+        .iter()
+        .map(|example| (example.line, example.total.to_string(), example.source.as_str()))
+        .collect();
+    assert_eq!(read, [(18, "0.5".to_owned(), "S:page 1"), (24, "1.5".to_owned(), "")]);
+    assert_eq!(check(WITH_EXAMPLES), []);
+}
+
+#[test]
+fn wrong_examples_are_told_with_line_and_figures() {
+    for (right, wrong, place, message) in [
+        ("total = \"1.50\"", "total = \"1.51\"", "line 24", "the total is 1.5, not 1.51: x.y.a 1.5"),
+        ("count = 3, at", "contents = 3, at", "line 18", "`contents` is not a word of the usage table requests"),
+        ("count = 3, at", "count = 2.5, at", "line 23", "a number with a point outside quotes is not exact"),
+        ("count = 3, at = 2025-06-15", "count = 3, at = 2025-07-15", "line 18", "outside the period 2025-06"),
+        (
+            "operation = \"a\", count = 3",
+            "operation = \"b\", count = 3",
+            "line 18",
+            "usage row 0 (y): no SKU of x/y counts",
+        ),
+        ("source = \"S:page 1\"", "source = \"T\"", "line 18", "unknown source `T`"),
+        ("total = \"0.5\"", "", "line 18", "`total` is missing"),
+        ("total = \"0.5\"", "total = 0.5", "line 21", "`total` is not a decimal in quotes"),
+        ("title = \"three, two of them free\"", "", "line 18", "`title` is missing"),
+        ("period = \"2025-06\"\ntotal", "period = \"2025-6\"\ntotal", "line 20", "is not a billing period"),
+        ("allowances = false", "allowance = false", "line 27", "unknown field `allowance`"),
+    ] {
+        assert!(WITH_EXAMPLES.contains(right), "{right}");
+        let problems = check(&WITH_EXAMPLES.replacen(right, wrong, 1));
+        let found = problems.iter().any(|problem| problem.place.ends_with(place) && problem.message.contains(message));
+        assert!(found, "{wrong}: {problems:#?}");
+    }
+}
+
+#[test]
+fn every_shipped_example_comes_out() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let problems: Vec<String> =
+        catalogue.books().iter().flat_map(|book| catalogue.check_examples(book)).map(|p| p.to_string()).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
