@@ -28,23 +28,36 @@ pub struct Catalogue {
     fed_by: BTreeMap<(String, String, Table), Vec<SkuIndex>>,
 }
 
-/// One thing that is wrong with a price book.
+/// One thing that is wrong with a price book, shown as `book:line: place: message`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Name of the book.
+    /// Name of the book, or path of its file.
     pub book: String,
-    /// Where: a SKU or an allowance, and the line where it is known.
+    /// Line of the file, from 1; 1 for what is wrong with the file as a whole.
+    pub line: usize,
+    /// The SKU, allowance or example it is in, in words; empty: none.
     pub place: String,
     /// What is wrong.
     pub message: String,
+    /// What to write instead, where that can be told.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    pub fn of_file(book: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { book: book.into(), line: 1, place: String::new(), message: message.into(), hint: None }
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place.as_str() {
-            "" => write!(f, "{}: {}", self.book, self.message),
-            place => write!(f, "{}: {place}: {}", self.book, self.message),
+        write!(f, "{}:{}: ", self.book, self.line)?;
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
         }
+        f.write_str(&self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
     }
 }
 
@@ -58,13 +71,14 @@ pub struct CatalogueError {
 impl CatalogueError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        Some("correct the price book; `paygrain prices check FILE` lists every problem of a book at once".to_owned())
+        Some("correct the price books; `paygrain prices check FILE|DIRECTORY` lists every problem at once".to_owned())
     }
 }
 
 impl fmt::Display for CatalogueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} problems in the price books", self.problems.len())?;
+        let count = self.problems.len();
+        write!(f, "{count} problem{} in the price books", if count == 1 { "" } else { "s" })?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
@@ -132,7 +146,7 @@ fn add_files(
                 let key = key(&book);
                 if let Some(other) = given.insert(key.clone(), name.clone()) {
                     let message = format!("`{other}` is a book for {}/{} too", key.0, key.1);
-                    problems.push(Problem { book: name, place: String::new(), message });
+                    problems.push(Problem::of_file(name, message));
                 }
                 books.insert(key, book);
             }

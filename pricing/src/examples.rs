@@ -12,16 +12,17 @@ impl Catalogue {
     pub fn check_examples(&self, book: &PriceBook) -> Vec<Problem> {
         let wrong = |example: &Example, message| Problem {
             book: book.name.clone(),
-            place: format!("example `{}`, line {}", example.title, example.line),
+            line: example.line,
+            place: format!("example `{}`", example.title),
             message,
+            hint: None,
         };
         let mut problems = Vec::new();
         for example in &book.examples {
             let estimate = match estimate(self, example.request.clone()) {
                 Ok(estimate) => estimate,
                 Err(error) => {
-                    let hint = error.hint().map_or_else(String::new, |hint| format!(" ({hint})"));
-                    problems.push(wrong(example, format!("{error}{hint}")));
+                    problems.push(Problem { hint: error.hint(), ..wrong(example, error.to_string()) });
                     continue;
                 }
             };

@@ -15,6 +15,8 @@ mod crash;
 mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
+/// Price books of one's own.
+mod price_books;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

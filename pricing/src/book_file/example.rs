@@ -4,6 +4,7 @@ use toml::{Spanned, de::DeValue, de::ValueDeserializer};
 
 use super::{
     BookContext,
+    check::source as check_source,
     reader::{Entry, Reader},
 };
 use crate::{
@@ -24,9 +25,7 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookCon
         reader.problem(entry.start, "`total` is missing");
     }
     let source = reader.text(entry, "source").unwrap_or_default().to_owned();
-    if !source.is_empty() && !book.sources.contains_key(source.split(':').next().unwrap_or_default()) {
-        reader.problem(entry.start, format!("unknown source `{source}`"));
-    }
+    check_source(reader, entry, &book.sources);
     let own = entry.table.iter().filter(|(key, _)| !OWN_KEYS.contains(&key.get_ref().as_ref()));
     let table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
     let document = Spanned::new(entry.start..entry.start, DeValue::Table(table));
