@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use paygrain_ingest::Lake;
-use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
+use paygrain_pricing::{Agreement, Allowances, Catalogue, Period, RatingOptions};
 use paygrain_query::{Attribution, BillRequest, Dimension, Engine};
 
 use crate::failure::Failure;
@@ -99,6 +99,26 @@ fn collect_books(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failu
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot read `{}`: {error}", path.display()), Some("check the path".into()))
+}
+
+/// What the account has agreed with its provider.
+#[derive(Args, Clone, Debug)]
+pub struct AgreementOptions {
+    /// TOML file of negotiated discounts, commitments and the currency of the bill
+    #[arg(long, global = true, env = "PAYGRAIN_AGREEMENT", value_name = "FILE")]
+    pub agreement: Option<PathBuf>,
+}
+
+impl AgreementOptions {
+    /// The agreement; an empty one when no file is named.
+    pub fn read(&self) -> Result<Agreement, Failure> {
+        let Some(path) = &self.agreement else { return Ok(Agreement::default()) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(format!("cannot read `{shown}`: {error}"), Some("check `--agreement`".into()))
+        })?;
+        Agreement::from_toml(&text).map_err(|error| Failure::new(format!("{shown}: {error}"), error.hint))
+    }
 }
 
 /// How to rate.

@@ -14,9 +14,11 @@ use crate::{
     scope::SCOPE_COLUMNS,
     table::{ColumnKind, Table},
     unit::{MonthLength, Unit, Window},
+    zone::Zone,
 };
 
 mod check;
+mod commitment;
 mod example;
 mod price;
 mod reader;
@@ -47,6 +49,7 @@ const BOOK_KEYS: &[&str] = &[
     "regions",
     "sku",
     "allowance",
+    "commitment",
     "example",
     "note",
 ];
@@ -92,6 +95,7 @@ struct BookContext {
     provider: String,
     service: String,
     month: MonthLength,
+    zone: Zone,
     sources: BTreeMap<String, String>,
     regions: BTreeMap<String, BTreeSet<String>>,
 }
@@ -144,7 +148,11 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     let month = read_month(reader, root).unwrap_or(MonthLength::Calendar);
     let (provider, service) =
         (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
-    let context = BookContext { provider, service, month, sources, regions };
+    let zone = reader.text(root, "time_zone").map(|name| {
+        let at = root.get("time_zone").map_or(0, |value| value.span().start);
+        reader.ok(at, Zone::from_name(name)).unwrap_or_default()
+    });
+    let context = BookContext { provider, service, month, zone: zone.unwrap_or_default(), sources, regions };
     let mut skus = Vec::new();
     if reader.tables(root, "sku").is_empty() {
         reader.problem(root.start, "the book has no `[[sku]]`");
@@ -158,6 +166,10 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         }
         read_sku(reader, entry, &context, &mut skus);
     }
+    let commitments =
+        reader.tables(root, "commitment").into_iter().filter_map(|entry| commitment::read(reader, entry, &context));
+    let commitments = commitments.collect();
+    reader.place.clear();
     let entries = reader.tables(root, "allowance");
     let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
     let examples = reader.tables(root, "example");
@@ -172,13 +184,14 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         subcategory: reader.text(root, "subcategory").unwrap_or("Other (Other)").to_owned(),
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
-        time_zone: reader.text(root, "time_zone").unwrap_or("UTC").to_owned(),
+        zone: context.zone,
         sources: context.sources,
         regions: context.regions,
         default_region: reader.text(root, "default_region").map(str::to_owned),
         skus,
         allowances: Vec::new(),
         examples,
+        commitments,
     };
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
@@ -273,6 +286,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         scope,
         scope_per_row,
         month: read_month(reader, entry).unwrap_or(book.month),
+        zone: book.zone,
         prices: Vec::new(),
         allowances: Vec::new(),
         window: maximum_per,

@@ -1,14 +1,19 @@
 //! All price books in force: the shipped ones, replaced and extended by files given at run time
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
-    book::{PriceBook, Sku},
+    book::{CommitmentPlan, Price, PriceBook, Sku},
     book_file,
     exact::Exact,
     expression::Expression,
-    period::{Period, day_start_us},
+    nearest::did_you_mean,
+    period::{HOUR_US, Period},
     table::Table,
     unit::{Unit, Window},
+    zone::Zone,
 };
 
 /// The shipped price books: name and text, sorted by name.
@@ -173,10 +178,60 @@ impl Catalogue {
     pub fn with_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
         let (mut books, mut problems) = shipped();
         add_files(&mut books, files, &mut problems);
+        let catalogue = Self::of(books.into_values().collect());
+        problems.extend(catalogue.check_commitments());
         match problems.is_empty() {
-            true => Ok(Self::of(books.into_values().collect())),
+            true => Ok(catalogue),
             false => Err(CatalogueError { problems }),
         }
+    }
+
+    /// Plans that name a SKU no book has, or one whose prices a commitment cannot cover.
+    fn check_commitments(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (number, book) in self.books.iter().enumerate() {
+            for plan in &book.commitments {
+                let mut note = |message: String, hint: Option<String>| {
+                    let place = format!("commitment `{}`", plan.id);
+                    problems.push(Problem { book: book.name.clone(), line: plan.line, place, message, hint });
+                };
+                for name in &plan.skus {
+                    let covered = self.named(number, name);
+                    if covered.is_empty() {
+                        let names = self.skus().flat_map(|(_, sku)| [sku.name.as_str(), sku.id.as_str()]);
+                        note(format!("no SKU `{name}`"), did_you_mean(name, names));
+                    }
+                    for sku in covered.into_iter().map(|index| self.sku(index)) {
+                        let plain =
+                            |price: &Price| !price.volume && price.package.is_none() && price.minimum_charge.is_none();
+                        if !sku.prices.iter().all(plain) {
+                            let what = "has packages, a minimum or volume prices: it cannot be covered";
+                            note(format!("`{}` {what}", sku.id), None);
+                        }
+                        if let Some(Err(error)) = plan.per.as_ref().map(|per| per.factor(&sku.unit, HOUR_US)) {
+                            note(error.to_string(), error.hint());
+                        }
+                    }
+                }
+            }
+        }
+        problems
+    }
+
+    /// The SKUs of a name as a book's plan writes it: an id or base of the book, or a full name.
+    fn named(&self, book: usize, name: &str) -> Vec<SkuIndex> {
+        let full_base = |sku: &Sku| format!("{}{}", &sku.name[..sku.name.len() - sku.id.len()], sku.base);
+        let own = |index: SkuIndex, sku: &Sku| self.book_number(index) == book && (sku.id == name || sku.base == name);
+        let found = self.skus().filter(|(index, sku)| own(*index, sku) || sku.name == name || full_base(sku) == name);
+        found.map(|(index, _)| index).collect()
+    }
+
+    /// A plan by its full name, with its book and the SKUs it covers, in the order it names them.
+    pub(crate) fn plan(&self, name: &str) -> Option<(&PriceBook, &CommitmentPlan, Vec<SkuIndex>)> {
+        self.books.iter().enumerate().find_map(|(number, book)| {
+            let plan = book.commitments.iter().find(|plan| plan.name == name)?;
+            Some((book, plan, plan.skus.iter().flat_map(|sku| self.named(number, sku)).collect()))
+        })
     }
 
     /// A catalogue of checked books, sorted by provider and service.
@@ -200,6 +255,8 @@ impl Catalogue {
         let (mut books, mut problems) = shipped();
         let given = add_files(&mut books, files, &mut problems);
         let catalogue = Self::of(books.into_values().collect());
+        let names: BTreeSet<&String> = given.values().collect();
+        problems.extend(catalogue.check_commitments().into_iter().filter(|problem| names.contains(&problem.book)));
         for book in catalogue.books.iter().filter(|book| given.get(&key(book)) == Some(&book.name)) {
             problems.extend(catalogue.check_examples(book));
         }
@@ -248,6 +305,21 @@ impl Catalogue {
         Table::ALL.iter().any(|table| !self.fed_by(provider, service, *table).is_empty())
     }
 
+    /// The zone in which a service's days and months are billed: that of its book, UTC where there is none.
+    pub fn zone(&self, provider: &str, service: &str) -> Zone {
+        let own = self.books.iter().find(|book| book.provider == provider && book.service == service);
+        let feeding = || Table::ALL.iter().find_map(|table| self.fed_by(provider, service, *table).first());
+        own.map(|book| book.zone).or_else(|| feeding().map(|sku| self.book_of(*sku).zone)).unwrap_or_default()
+    }
+
+    /// First instant and end of a billing month over all zones of the books, UTC microseconds, half open.
+    pub fn widest_period_us(&self, period: Period) -> (i64, i64) {
+        let zones = self.books.iter().map(|book| book.zone);
+        zones.fold((period.start_us(), period.end_us()), |(start_us, end_us), zone| {
+            (start_us.min(zone.start_us(period)), end_us.max(zone.end_us(period)))
+        })
+    }
+
     /// The SKUs the rows of a service feed.
     pub(crate) fn fed_by(&self, provider: &str, service: &str, table: Table) -> &[SkuIndex] {
         let key = (provider.to_owned(), service.to_owned(), table);
@@ -259,8 +331,9 @@ impl Catalogue {
         let mut rules = Vec::new();
         for (index, sku) in self.skus().filter(|(_, sku)| sku.table == table) {
             for meter in &sku.meters {
-                let from_us = meter.from.map_or(period.start_us(), |day| day_start_us(day).max(period.start_us()));
-                let to_us = meter.to.map_or(period.end_us(), |day| day_start_us(day).min(period.end_us()));
+                let (start_us, end_us) = (sku.zone.start_us(period), sku.zone.end_us(period));
+                let from_us = meter.from.map_or(start_us, |day| sku.zone.day_start_us(day).max(start_us));
+                let to_us = meter.to.map_or(end_us, |day| sku.zone.day_start_us(day).min(end_us));
                 if from_us >= to_us {
                     continue;
                 }

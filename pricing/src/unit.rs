@@ -7,6 +7,7 @@ use crate::{
     exact::Exact,
     nearest::nearest,
     period::{DAY_US, HOUR_US, Period},
+    zone::Zone,
 };
 
 /// Countable things: labels without conversion, which must match between a SKU, its price, tiers and allowances.
@@ -355,21 +356,21 @@ impl MonthLength {
         }
     }
 
-    /// Microseconds of the month in a billing period.
-    pub fn us(self, period: Period) -> i64 {
+    /// Microseconds of the month in a billing period; a calendar month is as long as its days in the zone are.
+    pub fn us(self, period: Period, zone: Zone) -> i64 {
         match self {
-            Self::Calendar => i64::from(period.hours()) * HOUR_US,
+            Self::Calendar => zone.end_us(period) - zone.start_us(period),
             Self::Hours(hours) => i64::from(hours) * HOUR_US,
         }
     }
 }
 
-/// A window of the clock (UTC) within which a level's maximum is taken or an allowance is given.
+/// A window of the clock within which a level's maximum is taken or an allowance is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Window {
     /// A wall-clock hour.
     Hour,
-    /// A day.
+    /// A day of the billing zone.
     Day,
 }
 

@@ -7,7 +7,7 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::{Catalogue, Charge, Exact, SkuIndex, grouped};
 use serde::Serialize;
 
-use crate::bill::{BillRequest, RatedUsage, RowShare, day_of};
+use crate::bill::{BillRequest, RatedUsage, RowShare};
 use crate::error::QueryError;
 use crate::metering::{condition, literal, pricing_table, rows_with_every_column, within};
 use crate::sql::SqlAnswer;
@@ -71,7 +71,7 @@ impl Explanation {
         let resource = |share: &RowShare| usage.rows[share.row].scope.resource.clone().unwrap_or_default();
         let mut by_resource = sum_shares(&shares, resource);
         by_resource.sort_by(|a, b| (&b.list_cost, &a.name).cmp(&(&a.list_cost, &b.name)));
-        let by_day = sum_shares(&shares, |share| day_of(usage.rows[share.row].hour_us));
+        let by_day = sum_shares(&shares, |share| usage.rows[share.row].day.to_string());
         let charge = usage.rated.charges[charge].clone();
         let sku = shares.first().map(|share| usage.rows[share.row].sku);
         let records = match sku {
@@ -162,7 +162,9 @@ async fn records(
     let rules = catalogue.metering(pricing_table(table), charge.period);
     let rules: Vec<_> = rules.iter().filter(|rule| rule.sku == sku).collect();
     let time = table.time_column();
-    let mut conditions = vec![within(table, charge.period), format!("provider = {}", literal(&charge.provider))];
+    let zone = catalogue.sku(sku).zone;
+    let bounds = (zone.start_us(charge.period), zone.end_us(charge.period));
+    let mut conditions = vec![within(table, bounds), format!("provider = {}", literal(&charge.provider))];
     let services: BTreeSet<String> =
         rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
     conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
@@ -173,11 +175,11 @@ async fn records(
             conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
         }
     }
-    let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, charge.period)).collect();
+    let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, bounds)).collect();
     conditions.push(format!("({})", cases.join(" OR ")));
     let metered: String = rules
         .iter()
-        .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, charge.period), rule.quantity.to_sql()))
+        .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, bounds), rule.quantity.to_sql()))
         .collect();
     let schema = table.schema();
     let read: BTreeSet<&str> = rules

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use paygrain_pricing::{EstimateRequest, grouped};
+use paygrain_pricing::{Agreement, EstimateRequest, grouped};
 
 use super::Context;
 use super::bill::scope_text;
@@ -45,7 +45,11 @@ impl Estimate {
         };
         let named = |error: paygrain_pricing::EstimateError| Failure::new(format!("{shown}: {error}"), error.hint());
         let catalogue = context.price_books.catalogue()?;
-        let estimate = paygrain_pricing::estimate(&catalogue, request.map_err(named)?).map_err(named)?;
+        let mut request = request.map_err(named)?;
+        if request.agreement == Agreement::default() {
+            request.agreement = context.agreement.read()?;
+        }
+        let estimate = paygrain_pricing::estimate(&catalogue, request).map_err(named)?;
         if self.format == OutputFormat::Json {
             return print_json(&estimate);
         }

@@ -179,7 +179,7 @@ pub(super) fn read_mark<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option
     Some(mark.to_owned())
 }
 
-fn read_marks<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> BTreeMap<String, String> {
+pub(super) fn read_marks<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> BTreeMap<String, String> {
     let mut marks = BTreeMap::new();
     if !entry.has("mark") {
         reader.problem(entry.start, "`mark` is missing");

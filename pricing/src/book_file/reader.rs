@@ -11,6 +11,7 @@ use crate::{
     expression::ExpressionError,
     nearest::did_you_mean_or,
     unit::{Unit, UnitError},
+    zone::ZoneError,
 };
 
 /// A table of the document and where it is.
@@ -62,6 +63,12 @@ impl Told for UnitError {
 impl Told for ExpressionError {
     fn hint(&self) -> Option<String> {
         self.hint()
+    }
+}
+
+impl Told for ZoneError {
+    fn hint(&self) -> Option<String> {
+        None
     }
 }
 
