@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use crate::{
+    estimate::EstimateRequest,
     exact::Exact,
     expression::Expression,
     period::Period,
@@ -45,8 +46,25 @@ pub struct PriceBook {
     pub skus: Vec<Sku>,
     /// The allowances.
     pub allowances: Vec<Allowance>,
+    /// Usage and what it costs, to prove the book by: see [`crate::Catalogue::check_examples`].
+    pub examples: Vec<Example>,
     /// The plans that accounts can commit to.
     pub commitments: Vec<CommitmentPlan>,
+}
+
+/// Usage as in the file of an estimate, and what it costs by the book.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// What it shows.
+    pub title: String,
+    /// Line of the book at which it starts, from 1.
+    pub line: usize,
+    /// The usage; rows that name no service are the book's.
+    pub request: EstimateRequest,
+    /// The exact total, in the book's currency.
+    pub total: Exact,
+    /// Key of the source that publishes the figure, and the place in it; empty: worked by hand.
+    pub source: String,
 }
 
 /// A SKU: what is counted, how, in which unit, at which prices.
@@ -212,6 +230,8 @@ pub struct Allowance {
 pub struct CommitmentPlan {
     /// Id within the book.
     pub id: String,
+    /// Line of the book at which it starts, from 1.
+    pub line: usize,
     /// Id with provider and service in front: `aws.ec2.reserved-1y`.
     pub name: String,
     /// What is bought, in words.

@@ -68,10 +68,27 @@ pub enum ExpressionError {
         message: String,
         /// The expression.
         text: String,
+        /// What to write instead.
+        hint: Option<String>,
     },
     /// The text follows the grammar but has no meaning over the table.
-    #[error("{0}")]
-    Meaning(String),
+    #[error("{message}")]
+    Meaning {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+}
+
+impl ExpressionError {
+    /// What to write instead.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ExpressionError::TooLarge => Some(format!("at most {TEXT_BYTES_MAX} bytes and {DEPTH_MAX} levels")),
+            ExpressionError::Syntax { hint, .. } | ExpressionError::Meaning { hint, .. } => hint.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +118,16 @@ enum Function {
 }
 
 impl Function {
+    const ALL: [Function; 7] = [
+        Function::CeilTo,
+        Function::CeilDiv,
+        Function::FloorTo,
+        Function::Greatest,
+        Function::Least,
+        Function::Coalesce,
+        Function::If,
+    ];
+
     /// The name in expressions.
     fn name(self) -> &'static str {
         match self {

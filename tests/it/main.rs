@@ -19,6 +19,8 @@ mod estimate;
 mod exactly_once;
 /// Files of any shape, by a declared mapping.
 mod mapping;
+/// Price books of one's own.
+mod price_books;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

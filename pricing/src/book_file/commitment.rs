@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BookContext,
+    BookContext, check,
     price::{read_mark, read_marks},
     reader::{Entry, Reader},
 };
@@ -43,7 +43,7 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookCon
         "spend" => Some(CommitmentKind::Spend),
         "" => None,
         other => {
-            reader.problem(entry.start, format!("unknown kind `{other}`: `usage` or `spend`"));
+            reader.known_word(entry.start, "kind", other, &["usage", "spend"]);
             None
         }
     };
@@ -52,9 +52,7 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookCon
         reader.problem(entry.start, "`skus` is missing or empty");
     }
     let source = reader.required(entry, "source").to_owned();
-    if !source.is_empty() && !book.sources.contains_key(source.split(':').next().unwrap_or_default()) {
-        reader.problem(entry.start, format!("unknown source `{source}`"));
-    }
+    check::source(reader, entry, &book.sources);
     let per = reader.unit(entry, "per");
     let rates = read_rates(reader, entry, kind)?;
     let by_percent = matches!(rates, CommittedRates::Percent(_));
@@ -79,10 +77,12 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookCon
         reader.problem(entry.start, "an upfront fee is spread over the term: `term_months` is missing");
     }
     let mark = read_mark(reader, entry).unwrap_or_default();
+    let (from, to) = check::read_days(reader, entry);
     Some(CommitmentPlan {
         name: format!("{}.{}.{id}", book.provider, book.service),
         description: reader.text(entry, "description").unwrap_or(&id).to_owned(),
         id,
+        line: reader.line(entry.start),
         kind: kind?,
         skus,
         rates,
@@ -90,8 +90,8 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookCon
         upfront,
         term_months,
         priority: reader.count(entry, "priority").unwrap_or(1),
-        from: reader.day(entry, "from"),
-        to: reader.day(entry, "to"),
+        from,
+        to,
         source,
         marks: read_marks(reader, entry),
         mark,

@@ -12,6 +12,7 @@ use crate::{
     catalogue::Catalogue,
     exact::Exact,
     expression::Value,
+    nearest::did_you_mean,
     period::Period,
     scope::Scope,
     table::{ColumnKind, Table},
@@ -221,9 +222,10 @@ impl RowReader<'_> {
 
     fn unknown(&self, table: Table, word: &str) -> EstimateError {
         let shown: String = word.chars().take(40).collect();
-        let hint = match vocabulary::nearest(table, word) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("words of the table {table}: {}", vocabulary::words(table).join(", ")),
+        let words = vocabulary::words(table);
+        let hint = match did_you_mean(word, words.iter().copied()) {
+            Some(question) => question,
+            None => format!("words of the table {table}: {}", words.join(", ")),
         };
         let message = format!("`{shown}` is not a word of the usage table {table}");
         EstimateError::Row { row: self.index, message, hint: Some(hint) }

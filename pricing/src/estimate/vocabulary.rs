@@ -95,11 +95,6 @@ pub(super) fn words(table: Table) -> Vec<&'static str> {
     words
 }
 
-/// The known word most like another one.
-pub(super) fn nearest(table: Table, word: &str) -> Option<&'static str> {
-    crate::nearest::nearest(word, words(table))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,18 +104,6 @@ mod tests {
         for (alias, column, _) in ALIASES {
             assert!(Table::ALL.iter().any(|table| table.column(column).is_some()), "{alias} → {column}");
             assert!(Table::ALL.iter().all(|table| table.column(alias).is_none()), "{alias}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_word_is_found() {
-        for (table, word, expected) in [
-            (Table::Invocations, "memory_m", Some("memory_mb")),
-            (Table::Invocations, "durations_ms", Some("duration_ms")),
-            (Table::Requests, "operatoin", Some("operation")),
-            (Table::Requests, "wholly_unlike_anything", None),
-        ] {
-            assert_eq!(nearest(table, word), expected, "{word}");
         }
     }
 }

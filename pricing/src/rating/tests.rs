@@ -219,7 +219,7 @@ fn what_no_book_has_is_refused_with_the_nearest_name() {
 #[test]
 fn plans_that_cannot_work_are_problems_of_their_book() {
     for (from, to, message) in [
-        ("skus = [\"instance\", \"work\"]", "skus = [\"wrok\"]", "no SKU `wrok`: did you mean `work`?"),
+        ("skus = [\"instance\", \"work\"]", "skus = [\"wrok\"]", "no SKU `wrok` (did you mean `work`?)"),
         ("kind = \"usage\"", "kind = \"used\"", "unknown kind `used`"),
         (
             "rates = { small = \"0.06\", large = \"0.24\" }\nper = \"instance-h\"",
