@@ -6,7 +6,7 @@
 //!
 //! Kept out of the usage, because the prototype means something else by it: several accounts or regions in one estimate
 //! (it gives them one allowance together), times of day (it knows days only), months in which a rule, a price or an
-//! allowance changes, for levels held over a time (it takes the first day's), levels that lack a column (it stops),
+//! allowance changes, for usage of several days (it takes the first day's), levels that lack a column (it stops),
 //! and resources where each row is a scope of its own (it keeps the rows of one resource apart).
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 use std::{
@@ -116,13 +116,15 @@ fn words(skus: &[Sku]) -> Vec<String> {
     words.into_iter().collect()
 }
 
-/// Whether anything about a SKU changes inside a month.
-fn changes(book: &PriceBook, sku: &Sku, period: Period) -> bool {
+/// Whether anything about a book changes inside a month.
+fn changes(book: &PriceBook, period: Period) -> bool {
     let inside = |day: &Option<NaiveDate>| day.is_some_and(|day| day > period.first_day() && day <= period.last_day());
-    let allowances = sku.allowances.iter().map(|index| &book.allowances[*index]);
-    sku.prices.iter().any(|price| inside(&price.from) || inside(&price.to))
-        || sku.meters.iter().any(|meter| inside(&meter.from) || inside(&meter.to))
-        || allowances.into_iter().any(|allowance| inside(&allowance.from) || inside(&allowance.to))
+    let of_sku = |sku: &Sku| {
+        sku.prices.iter().any(|price| inside(&price.from) || inside(&price.to))
+            || sku.meters.iter().any(|meter| inside(&meter.from) || inside(&meter.to))
+    };
+    book.skus.iter().any(of_sku)
+        || book.allowances.iter().any(|allowance| inside(&allowance.from) || inside(&allowance.to))
 }
 
 /// A random row that feeds a SKU; nothing when none is found.
@@ -175,7 +177,7 @@ fn row(
         row.insert("table".to_owned(), json!(sku.table.name()));
         let held = columns.contains_key("held_us") && matches!(sku.table, Table::Metered | Table::Storage);
         if held {
-            if changes(book, sku, period) {
+            if changes(book, period) {
                 return None;
             }
             if sku.table == Table::Storage && random.one_in(4) {
@@ -187,7 +189,7 @@ fn row(
             if random.one_in(2) {
                 let day = 1 + random.below(period.days() as usize);
                 row.insert("at".to_owned(), json!(format!("{period}-{day:02}")));
-            } else if random.one_in(3) {
+            } else if random.one_in(3) && !changes(book, period) {
                 row.insert("days".to_owned(), json!(1 + random.below(period.days() as usize)));
             }
             if random.one_in(2) {
