@@ -11,6 +11,7 @@ use crate::{
     rating::{RatingOptions, rate},
 };
 
+mod breakdown;
 mod request;
 mod row;
 mod slices;
@@ -18,6 +19,7 @@ mod slices;
 mod tests;
 mod vocabulary;
 
+pub use breakdown::explain_estimate;
 pub use request::{EstimateRequest, RowValue, UsageRow};
 
 /// Fractional digits of a rounded amount.

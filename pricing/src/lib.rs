@@ -16,6 +16,7 @@ pub mod catalogue;
 pub mod charge;
 pub mod estimate;
 pub mod exact;
+pub mod explanation;
 pub mod expression;
 pub mod period;
 pub mod rating;
@@ -27,9 +28,12 @@ pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
-pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};
+pub use estimate::{
+    Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate, explain_estimate,
+};
 pub use exact::{Exact, ParseExactError, grouped};
-pub use expression::{Expression, Value};
+pub use explanation::{BeforeRounding, Breakdown, TierLine};
+pub use expression::{Expression, Unrounded, Value};
 pub use period::{ParsePeriodError, Period};
 pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
 pub use scope::Scope;

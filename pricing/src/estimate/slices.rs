@@ -58,7 +58,7 @@ impl<'a> Slices<'a> {
         let mut fed = false;
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
-            let (quantity, conversion) = self.quantity_column(row, sku);
+            let (quantity, conversion) = quantity_column(row, sku, self.period);
             let column = |name: &str| if name == "quantity" { quantity.clone() } else { row.value(name) };
             if sku.filter.as_ref().is_some_and(|filter| !filter.passes(&column)) {
                 continue;
@@ -84,17 +84,6 @@ impl<'a> Slices<'a> {
             self.leave_unpriced(row, None, reason);
         }
         Ok(())
-    }
-
-    /// The column `quantity` in the unit the SKU measures in, or why it cannot be.
-    fn quantity_column(&self, row: &Row, sku: &Sku) -> (Value, Option<String>) {
-        match (row.value("quantity"), &row.unit) {
-            (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month.us(self.period)) {
-                Ok(factor) => (Value::Number(quantity * factor), None),
-                Err(error) => (Value::Null, Some(error.to_string())),
-            },
-            (value, _) => (value, None),
-        }
     }
 
     /// The day whose rules hold at an instant: the first or last of the period for instants outside.
@@ -126,7 +115,7 @@ impl<'a> Slices<'a> {
         sku: &Sku,
         column: &dyn Fn(&str) -> Value,
     ) -> Result<(), EstimateError> {
-        let scope = self.scope(row, index, sku);
+        let scope = scope_of(self.catalogue, row, index, sku);
         let start_us = self.period.start_us();
         let at_us = row.at_us.or(row.from_us).unwrap_or(start_us);
         let held = row.held_us().filter(|_| matches!(sku.table, Table::Metered | Table::Storage));
@@ -139,17 +128,6 @@ impl<'a> Slices<'a> {
             self.push(row.index, index, &scope, hour_us + day * DAY_US, quantity.clone(), records(&row.count));
         }
         Ok(())
-    }
-
-    fn scope(&self, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
-        let mut scope = row.scope.clone();
-        if scope.region.is_none() {
-            scope.region = self.catalogue.book_of(index).default_region.clone();
-        }
-        if sku.scope_per_row && scope.resource.is_none() {
-            scope.resource = Some(format!("row-{}", row.index));
-        }
-        scope
     }
 
     /// Cuts a level held for a time at the borders of windows.
@@ -221,8 +199,31 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// The column `quantity` in the unit the SKU measures in, or why it cannot be.
+pub(super) fn quantity_column(row: &Row, sku: &Sku, period: Period) -> (Value, Option<String>) {
+    match (row.value("quantity"), &row.unit) {
+        (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month.us(period)) {
+            Ok(factor) => (Value::Number(quantity * factor), None),
+            Err(error) => (Value::Null, Some(error.to_string())),
+        },
+        (value, _) => (value, None),
+    }
+}
+
+/// Whose usage a row is, for a SKU.
+pub(super) fn scope_of(catalogue: &Catalogue, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
+    let mut scope = row.scope.clone();
+    if scope.region.is_none() {
+        scope.region = catalogue.book_of(index).default_region.clone();
+    }
+    if sku.scope_per_row && scope.resource.is_none() {
+        scope.resource = Some(format!("row-{}", row.index));
+    }
+    scope
+}
+
 /// Whole records in a described count.
-fn records(count: &Exact) -> u64 {
+pub(super) fn records(count: &Exact) -> u64 {
     count.floor_to_integer().to_i128().and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX)
 }
 
