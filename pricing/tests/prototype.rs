@@ -19,7 +19,7 @@ use std::{
 
 use chrono::NaiveDate;
 use paygrain_pricing::{
-    Catalogue, EstimateRequest, Exact, Period, PriceBook, Sku, Table, Value, estimate,
+    Catalogue, EstimateRequest, Exact, Period, PriceBook, Sku, Table, Value, explain_estimate, grouped,
     table::{Column, ColumnKind},
 };
 use serde_json::{Map, json};
@@ -293,8 +293,21 @@ fn the_prototype_agrees_on_random_usage_of_every_sku() {
     assert_eq!(answers.len(), requests.len());
     let (mut problems, mut compared, mut charged) = (Vec::new(), 0, 0);
     for (request, theirs) in requests.iter().zip(answers) {
-        let estimate = estimate(&catalogue, EstimateRequest::from_json(&request.to_string()).unwrap())
-            .unwrap_or_else(|error| panic!("{error} {:?}: {request}", error.hint()));
+        let (estimate, breakdowns) =
+            explain_estimate(&catalogue, EstimateRequest::from_json(&request.to_string()).unwrap())
+                .unwrap_or_else(|error| panic!("{error} {:?}: {request}", error.hint()));
+        // Any usage can be explained: the tiers hold its quantity, the last step is what is billed.
+        for (charge, breakdown) in estimate.charges.iter().zip(&breakdowns) {
+            let tier = breakdown.tiers.iter().find(|tier| tier.is_explained).unwrap();
+            assert_eq!(
+                (&tier.consumed_quantity, &tier.unit_price),
+                (&charge.consumed_quantity, &charge.unit_price),
+                "{}",
+                charge.id
+            );
+            let billed = format!("billed cost {} ", grouped(&charge.billed_cost.to_string()));
+            assert!(breakdown.steps.last().unwrap().starts_with(&billed), "{:?}", breakdown.steps);
+        }
         let mut ours: BTreeMap<String, [Exact; 3]> = BTreeMap::new();
         for charge in estimate.charges {
             let sums = ours.entry(charge.sku).or_default();

@@ -188,6 +188,10 @@ fn rounding_to_steps_says_before_and_after_and_who_reported() {
             "billed cost 0.00018004 USD, shown as 0.00",
         ],
     );
+    let even = only(json!([{"service": "y", "duration_s": 2, "memory_mb": 1024}]));
+    assert_says(&even, &["1 usage record matches", "rounding per record changes nothing: 2 GiB-s before and after"]);
+    let hardly = only(json!([{"service": "y", "duration_ms": 9_999_990, "memory_mb": 1024}]));
+    assert_says(&hardly, &["before rounding 9,999.99 GiB-s, after 10,000 GiB-s (less than 0.1 %)"]);
     assert_eq!(breakdowns[0].before_rounding.as_ref().map(|before| before.reported_count), Some(2));
 }
 
@@ -225,7 +229,7 @@ fn graduated_tiers_are_told_one_by_one_with_the_allowance_in_the_first() {
         &[
             "400 usage records match: operation in ('graduated', 'other')",
             "the sum over 2025-06 is 400 request; 100 of it are in this charge",
-            "allowance free gives 50 request a month per account (source S, seen there): it covers 50 request here; x.y.sharing shares it and uses nothing of it",
+            "allowance free gives 50 request a month per account (source S, seen there): it covers 50 request here; x.y.sharing shares it and took none",
             "the price has 3 tiers, over the sum of the month; what is free occupies its tier",
             "tier 1, from 0 to 100 request, at 3 USD per request: 100 request, 50 of it free (this charge)",
             "tier 2, from 100 to 1,000 request, at 2 USD per request: 300 request",
@@ -250,7 +254,7 @@ fn graduated_tiers_are_told_one_by_one_with_the_allowance_in_the_first() {
     assert_eq!(charges.len(), 2);
     assert_says(
         &breakdowns[1],
-        &["it covers 20 request here; the others that share it use 30 request by x.y.graduated, tier 1"],
+        &["it covers 20 request here; of the others that share it, x.y.graduated, tier 1, took 30 request"],
     );
 }
 

@@ -34,7 +34,10 @@ impl Words<'_> {
     pub fn quantity(&mut self, before: Option<&BeforeRounding>) {
         let charge = self.charge;
         let filter = if charge.filter.is_empty() { "every row of the service" } else { &charge.filter };
-        self.say(format!("{} usage records match: {filter}", count(charge.record_count)));
+        self.say(match charge.record_count {
+            1 => format!("1 usage record matches: {filter}"),
+            records => format!("{} usage records match: {filter}", count(records)),
+        });
         self.say(format!("each is metered as {}{}", charge.meter, self.meter_source()));
         if let Some(window) = self.known.and_then(|(sku, _)| sku.maximum_per) {
             let window = window_word(window);
@@ -47,14 +50,18 @@ impl Words<'_> {
         if let Some(before) = before {
             let (raw, rounded) = (quantity(&before.quantity), quantity(&all));
             self.say(match percent_more(&before.quantity, &all) {
+                _ if before.quantity == all => {
+                    format!("rounding per record changes nothing: {raw} {unit} before and after")
+                }
                 Some(percent) => format!("before rounding {raw} {unit}, after {rounded} {unit} ({percent})"),
                 None => format!("before rounding {raw} {unit}, after {rounded} {unit}"),
             });
             if before.reported_count > 0 {
-                let records = count(before.reported_count);
-                self.say(format!(
-                    "of {records} records the provider reports the billed duration, which wins over the rule"
-                ));
+                let records = match before.reported_count {
+                    1 => "1 record".to_owned(),
+                    records => format!("{} records", count(records)),
+                };
+                self.say(format!("of {records} the provider reports the billed duration, which wins over the rule"));
             }
         }
         let scope = scope_words(charge);
@@ -70,23 +77,25 @@ impl Words<'_> {
 
     /// Since when the rules hold and who says so.
     fn meter_source(&self) -> String {
-        let Some((sku, _)) = self.known else { return String::new() };
-        let day = |from_us: bool| if from_us { self.charge.period.first_day() } else { self.charge.period.last_day() };
+        let Some((sku, book)) = self.known else { return String::new() };
+        let day = |first: bool| if first { self.charge.period.first_day() } else { self.charge.period.last_day() };
         let mut meters: Vec<&Meter> = [true, false].into_iter().filter_map(|first| sku.meter_on(day(first))).collect();
         meters.dedup_by_key(|meter| meter.from);
-        let sources: Vec<String> = meters
-            .iter()
-            .filter(|meter| !meter.source.is_empty() || meter.from.is_some())
-            .map(|meter| {
-                let era = era(meter.from, meter.to);
-                let source = if meter.source.is_empty() {
-                    String::new()
-                } else {
-                    format!(", source {}{}", meter.source, mark(&meter.mark))
+        let about = |meter: &&Meter| {
+            let dated = meter.from.is_some() || meter.to.is_some();
+            let era = dated.then(|| era(meter.from, meter.to));
+            let source = (!meter.source.is_empty()).then(|| {
+                let address = match book.source_address(&meter.source) {
+                    address if address == self.charge.source_address || address == meter.mark => String::new(),
+                    "" => String::new(),
+                    address => format!(", {address}"),
                 };
-                format!("{era}{source}")
-            })
-            .collect();
+                format!("source {}{address}{}", meter.source, mark(&meter.mark))
+            });
+            let parts: Vec<String> = era.into_iter().chain(source).collect();
+            (!parts.is_empty()).then(|| parts.join(", "))
+        };
+        let sources: Vec<String> = meters.iter().filter_map(about).collect();
         if sources.is_empty() { String::new() } else { format!(" (the rule {})", sources.join("; then ")) }
     }
 
@@ -126,13 +135,14 @@ impl Words<'_> {
         };
         let mut used: Vec<String> = Vec::new();
         for other in self.charges.iter().filter(same_pot) {
-            if let Some(drawn) = other.allowances.iter().find(|drawn| drawn.id == share.id) {
+            let drawn = other.allowances.iter().find(|drawn| drawn.id == share.id);
+            if let Some(drawn) = drawn.filter(|drawn| !taken(drawn).is_zero()) {
                 let unit = if taken(drawn) == &drawn.credit && !drawn.credit.is_zero() {
                     &other.currency
                 } else {
                     &other.consumed_unit
                 };
-                used.push(format!("{} {unit} by {}, tier {}", quantity(taken(drawn)), other.sku, other.tier));
+                used.push(format!("{}, tier {}, took {} {unit}", other.sku, other.tier, quantity(taken(drawn))));
             }
         }
         let sharing: Vec<&str> = book
@@ -142,10 +152,10 @@ impl Words<'_> {
             .map(|other| other.name.as_str())
             .collect();
         match (used.is_empty(), sharing.as_slice()) {
-            (false, _) => format!("; the others that share it use {}", used.join(" and ")),
+            (false, _) => format!("; of the others that share it, {}", used.join(" and ")),
             (true, []) => String::new(),
-            (true, [one]) => format!("; {one} shares it and uses nothing of it"),
-            (true, many) => format!("; {} other SKUs share it and use nothing of it", many.len()),
+            (true, [one]) => format!("; {one} shares it and took none"),
+            (true, many) => format!("; {} other SKUs share it and took none", many.len()),
         }
     }
 
@@ -386,8 +396,11 @@ fn count(records: u64) -> String {
 /// How much more the second is than the first: `+5.3 %`; nothing when the first is 0.
 fn percent_more(before: &Exact, after: &Exact) -> Option<String> {
     let percent = ((after - before) * Exact::from(100)).checked_div(before)?.round_half_up(1);
-    let sign = if percent.starts_with('-') { "" } else { "+" };
-    Some(format!("{sign}{percent} %"))
+    Some(match percent.as_str() {
+        "0.0" | "-0.0" => "less than 0.1 %".to_owned(),
+        less if less.starts_with('-') => format!("{less} %"),
+        more => format!("+{more} %"),
+    })
 }
 
 fn range(from: &Exact, to: Option<&Exact>, unit: &str) -> String {
