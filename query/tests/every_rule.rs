@@ -137,6 +137,7 @@ async fn unrounded_agrees(
         let direct = unrounded.evaluate(&|name| cell(name, columns, row));
         assert_eq!(in_sql, direct, "{name} row {row}: {} without rounding", rule.quantity);
         if let (Value::Number(before), Value::Number(after)) = (direct, evaluate(rule.quantity, columns, row))
+            && rule.filter.is_none_or(|filter| evaluate(filter, columns, row) == Value::Bool(true))
             && !unrounded.prefers_reported()
         {
             assert!(before <= after, "{name} row {row}: {} gives {after}, without rounding {before}", rule.quantity);

@@ -116,6 +116,20 @@ impl Formula {
         }
     }
 
+    /// The first parts of the names in it.
+    pub fn names(&self, found: &mut BTreeSet<String>) {
+        match self {
+            Formula::Value(_) => {}
+            Formula::Name(name) => drop(found.insert(name.split('.').next().unwrap_or_default().to_owned())),
+            Formula::Not(inner) | Formula::IsNull(inner, _) => inner.names(found),
+            Formula::Binary(_, left, right) => {
+                left.names(found);
+                right.names(found);
+            }
+            Formula::Call(_, arguments) => arguments.iter().for_each(|argument| argument.names(found)),
+        }
+    }
+
     /// Its value.
     pub fn value(&self, scope: &Scope<'_>) -> Value {
         match self {

@@ -208,6 +208,10 @@ fn what_a_mapping_does_not_know_fails() {
         case.inputs[name] = value;
         case
     };
+    // Another word for the same is understood, in another unit too.
+    let mut reworded = case.clone();
+    reworded.inputs = serde_json::json!({"monthly_invocations": "3,000,000", "exec_s": 1, "memory_gib": "0.5"});
+    assert!(matches!(check(&catalogue, &mappings, &reasons, &reworded), Ok(Verdict::Exact)));
     fails(&with("surprise", 1.into()), r#"inputs that reach no row: {"surprise"}"#);
     fails(&with("memory_gb", 1.into()), r#"{"memory_gb"}"#);
     fails(&with("nested", serde_json::json!([{"mb": 128}])), r#"{"nested.mb"}"#);

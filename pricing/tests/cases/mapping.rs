@@ -20,7 +20,17 @@ use super::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     mapping: Vec<Mapping>,
+    #[serde(default)]
+    group: Vec<Group>,
+}
+
+/// Words for one thing: each with how much of the first it is, a number or a fraction.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    words: Vec<(String, String)>,
 }
 
 /// How the cases of some services become estimates. Every text but those of `ignored` is a formula over the inputs;
@@ -57,8 +67,11 @@ struct Mapping {
     rows: Vec<BTreeMap<String, String>>,
 }
 
-/// All mappings.
-pub struct Mappings(Vec<Mapping>);
+/// All mappings, and words that stand for each other.
+pub struct Mappings {
+    mappings: Vec<Mapping>,
+    groups: Vec<Group>,
+}
 
 /// A case as an estimate.
 pub struct Mapped {
@@ -75,13 +88,14 @@ impl Mappings {
         let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         paths.sort();
-        let mut mappings = Vec::new();
+        let (mut mappings, mut groups) = (Vec::new(), Vec::new());
         for path in paths {
             let file: File = toml::from_str(&fs::read_to_string(&path).unwrap())
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             mappings.extend(file.mapping);
+            groups.extend(file.group);
         }
-        Self(mappings)
+        Self { mappings, groups }
     }
 
     fn of(&self, case: &Case) -> Result<&Mapping, String> {
@@ -96,7 +110,7 @@ impl Mappings {
                 .max()
                 .map(|length| (length, mapping.provider.is_some()))
         };
-        let best = self.0.iter().filter(|mapping| fit(mapping).is_some()).max_by_key(fit);
+        let best = self.mappings.iter().filter(|mapping| fit(mapping).is_some()).max_by_key(fit);
         best.ok_or_else(|| format!("no mapping for the service `{}` of {}", case.service, case.provider))
     }
 
@@ -107,6 +121,7 @@ impl Mappings {
     pub fn map(&self, catalogue: &Catalogue, case: &Case) -> Result<Mapped, String> {
         let mapping = self.of(case)?;
         let Value::Object(inputs) = Value::of(&case.inputs) else { return Err("`inputs` is no table".to_owned()) };
+        let inputs = self.in_words_of(mapping, inputs)?;
         let fields = BTreeMap::from([("case".to_owned(), Value::of(&case.fields()))]);
         let mut named = Named::default();
         for (name, text) in &mapping.names {
@@ -166,7 +181,57 @@ impl Mappings {
     }
 }
 
+impl Mappings {
+    /// Inputs the mapping does not know, in words that it knows.
+    fn in_words_of(
+        &self,
+        mapping: &Mapping,
+        inputs: BTreeMap<String, Value>,
+    ) -> Result<BTreeMap<String, Value>, String> {
+        let known = mapping.known()?;
+        let mut renamed = inputs.clone();
+        for (name, value) in inputs.iter().filter(|(name, _)| !known.contains(*name)) {
+            let groups = self.groups.iter().map(|group| &group.words);
+            let Some(words) = groups.into_iter().find(|words| words.iter().any(|(word, _)| word == name)) else {
+                continue;
+            };
+            let free = |word: &String| known.contains(word) && !renamed.contains_key(word);
+            let Some((word, factor)) = words.iter().find(|(word, _)| free(word)) else { continue };
+            let own = words.iter().find(|(word, _)| word == name).map_or("1", |(_, factor)| factor);
+            let factor = number(own).checked_div(&number(factor)).unwrap();
+            let value = match value {
+                Value::Number(value) => Value::Number(value * factor),
+                other if factor == Exact::one() => other.clone(),
+                _ => continue,
+            };
+            renamed.remove(name);
+            renamed.insert(word.clone(), value);
+        }
+        Ok(renamed)
+    }
+}
+
+/// A number or a fraction.
+fn number(text: &str) -> Exact {
+    let part = |text: &str| Exact::parse(text).unwrap();
+    let fraction = text.split_once('/').map(|(above, below)| part(above).checked_div(&part(below)).unwrap());
+    fraction.unwrap_or_else(|| part(text))
+}
+
 impl Mapping {
+    /// Every input the mapping names.
+    fn known(&self) -> Result<BTreeSet<String>, String> {
+        let settings = [&self.period, &self.region, &self.allowances, &self.only, &self.measure].into_iter().flatten();
+        let named = self.names.iter().map(|(_, formula)| formula);
+        let cells = self.rows.iter().flatten().filter(|(word, _)| *word != "each").map(|(_, formula)| formula);
+        let mut known: BTreeSet<String> = self.ignored.keys().cloned().collect();
+        known.extend(self.rows.iter().filter_map(|row| row.get("each").cloned()));
+        for formula in settings.chain(named).chain(cells) {
+            Formula::parse(formula)?.names(&mut known);
+        }
+        Ok(known)
+    }
+
     fn all_used(&self, inputs: &BTreeMap<String, Value>, used: &BTreeSet<String>) -> Result<(), String> {
         let mut left = BTreeSet::new();
         for (name, value) in inputs {
