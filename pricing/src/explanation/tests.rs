@@ -177,7 +177,7 @@ fn rounding_to_steps_says_before_and_after_and_who_reported() {
         &breakdowns[0],
         &[
             "5 usage records match: every row of the service",
-            "each is metered as coalesce(billed_us, ceil_to(duration_us, 1s)) * memory_mb (the rule from 2025-01-01 on, source S:new, derived from what it prints)",
+            "each is metered as coalesce(billed_us, ceil_to(duration_us, 1s)) * memory_mb (rule: from 2025-01-01 on, source S:new, derived from what it prints)",
             "before rounding 7.5 GiB-s, after 9.002 GiB-s (+20.0 %)",
             "of 2 records the provider reports the billed duration, which wins over the rule",
             "the sum over 2025-06 is 9.002 GiB-s",

@@ -96,7 +96,7 @@ impl Words<'_> {
             (!parts.is_empty()).then(|| parts.join(", "))
         };
         let sources: Vec<String> = meters.iter().filter_map(about).collect();
-        if sources.is_empty() { String::new() } else { format!(" (the rule {})", sources.join("; then ")) }
+        if sources.is_empty() { String::new() } else { format!(" (rule: {})", sources.join("; then ")) }
     }
 
     /// Free quantities: how large, how much of it here, and who else draws on it.
@@ -374,12 +374,16 @@ impl Words<'_> {
     }
 }
 
-/// A quantity in a sentence: exact where it is short.
+/// A quantity in a sentence: exact where it is short, otherwise cut and said to be.
 fn quantity(number: &Exact) -> String {
     let text = number.to_string();
     let places = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    match places > QUANTITY_PLACES as usize {
-        true => grouped(number.round_half_up(QUANTITY_PLACES).trim_end_matches('0').trim_end_matches('.')),
+    let cut = number.round_half_up(QUANTITY_PLACES);
+    let is_lost = cut.bytes().all(|digit| matches!(digit, b'0' | b'.' | b'-'));
+    match places > QUANTITY_PLACES as usize && !is_lost {
+        true => {
+            format!("about {}", grouped(cut.trim_end_matches('0').trim_end_matches('.')))
+        }
         false => grouped(&text),
     }
 }
