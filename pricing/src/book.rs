@@ -219,6 +219,8 @@ pub struct Allowance {
     pub expires_months: Option<u32>,
     /// Part of a plan: cannot be switched off.
     pub always: bool,
+    /// Not everyone's: given only where it is asked for by name.
+    pub on_request: bool,
     /// Key of the source.
     pub source: String,
     /// How sure it is.

@@ -88,6 +88,7 @@ const ALLOWANCE_KEYS: &[&str] = &[
     "mark",
     "note",
     "always",
+    "on_request",
 ];
 
 /// What SKUs and allowances take from their book.
@@ -488,6 +489,7 @@ fn read_allowance<'t>(
         to,
         expires_months: reader.count(entry, "expires_months"),
         always: reader.flag(entry, "always"),
+        on_request: reader.flag(entry, "on_request"),
         source,
         mark: price::read_mark(reader, entry).unwrap_or_default(),
     };

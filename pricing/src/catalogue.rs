@@ -176,7 +176,23 @@ impl Catalogue {
     /// # Errors
     /// Every problem of every book, at once.
     pub fn with_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
-        let (mut books, mut problems) = shipped();
+        let (books, problems) = shipped();
+        Self::adding(books, problems, files)
+    }
+
+    /// The files given and no shipped price book.
+    ///
+    /// # Errors
+    /// As [`Catalogue::with_files`].
+    pub fn of_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
+        Self::adding(Books::new(), Vec::new(), files)
+    }
+
+    fn adding(
+        mut books: Books,
+        mut problems: Vec<Problem>,
+        files: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, CatalogueError> {
         add_files(&mut books, files, &mut problems);
         let catalogue = Self::of(books.into_values().collect());
         problems.extend(catalogue.check_commitments());

@@ -12,6 +12,7 @@ use crate::{
     rating::{RatingOptions, rate},
 };
 
+mod breakdown;
 mod request;
 mod row;
 mod slices;
@@ -19,6 +20,7 @@ mod slices;
 mod tests;
 mod vocabulary;
 
+pub use breakdown::explain_estimate;
 pub use request::{EstimateRequest, RowValue, UsageRow};
 
 /// Fractional digits of a rounded amount.

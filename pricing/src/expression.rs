@@ -26,8 +26,10 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod typing;
+mod unrounded;
 
 pub(crate) use typing::Type;
+pub use unrounded::Unrounded;
 
 /// Longest text of an expression, bytes.
 pub const TEXT_BYTES_MAX: usize = 4_000;

@@ -40,8 +40,11 @@ fn the_guide_holds() {
     let again = ingest(&place, "cluster.toml", "again.csv.gz");
     assert_eq!((&again["accepted"], &again["duplicate"]), (&0.into(), &2.into()));
     assert_eq!(total(&place), "2.28");
-    let explained = place.json(&["bill", "--period", "2025-06", "--by", "day", "--format", "json"]);
-    assert_eq!(explained["groups"].as_array().unwrap().len(), 1);
+    let bill = place.json(&["bill", "--period", "2025-06", "--by", "day", "--format", "json"]);
+    assert_eq!(bill["groups"].as_array().unwrap().len(), 1);
+    let explained = place.json(&["explain", bill["charges"][0]["id"].as_str().unwrap(), "--format", "json"]);
+    assert_eq!(explained["records"]["total"], 2);
+    assert!(explained["steps"].to_string().contains("2 usage records match"), "{}", explained["steps"]);
 }
 
 #[test]

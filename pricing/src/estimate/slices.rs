@@ -61,7 +61,7 @@ impl<'a> Slices<'a> {
         let mut fed = false;
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
-            let (quantity, conversion) = self.quantity_column(row, sku);
+            let (quantity, conversion) = quantity_column(row, sku, self.period);
             let column = |name: &str| if name == "quantity" { quantity.clone() } else { row.value(name) };
             if sku.filter.as_ref().is_some_and(|filter| !filter.passes(&column)) {
                 continue;
@@ -87,17 +87,6 @@ impl<'a> Slices<'a> {
             self.leave_unpriced(row, None, reason);
         }
         Ok(())
-    }
-
-    /// The column `quantity` in the unit the SKU measures in, or why it cannot be.
-    fn quantity_column(&self, row: &Row, sku: &Sku) -> (Value, Option<String>) {
-        match (row.value("quantity"), &row.unit) {
-            (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month_us(self.period)) {
-                Ok(factor) => (Value::Number(quantity * factor), None),
-                Err(error) => (Value::Null, Some(error.to_string())),
-            },
-            (value, _) => (value, None),
-        }
     }
 
     /// The day whose rules hold at an instant: the first or last of the period for instants outside.
@@ -129,7 +118,7 @@ impl<'a> Slices<'a> {
         sku: &Sku,
         column: &dyn Fn(&str) -> Value,
     ) -> Result<(), EstimateError> {
-        let scope = self.scope(row, index, sku);
+        let scope = scope_of(self.catalogue, row, index, sku);
         let at_us = row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(self.period));
         let held = row.held_us().filter(|_| matches!(sku.table, Table::Metered | Table::Storage));
         let covered = self.covered.contains(&index);
@@ -186,17 +175,6 @@ impl<'a> Slices<'a> {
         for hour in 0..hours {
             self.push(row.index, sku, scope, start_us + hour * HOUR_US, share.clone(), std::mem::take(&mut records));
         }
-    }
-
-    fn scope(&self, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
-        let mut scope = row.scope.clone();
-        if scope.region.is_none() {
-            scope.region = self.catalogue.book_of(index).default_region.clone();
-        }
-        if sku.scope_per_row && scope.resource.is_none() {
-            scope.resource = Some(format!("row-{}", row.index));
-        }
-        scope
     }
 
     /// Cuts a level held for a time at the borders of windows.
@@ -265,8 +243,31 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// The column `quantity` in the unit the SKU measures in, or why it cannot be.
+pub(super) fn quantity_column(row: &Row, sku: &Sku, period: Period) -> (Value, Option<String>) {
+    match (row.value("quantity"), &row.unit) {
+        (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month_us(period)) {
+            Ok(factor) => (Value::Number(quantity * factor), None),
+            Err(error) => (Value::Null, Some(error.to_string())),
+        },
+        (value, _) => (value, None),
+    }
+}
+
+/// Whose usage a row is, for a SKU.
+pub(super) fn scope_of(catalogue: &Catalogue, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
+    let mut scope = row.scope.clone();
+    if scope.region.is_none() {
+        scope.region = catalogue.book_of(index).default_region.clone();
+    }
+    if sku.scope_per_row && scope.resource.is_none() {
+        scope.resource = Some(format!("row-{}", row.index));
+    }
+    scope
+}
+
 /// Whole records in a described count.
-fn records(count: &Exact) -> u64 {
+pub(super) fn records(count: &Exact) -> u64 {
     count.floor_to_integer().to_i128().and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX)
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Pots<'a> {
 /// Whether the options of a rating give an allowance in a period at all.
 fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> bool {
     let chosen = match &options.allowances {
-        Allowances::All => true,
+        Allowances::All => !allowance.on_request,
         Allowances::None => false,
         Allowances::Only(ids) => ids.contains(&allowance.id),
     };
