@@ -87,6 +87,20 @@ pub enum IngestError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The mapping cannot be used.
+    #[error("mapping `{name}`: {problem}")]
+    BadMapping {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file does not have the columns that its mapping names.
+    #[error("{problem}")]
+    WrongColumns {
+        /// What is wrong with them.
+        problem: String,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -150,6 +164,10 @@ impl IngestError {
             Self::NotAFile { .. } => "name the files, for example with `DIRECTORY/*`".into(),
             Self::BadDefaults { .. } => {
                 "known keys: account, region, resource, architecture, package_type, runtime, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
+            }
+            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
+            Self::WrongColumns { .. } => {
+                "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
             }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),

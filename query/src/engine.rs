@@ -6,7 +6,7 @@ use std::sync::Arc;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UploadRow;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Period};
+use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 
 use crate::bill::{Bill, BillRequest, RatedUsage};
 use crate::error::QueryError;
@@ -26,12 +26,32 @@ pub struct Engine {
 struct Inner {
     lake: Lake,
     catalogue: Catalogue,
+    agreement: Agreement,
 }
 
 impl Engine {
     /// An engine over a lake, rating with a catalogue of price books.
     pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
-        Self { inner: Arc::new(Inner { lake, catalogue }) }
+        Self { inner: Arc::new(Inner { lake, catalogue, agreement: Agreement::default() }) }
+    }
+
+    /// The same engine for an account with an agreement: it holds for every request that brings none of its own.
+    ///
+    /// # Errors
+    /// When the agreement names what no price book has.
+    pub fn with_agreement(self, agreement: Agreement) -> Result<Self, AgreementError> {
+        agreement.check(self.catalogue())?;
+        let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
+        Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement }) })
+    }
+
+    /// A request under the account's agreement.
+    pub(crate) fn agreed(&self, request: &BillRequest) -> BillRequest {
+        let mut request = request.clone();
+        if request.rating.agreement == Agreement::default() {
+            request.rating.agreement = self.inner.agreement.clone();
+        }
+        request
     }
 
     /// The lake.
@@ -68,7 +88,8 @@ impl Engine {
     /// When the lake cannot be read, a sum overflows, or currencies would have to be added.
     pub async fn bill(&self, request: &BillRequest) -> Result<Bill, QueryError> {
         let session = session(self.lake()).await?;
-        RatedUsage::of(&session, self.catalogue(), request).await?.bill(request)
+        let request = self.agreed(request);
+        RatedUsage::of(&session, self.catalogue(), &request).await?.bill(&request)
     }
 
     /// Everything behind one charge; the period in its id wins over the request's.
@@ -84,7 +105,7 @@ impl Engine {
     ) -> Result<Explanation, QueryError> {
         let no_such = || QueryError::NoSuchCharge { id: charge_id.to_owned() };
         let period = charge_id.split('/').next().and_then(|text| text.parse().ok()).ok_or_else(no_such)?;
-        let request = BillRequest { period, ..request.clone() };
+        let request = BillRequest { period, ..self.agreed(request) };
         let session = session(self.lake()).await?;
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;

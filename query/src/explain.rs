@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{BeforeRounding, Breakdown, Catalogue, Charge, Exact, MeteringRule, SkuIndex, TierLine};
+use paygrain_pricing::{
+    Agreement, BeforeRounding, Breakdown, Catalogue, Charge, Exact, MeteringRule, SkuIndex, TierLine,
+};
 use serde::Serialize;
 
-use crate::bill::{BillRequest, RatedUsage, RowShare, day_of};
+use crate::bill::{BillRequest, RatedUsage, RowShare};
 use crate::error::QueryError;
 use crate::metering::{condition, literal, pricing_table, rows_with_every_column, within};
 use crate::sql::SqlAnswer;
@@ -75,10 +77,11 @@ impl Explanation {
         let resource = |share: &RowShare| usage.rows[share.row].scope.resource.clone().unwrap_or_default();
         let mut by_resource = sum_shares(&shares, resource);
         by_resource.sort_by(|a, b| (&b.list_cost, &a.name).cmp(&(&a.list_cost, &b.name)));
-        let by_day = sum_shares(&shares, |share| day_of(usage.rows[share.row].hour_us));
+        let by_day = sum_shares(&shares, |share| usage.rows[share.row].day.to_string());
         let charges = &usage.rated.charges;
         let sku = shares.first().map(|share| usage.rows[share.row].sku);
-        let metered = sku.and_then(|sku| MeteredRecords::of(catalogue, sku, &charges[charge]));
+        let metered =
+            sku.and_then(|sku| MeteredRecords::of(catalogue, sku, &charges[charge], &request.rating.agreement));
         let (records, before) = match metered {
             Some(metered) => (metered.page(session, offset, limit).await?, metered.before_rounding(session).await?),
             None => (Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 }, None),
@@ -107,37 +110,56 @@ fn sum_shares(shares: &[RowShare], name: impl Fn(&RowShare) -> String) -> Vec<Sh
     sums.into_values().collect()
 }
 
+/// The rows of an organisation's accounts, as SQL; without a name those of all accounts that no organisation has.
+fn of_organisation(agreement: &Agreement, name: Option<&str>) -> String {
+    let list = |accounts: &mut dyn Iterator<Item = &String>| {
+        accounts.map(|account| literal(account)).collect::<Vec<_>>().join(", ")
+    };
+    match name.and_then(|name| agreement.organisations.get(name)) {
+        Some(accounts) => format!("account IN ({})", list(&mut accounts.iter())),
+        None if agreement.organisations.is_empty() => "true".to_owned(),
+        None => {
+            format!("(account IS NULL OR account NOT IN ({}))", list(&mut agreement.organisations.values().flatten()))
+        }
+    }
+}
+
 /// The records a charge's SKU meters in its scope, and the rules that meter them.
 struct MeteredRecords<'a> {
     table: Table,
     charge: &'a Charge,
     rules: Vec<MeteringRule<'a>>,
+    /// The billing period, UTC microseconds.
+    bounds: (i64, i64),
     /// What follows `FROM`.
     from: String,
 }
 
 impl<'a> MeteredRecords<'a> {
     /// Nothing where the SKU's rows are not in a table of the lake.
-    fn of(catalogue: &'a Catalogue, sku: SkuIndex, charge: &'a Charge) -> Option<Self> {
+    fn of(catalogue: &'a Catalogue, sku: SkuIndex, charge: &'a Charge, agreement: &Agreement) -> Option<Self> {
         let table = Table::USAGE.into_iter().find(|table| pricing_table(*table) == catalogue.sku(sku).table)?;
         let mut rules = catalogue.metering(pricing_table(table), charge.period);
         rules.retain(|rule| rule.sku == sku);
-        let mut conditions = vec![within(table, charge.period), format!("provider = {}", literal(&charge.provider))];
+        let zone = catalogue.sku(sku).zone;
+        let bounds = (zone.start_us(charge.period), zone.end_us(charge.period));
+        let mut conditions = vec![within(table, bounds), format!("provider = {}", literal(&charge.provider))];
         let services: BTreeSet<String> =
             rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
         conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
         for column in &catalogue.sku(sku).scope {
-            // The lake knows no organisations: every account is of the same one.
-            if column != "organisation" {
+            if column == "organisation" {
+                conditions.push(of_organisation(agreement, charge.scope.organisation.as_deref()));
+            } else {
                 let value = charge.scope.get(column).map(literal);
                 conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
             }
         }
-        let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, charge.period)).collect();
+        let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, bounds)).collect();
         conditions.push(format!("({})", cases.join(" OR ")));
         let named: Vec<&MeteringRule<'_>> = rules.iter().collect();
         let from = format!("{} WHERE {}", rows_with_every_column(table, &named), conditions.join(" AND "));
-        Some(Self { table, charge, rules, from })
+        Some(Self { table, charge, rules, bounds, from })
     }
 
     /// A page of the records, in time order.
@@ -147,7 +169,7 @@ impl<'a> MeteredRecords<'a> {
         let metered: String = self
             .rules
             .iter()
-            .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, self.charge.period), rule.quantity.to_sql()))
+            .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, self.bounds), rule.quantity.to_sql()))
             .collect();
         let schema = table.schema();
         let read: BTreeSet<&str> = self
@@ -171,15 +193,16 @@ impl<'a> MeteredRecords<'a> {
         Ok(Records { columns: rows.columns.clone(), rows: rows.text_rows()?, offset, total })
     }
 
-    /// What the quantity would be if no rule rounded, over every tier; nothing where no rule does, or where the
-    /// maximum of a level counts.
+    /// What the quantity would be if no rule rounded, over every tier; nothing where no rule does, or where rows are
+    /// held over an interval, which is cut before it is metered.
     async fn before_rounding(&self, session: &SessionContext) -> Result<Option<BeforeRounding>, QueryError> {
         let unrounded: Vec<_> = self.rules.iter().map(|rule| rule.quantity.unrounded()).collect();
-        if unrounded.iter().all(Option::is_none) || self.rules.iter().any(|rule| rule.maximum_per.is_some()) {
+        let rounds = unrounded.iter().any(Option::is_some);
+        if !rounds || !matches!(self.table, Table::Invocations | Table::Requests) {
             return Ok(None);
         }
         let sums = self.rules.iter().zip(&unrounded).map(|(rule, unrounded)| {
-            let condition = condition(rule, self.table, self.charge.period);
+            let condition = condition(rule, self.table, self.bounds);
             let value = unrounded.as_ref().map_or_else(|| rule.quantity.to_sql(), |rule| rule.numerator_sql());
             let reported = match unrounded.as_ref().is_some_and(|rule| rule.prefers_reported()) {
                 true => format!("count(CASE WHEN {condition} AND billed_ms IS NOT NULL THEN 1 END)"),

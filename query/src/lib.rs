@@ -6,6 +6,7 @@ pub mod bill;
 pub mod engine;
 pub mod error;
 pub mod explain;
+mod intervals;
 pub mod metering;
 pub mod overview;
 pub mod rejected_rows;

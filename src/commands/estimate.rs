@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use paygrain_pricing::{Breakdown, Charge, EstimateRequest, explain_estimate, grouped};
+use paygrain_pricing::{Agreement, Breakdown, Charge, EstimateRequest, explain_estimate, grouped};
 use serde::Serialize;
 
 use super::Context;
@@ -60,7 +60,10 @@ impl Estimate {
         };
         let named = |error: paygrain_pricing::EstimateError| Failure::new(format!("{shown}: {error}"), error.hint());
         let catalogue = context.price_books.catalogue()?;
-        let request = request.map_err(named)?;
+        let mut request = request.map_err(named)?;
+        if request.agreement == Agreement::default() {
+            request.agreement = context.agreement.read()?;
+        }
         let (estimate, breakdowns) = match self.explain {
             true => explain_estimate(&catalogue, request).map_err(named)?,
             false => (paygrain_pricing::estimate(&catalogue, request).map_err(named)?, Vec::new()),

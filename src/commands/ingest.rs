@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use paygrain_ingest::decompress::Limits;
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::ingest_file;
-use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, UploadResult};
+use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
 use serde::Serialize;
 
@@ -29,6 +29,7 @@ Examples:
   paygrain ingest --account 123456789012 --region us-east-1 --resource resize-image function.log
   aws logs filter-log-events --log-group-name /aws/lambda/f | paygrain ingest --resource f -
   paygrain ingest --defaults defaults.toml exports/*.gz --format json
+  paygrain ingest --mapping aurora.toml cluster-usage.csv
   paygrain ingest --format help")]
 pub struct Ingest {
     /// Files to ingest, compressed or not; `-` is standard input
@@ -58,6 +59,9 @@ pub struct Ingest {
     /// File of such values, also by resource
     #[arg(long, value_name = "FILE.toml")]
     defaults: Option<PathBuf>,
+    /// How the columns of a CSV or JSON file of any kind become usage records
+    #[arg(long, value_name = "FILE.toml")]
+    mapping: Option<PathBuf>,
     /// Time of records without one (RFC 3339, or a date): the time of the upload if not given
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -155,12 +159,21 @@ impl Ingest {
                 value.clone_from(flag);
             }
         }
+        let mapping = match &self.mapping {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| {
+                    Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
+                })?;
+                Some(Mapping::from_toml(&path.display().to_string(), &text)?)
+            }
+        };
         let at_us = self.at.as_deref().map(parse_time).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_bytes {
             limits.decompressed_bytes_max = bytes;
         }
-        Ok(IngestOptions { format, defaults, at_us, limits, bytes_read: None })
+        Ok(IngestOptions { format, mapping, defaults, at_us, limits, bytes_read: None })
     }
 
     fn print(&self, answer: &Answer, output: OutputFormat) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// Discounts, commitments, currencies; months in the provider's zone.
+mod agreement;
 /// Every kind of bad input: a clear error, and nothing lost or half-written.
 mod bad_input;
 /// Bills against hand-worked amounts and an independent oracle; groups and explanations sum to the bill.
@@ -15,6 +17,10 @@ mod crash;
 mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
+/// Files of any shape, by a declared mapping.
+mod mapping;
+/// Price books of one's own.
+mod price_books;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

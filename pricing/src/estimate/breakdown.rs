@@ -7,7 +7,6 @@ use crate::{
     exact::Exact,
     explanation::{BeforeRounding, Breakdown},
     expression::Value,
-    period::day_of,
     scope::Scope,
 };
 
@@ -38,9 +37,9 @@ pub fn explain_estimate(
 fn unrounded(catalogue: &Catalogue, request: &EstimateRequest) -> Result<Unrounded, EstimateError> {
     let mut found = Unrounded::new();
     for (number, raw) in request.usage.iter().enumerate() {
-        let row = Row::read(request, number, raw)?;
-        let at_us = row.at_us.or(row.from_us).unwrap_or(request.period.start_us());
-        let day = day_of(at_us.clamp(request.period.start_us(), request.period.end_us() - 1));
+        let row = Row::read(catalogue, request, number, raw)?;
+        let at_us = row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(request.period));
+        let day = row.zone.day_of(row.zone.within(request.period, at_us));
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
             let (quantity, _) = slices::quantity_column(&row, sku, request.period);
@@ -51,8 +50,10 @@ fn unrounded(catalogue: &Catalogue, request: &EstimateRequest) -> Result<Unround
             }
             let key = (*index, slices::scope_of(catalogue, &row, *index, sku).only(&sku.scope));
             let before = found.entry(key).or_insert_with(|| Some(BeforeRounding::default()));
-            // A quantity that is given in the SKU's unit was measured by someone else.
-            let rule = meter.quantity.unrounded().filter(|_| row.gb_months.is_none() && sku.maximum_per.is_none());
+            // A quantity given in the SKU's unit was measured by someone else; a rule that ends is followed by another.
+            let plain = row.gb_months.is_none() && sku.maximum_per.is_none();
+            let ends = meter.to.is_some_and(|to| to <= request.period.last_day()) && row.held_us().is_some();
+            let rule = meter.quantity.unrounded().filter(|_| plain && !ends);
             let (Some(sum), Some(rule)) = (before.as_mut(), rule) else {
                 *before = None;
                 continue;
