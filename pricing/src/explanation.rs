@@ -70,8 +70,8 @@ impl Breakdown {
         let price = known.and_then(|(sku, book)| price_of(sku, book, charge).map(|price| (sku, book, price)));
         let tiers = price.map_or_else(Vec::new, |(sku, _, price)| tier_lines(sku, price, charges, charge));
         let mut words = Words { charge, charges, known, price: price.map(|(.., price)| price), steps: Vec::new() };
-        if charge.charge_category == "Purchase" {
-            words.purchase();
+        if is_of_plan(charge) {
+            words.plan();
         } else {
             words.quantity(before.as_ref());
             words.allowances();
@@ -83,6 +83,11 @@ impl Breakdown {
     }
 }
 
+/// Whether a charge is a commitment's own, its fee or what is unused of it, and not usage.
+fn is_of_plan(charge: &Charge) -> bool {
+    charge.commitment.as_ref().is_some_and(|commitment| commitment.plan == charge.sku)
+}
+
 /// The price of a charge in its book.
 fn price_of<'a>(sku: &'a Sku, book: &PriceBook, charge: &Charge) -> Option<&'a Price> {
     let region = charge.scope.region.as_deref();
@@ -92,27 +97,27 @@ fn price_of<'a>(sku: &'a Sku, book: &PriceBook, charge: &Charge) -> Option<&'a P
             && price.source == charge.source
             && tier.is_some_and(|tier| tier.published == charge.published_price)
     };
+    let ending = price_ending(charge);
     let in_set = |price: &&Price| match &price.region {
         // The set's name is at the end of the charge's id where the price is for one.
-        Some(set) => tier_part(charge).ends_with(&format!("@{set}")) || book.region_in(set, region),
-        None => !book.regions.keys().any(|set| tier_part(charge).ends_with(&format!("@{set}"))),
+        Some(set) => ending == set || ending.ends_with(&format!("@{set}")) || book.region_in(set, region),
+        None => !book.regions.keys().any(|set| ending == set || ending.ends_with(&format!("@{set}"))),
     };
     sku.prices.iter().filter(fits).find(in_set).or_else(|| sku.prices.iter().find(fits))
 }
 
-/// The end of a charge's id that tells tier and price, without discounts and commitments.
-fn tier_part(charge: &Charge) -> &str {
-    let last = charge.id.rsplit('/').next().unwrap_or_default();
-    last.split('+').next().unwrap_or_default()
+/// What a charge's id says of its price, after the tier: first day, region set; not the discounts and commitments.
+fn price_ending(charge: &Charge) -> &str {
+    let tier = charge.id.rsplit('/').next().and_then(|tier| tier.split('+').next()).unwrap_or_default();
+    tier.split_once('@').map_or("", |(_, ending)| ending)
 }
 
 /// Whether two charges are tiers of one price in one scope.
 fn is_sibling(one: &Charge, other: &Charge) -> bool {
-    let ending = |charge| tier_part(charge).split_once('@').map(|(_, end)| end);
     one.sku == other.sku
         && one.scope == other.scope
         && one.price_from == other.price_from
-        && ending(one) == ending(other)
+        && price_ending(one) == price_ending(other)
 }
 
 fn tier_lines(sku: &Sku, price: &Price, charges: &[Charge], charge: &Charge) -> Vec<TierLine> {

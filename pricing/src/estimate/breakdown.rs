@@ -50,8 +50,10 @@ fn unrounded(catalogue: &Catalogue, request: &EstimateRequest) -> Result<Unround
             }
             let key = (*index, slices::scope_of(catalogue, &row, *index, sku).only(&sku.scope));
             let before = found.entry(key).or_insert_with(|| Some(BeforeRounding::default()));
-            // A quantity that is given in the SKU's unit was measured by someone else.
-            let rule = meter.quantity.unrounded().filter(|_| row.gb_months.is_none() && sku.maximum_per.is_none());
+            // A quantity given in the SKU's unit was measured by someone else; a rule that ends is followed by another.
+            let plain = row.gb_months.is_none() && sku.maximum_per.is_none();
+            let ends = meter.to.is_some_and(|to| to <= request.period.last_day()) && row.held_us().is_some();
+            let rule = meter.quantity.unrounded().filter(|_| plain && !ends);
             let (Some(sum), Some(rule)) = (before.as_mut(), rule) else {
                 *before = None;
                 continue;

@@ -391,13 +391,17 @@ fn what_an_agreement_does_is_said() {
         ],
     );
     let mut fee = covered.clone();
+    fee.sku = "x.y.spend-1y".to_owned();
+    fee.meter = "12.5 every hour for 720 hours".to_owned();
     fee.charge_category = "Purchase";
     fee.description = "Spend plan, 1 year".to_owned();
     fee.billed_cost = exact("9000");
     fee.effective_cost = Exact::zero();
-    fee.pricing_quantity = exact("720");
-    fee.pricing_unit = "h".to_owned();
-    fee.consumed_quantity = Exact::zero();
+    fee.pricing_quantity = exact("9000");
+    fee.consumed_quantity = exact("9000");
+    (fee.unit_price, fee.contracted_unit_price) = (Exact::one(), Exact::one());
+    fee.pricing_unit = "EUR".to_owned();
+    fee.allowances = Vec::new();
     fee.free_quantity = Exact::zero();
     if let Some(commitment) = &mut fee.commitment {
         commitment.status = None;
@@ -405,7 +409,7 @@ fn what_an_agreement_does_is_said() {
     says(
         &fee,
         &[
-            "this is a purchase, not usage: 720 h of Spend plan, 1 year",
+            "this is a purchase, not usage: Spend plan, 1 year",
             "the fee of 12.5 EUR",
             "billed cost 9,000 EUR, shown as 9,000.00",
         ],

@@ -1,5 +1,5 @@
 //! The sentences that take a charge apart
-use super::{BeforeRounding, TierLine, is_sibling};
+use super::{BeforeRounding, TierLine, is_of_plan, is_sibling};
 use crate::{
     book::{Allowance, Grant, Meter, Price, PriceBook, Sku},
     charge::{AllowanceShare, Charge, CommitmentShare},
@@ -253,14 +253,10 @@ impl Words<'_> {
                 format!(" ({} less {} free)", quantity(&charge.consumed_quantity), quantity(&charge.free_quantity))
             }
         };
-        if charge.charge_category != "Purchase" {
-            let cost = &billable * price;
-            self.say(format!(
-                "{} {unit}{free} × {price} {currency} = {} {currency}",
-                quantity(&billable),
-                amount(&cost)
-            ));
-        }
+        let covered = charge.commitment.is_some() && !is_of_plan(charge);
+        let unless = if covered { "without the commitment: " } else { "" };
+        let cost = amount(&(&billable * price));
+        self.say(format!("{unless}{} {unit}{free} × {price} {currency} = {cost} {currency}", quantity(&billable)));
         self.packages(&padding);
         self.adjustments(&(&charge.adjustment - &padding * price));
         for share in charge.allowances.iter().filter(|share| !share.credit.is_zero()) {
@@ -313,7 +309,11 @@ impl Words<'_> {
             return;
         };
         let (unit, currency) = (&charge.pricing_unit, &charge.currency);
-        let first = self.charges.iter().find(|other| is_sibling(charge, other)).filter(|first| first.id != charge.id);
+        if charge.commitment.is_some() {
+            return;
+        }
+        let of_price = |other: &&Charge| is_sibling(charge, other) && other.commitment.is_none();
+        let first = self.charges.iter().find(of_price).filter(|first| first.id != charge.id);
         let elsewhere = first.map(|first| format!("; what that changes is in tier {}", first.tier)).unwrap_or_default();
         if price.volume {
             let all: Exact = self
@@ -332,6 +332,7 @@ impl Words<'_> {
             self.say(format!("volume pricing: all {} {unit} cost what tier {reached} costs{changed}", quantity(&all)));
         }
         if let Some(minimum) = &price.minimum_charge {
+            let minimum = minimum * &charge.exchange_rate;
             let with = if price.volume { " (with the change by volume pricing)" } else { "" };
             self.say(match (first, rest.is_zero()) {
                 (Some(_), _) => format!("minimum charge of a month with usage: {minimum} {currency}{elsewhere}"),
@@ -362,15 +363,15 @@ impl Words<'_> {
         });
     }
 
-    /// The fee of a commitment is no usage.
-    pub fn purchase(&mut self) {
+    /// What a commitment costs of its own is no usage.
+    pub fn plan(&mut self) {
         let charge = self.charge;
-        self.say(format!(
-            "this is a purchase, not usage: {} {} of {}",
-            quantity(&charge.pricing_quantity),
-            charge.pricing_unit,
-            charge.description
-        ));
+        let what = match charge.charge_category {
+            "Purchase" => "a purchase, not usage",
+            _ => "what no usage took of a commitment",
+        };
+        self.say(format!("this is {what}: {}", charge.description));
+        self.say(format!("committed: {}", charge.meter));
     }
 }
 

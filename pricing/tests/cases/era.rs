@@ -3,6 +3,8 @@
 //! `2024`, `2013-02 - 2014-03`, `from 2020-12-01 (1 ms)`, `until 2024-03-01 (legacy)`, `2021 onwards`, `2020s`. The usual
 //! month where the era has it; otherwise the month after an era begins, the middle of one with two ends, half a year
 //! before the end of one without beginning.
+use std::ops::RangeInclusive;
+
 use chrono::{Datelike, NaiveDate};
 use paygrain_pricing::Period;
 
@@ -16,10 +18,14 @@ struct Months {
     to: i32,
 }
 
-/// The month of an era; with so many days, if that is asked for, the nearest such month.
-pub fn month_of(era: &str, days: Option<u32>) -> Period {
+/// The month of an era; the nearest one with as many days as are asked for.
+pub fn month_of(era: &str, days: RangeInclusive<u32>) -> Period {
     let outside = era.split(" (").next().unwrap_or_default();
-    let text = if dates(outside).is_empty() { era } else { outside };
+    let text = match era.split_once("ms.date ") {
+        Some((_, dated)) => dated, // the day an article was written
+        None if dates(outside).is_empty() => era,
+        None => outside,
+    };
     let (from, to) = bounds(text);
     let usual = USUAL.0 * 12 + USUAL.1 as i32 - 1;
     let month = match (from, to) {
@@ -32,7 +38,7 @@ pub fn month_of(era: &str, days: Option<u32>) -> Period {
     let period = |month: i32| Period::new(month.div_euclid(12), month.rem_euclid(12) as u32 + 1).unwrap();
     let inside = |month: &i32| from.is_none_or(|from| from <= *month) && to.is_none_or(|to| *month < to);
     let nearest = (0..=6).flat_map(|distance| [month - distance, month + distance]).filter(inside);
-    let fits = |month: &i32| days.is_none_or(|days| period(*month).days() == days);
+    let fits = |month: &i32| days.contains(&period(*month).days());
     period(nearest.into_iter().find(fits).unwrap_or(month))
 }
 
@@ -101,6 +107,7 @@ mod tests {
     #[test]
     fn eras_have_months() {
         for (era, days, month) in [
+            ("2019-2022 article (ms.date 2022-03-31)", None, "2022-03"),
             ("2024", None, "2024-06"),
             ("2013-2026 rates", None, "2025-06"),
             ("2013-02 - 2014-03", Some(31), "2013-08"),
@@ -116,6 +123,7 @@ mod tests {
             ("1 ms era", None, "2025-06"),
             ("2021 onwards (page captured 2026; this example on the page since 2021/22)", None, "2025-06"),
         ] {
+            let days = days.map_or(28..=31, |days| days..=days);
             assert_eq!(month_of(era, days).to_string(), month, "{era}");
         }
     }

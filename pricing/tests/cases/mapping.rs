@@ -6,6 +6,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs,
+    ops::RangeInclusive,
     path::Path,
 };
 
@@ -342,17 +343,18 @@ fn leaves(path: &str, value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// How many days the month of a case has, where its inputs say so.
-fn days_in_month(inputs: &BTreeMap<String, Value>) -> Option<u32> {
+/// How many days the month of a case has, where its inputs say so, and must have, where they fill its hours.
+fn days_in_month(inputs: &BTreeMap<String, Value>) -> RangeInclusive<u32> {
     let number = |name: &str| match inputs.get(name) {
-        Some(Value::Number(number)) => Some(number.clone()),
+        Some(Value::Number(number)) => number.ceil_to_integer().to_i128().and_then(|number| u32::try_from(number).ok()),
         _ => None,
     };
-    let of_hours = |hours: Exact| hours.checked_div(&Exact::from(24)).filter(|days| *days > Exact::from(27));
-    let days =
-        number("days_in_month").or_else(|| number("billing_days")).or_else(|| number("hours").and_then(of_hours));
-    let days = days.filter(Exact::is_integer)?.to_i128()?;
-    u32::try_from(days).ok().filter(|days| (28..=31).contains(days))
+    let said = number("days_in_month").or_else(|| number("billing_days")).filter(|days| (28..=31).contains(days));
+    let filled = number("hours").map(|hours| hours.div_ceil(24)).filter(|days| (28..=31).contains(days));
+    match said {
+        Some(days) => days..=days,
+        None => filled.unwrap_or(28)..=31,
+    }
 }
 
 /// The region a case names: its first word, where that is a region and not `global` or `sample`.
