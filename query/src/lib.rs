@@ -6,6 +6,7 @@ pub mod bill;
 pub mod engine;
 pub mod error;
 pub mod explain;
+pub mod focus;
 pub mod metering;
 pub mod overview;
 pub mod rejected_rows;
@@ -16,6 +17,7 @@ pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsa
 pub use engine::Engine;
 pub use error::QueryError;
 pub use explain::{Explanation, Records, Share};
+pub use focus::{ChargePeriod, Correction, FocusExport, FocusFormat, FocusRequest, FocusVersion};
 pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use rejected_rows::RejectedRowView;

@@ -21,6 +21,8 @@ use crate::error::QueryError;
 pub struct MeteredRow {
     /// The SKU it feeds.
     pub sku: SkuIndex,
+    /// Service of the records, as the log names it: the SKU may be of another.
+    pub service: String,
     /// Start of the hour, microseconds since 1970 UTC.
     pub hour_us: i64,
     /// Whose usage, in full detail.
@@ -201,7 +203,7 @@ impl Question<'_> {
             sums.add(&batch, catalogue)?;
         }
         metered.rows.extend(sums.rows.into_iter().map(|((hour_us, scope, sku), (quantity, record_count))| {
-            MeteredRow { sku, hour_us, scope, quantity, record_count }
+            MeteredRow { sku, service: self.source.service.clone(), hour_us, scope, quantity, record_count }
         }));
         if sums.without_sku > 0 {
             metered.unpriced.extend(self.unpriced(session, catalogue, rules, &unpriced).await?);
