@@ -4,6 +4,7 @@ pub mod bill;
 pub mod completions;
 pub mod estimate;
 pub mod explain;
+pub mod export;
 pub mod ingest;
 pub mod prices;
 pub mod samples;
@@ -44,6 +45,7 @@ enum Command {
     Bill(bill::BillCommand),
     Explain(explain::Explain),
     Estimate(estimate::Estimate),
+    Export(export::Export),
     Sql(sql::Sql),
     Prices(prices::Prices),
     Completions(completions::Completions),
@@ -80,6 +82,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Bill(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
+        Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,
         Command::Prices(command) => command.run(&context),
         Command::Completions(command) => command.run(),

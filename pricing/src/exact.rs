@@ -195,7 +195,7 @@ impl Exact {
     }
 
     /// Fractional digits of the finite decimal form, when there is one.
-    fn decimal_places(&self) -> Option<u32> {
+    pub fn decimal_places(&self) -> Option<u32> {
         let mut rest = self.0.denominator().clone();
         let twos = rest.trailing_zeros().unwrap_or(0);
         rest >>= twos;

@@ -327,7 +327,7 @@ pub(crate) struct RowShare {
 }
 
 /// `amount` × `part` / `whole`; a whole of nothing bears nothing.
-fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
+pub(crate) fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
     part.checked_div(whole).map_or_else(Exact::zero, |share| &share * amount)
 }
 

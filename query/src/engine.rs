@@ -11,6 +11,7 @@ use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 use crate::bill::{Bill, BillRequest, RatedUsage};
 use crate::error::QueryError;
 use crate::explain::Explanation;
+use crate::focus::{FocusExport, FocusRequest};
 use crate::metering::cell;
 use crate::overview::Overview;
 use crate::rejected_rows::RejectedRowView;
@@ -110,6 +111,15 @@ impl Engine {
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;
         Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit).await
+    }
+
+    /// The bill of a period as FOCUS rows.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, or a sum overflows. Several currencies are no error: every row names its own.
+    pub async fn focus(&self, request: &FocusRequest) -> Result<FocusExport, QueryError> {
+        let request = FocusRequest { bill: self.agreed(&request.bill), ..request.clone() };
+        FocusExport::of(&session(self.lake()).await?, self.catalogue(), &request).await
     }
 
     /// The overview of a month, by default the latest with usage; `None` when there is no usage at all.

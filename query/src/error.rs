@@ -13,6 +13,29 @@ pub enum QueryError {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// A name that is none of a few.
+    #[error("there is no {what} `{name}`; there are {}", known.join(", "))]
+    NoSuchChoice {
+        /// What is chosen.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// A number of an export does not fit the decimals of its format.
+    #[error("`{column}` is {value}, and a decimal of Parquet has {digits} digits before the point")]
+    TooLarge {
+        /// The column.
+        column: &'static str,
+        /// The number, whole.
+        value: String,
+        /// How many digits there are.
+        digits: u32,
+    },
+    /// An export could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] std::io::Error),
     /// The charge is not on the bill.
     #[error("there is no charge `{id}`")]
     NoSuchCharge {
@@ -56,7 +79,13 @@ impl QueryError {
             Self::ManyCurrencies { .. } => Some("ask for one provider at a time with `--provider`".into()),
             Self::BadSql { .. } => Some("one SELECT over invocations, requests, uploads and rejected_rows; `SHOW COLUMNS FROM invocations` lists columns".into()),
             Self::Lake(error) => error.hint(),
-            Self::NoSuchDimension { .. } | Self::Overflow { .. } | Self::Engine(_) | Self::Arrow(_) => None,
+            Self::TooLarge { .. } => Some("export CSV, which has as many digits as a number needs".into()),
+            Self::NoSuchDimension { .. }
+            | Self::NoSuchChoice { .. }
+            | Self::Write(_)
+            | Self::Overflow { .. }
+            | Self::Engine(_)
+            | Self::Arrow(_) => None,
         }
     }
 }

@@ -26,6 +26,9 @@ mod tests;
 /// Microseconds of an hour.
 const HOUR_US: i64 = 3_600_000_000;
 
+/// What a sum is of: SKU, start of the hour, scope, service of the rows.
+type SumKey = (SkuIndex, i64, Scope, String);
+
 /// One row held over an interval.
 pub(crate) struct IntervalRow {
     /// Provider.
@@ -50,9 +53,9 @@ pub(crate) struct IntervalMeter<'a> {
     period: Period,
     table: Table,
     rules: Vec<MeteringRule<'a>>,
-    sums: BTreeMap<(SkuIndex, i64, Scope), (Exact, u64)>,
+    sums: BTreeMap<SumKey, (Exact, u64)>,
     /// The largest level of a thing per window.
-    levels: BTreeMap<(SkuIndex, i64, Scope, String), Exact>,
+    levels: BTreeMap<(SumKey, String), Exact>,
     unpriced: BTreeMap<(String, String, String, &'static str), u64>,
     record_count: u64,
 }
@@ -154,7 +157,7 @@ impl<'a> IntervalMeter<'a> {
     fn push(&mut self, index: usize, row: &IntervalRow, at_us: i64, value: Value, counts: bool) -> bool {
         let Value::Number(value) = value else { return false };
         let rule = &self.rules[index];
-        let sum = self.sums.entry((rule.sku, at_us, row.scope.clone())).or_default();
+        let sum = self.sums.entry((rule.sku, at_us, row.scope.clone(), row.service.clone())).or_default();
         sum.0 += value * &rule.factor;
         sum.1 += u64::from(counts);
         true
@@ -164,7 +167,8 @@ impl<'a> IntervalMeter<'a> {
     fn level(&mut self, index: usize, row: &IntervalRow, at_us: i64, column: &dyn Fn(&str) -> Value) -> bool {
         let rule = &self.rules[index];
         let Value::Number(value) = rule.quantity.evaluate(column) else { return false };
-        let level = self.levels.entry((rule.sku, at_us, row.scope.clone(), self.kind(row))).or_default();
+        let key = (rule.sku, at_us, row.scope.clone(), row.service.clone());
+        let level = self.levels.entry((key, self.kind(row))).or_default();
         *level = (value * &rule.factor).max(level.clone());
         true
     }
@@ -181,15 +185,15 @@ impl<'a> IntervalMeter<'a> {
 
     /// Adds what was metered.
     pub fn finish(mut self, metered: &mut Metered) {
-        for ((sku, at_us, scope, _), quantity) in std::mem::take(&mut self.levels) {
-            let sum = self.sums.entry((sku, at_us, scope)).or_default();
+        for ((key, _), quantity) in std::mem::take(&mut self.levels) {
+            let sum = self.sums.entry(key).or_default();
             sum.0 += quantity;
             sum.1 += 1;
         }
         metered.record_count += self.record_count;
-        metered.rows.extend(self.sums.into_iter().map(|((sku, hour_us, scope), (quantity, record_count))| {
+        metered.rows.extend(self.sums.into_iter().map(|((sku, hour_us, scope, service), (quantity, record_count))| {
             let day = self.catalogue.sku(sku).zone.day_of(hour_us);
-            MeteredRow { sku, hour_us, day, scope, quantity, record_count }
+            MeteredRow { sku, service, hour_us, day, scope, quantity, record_count }
         }));
         let table = self.table.name();
         metered.unpriced.extend(self.unpriced.into_iter().map(|((provider, service, usage, reason), record_count)| {

@@ -23,6 +23,8 @@ use crate::intervals::meter_intervals;
 pub struct MeteredRow {
     /// The SKU it feeds.
     pub sku: SkuIndex,
+    /// Service of the records, as the log names it: the SKU may be of another.
+    pub service: String,
     /// Start of the hour, microseconds since 1970 UTC.
     pub hour_us: i64,
     /// Its day in the provider's billing zone.
@@ -217,8 +219,8 @@ impl Question<'_> {
             sums.add(&batch, catalogue)?;
         }
         metered.rows.extend(sums.rows.into_iter().map(|((hour_us, scope, sku), (quantity, record_count))| {
-            let day = catalogue.sku(sku).zone.day_of(hour_us);
-            MeteredRow { sku, hour_us, day, scope, quantity, record_count }
+            let (service, day) = (self.source.service.clone(), catalogue.sku(sku).zone.day_of(hour_us));
+            MeteredRow { sku, service, hour_us, day, scope, quantity, record_count }
         }));
         metered.record_count += sums.record_count;
         if sums.without_sku > 0 {

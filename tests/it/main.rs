@@ -17,6 +17,8 @@ mod crash;
 mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
+/// The FOCUS export, beyond what an outside validator looks at.
+mod focus;
 /// Files of any shape, by a declared mapping.
 mod mapping;
 /// Price books of one's own.

@@ -3,6 +3,7 @@
 pub mod charges;
 pub mod estimate;
 pub mod explain;
+pub mod exports;
 pub mod overview;
 pub mod periods;
 pub mod uploads;

@@ -26,6 +26,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/overview", get(api::overview::show))
         .route("/api/v1/charges", get(api::charges::list))
         .route("/api/v1/explain", get(api::explain::show))
+        .route("/api/v1/exports/{file}", get(api::exports::focus))
         .route("/api/v1/estimate", post(api::estimate::create))
         .route("/api/v1/uploads", get(api::uploads::list))
         .route("/api/v1/uploads/{name}", get(api::uploads::show))

@@ -1,13 +1,9 @@
 //! Rows of `storage` and `metered` in a session, against worked amounts and against estimates of the same usage
-use std::sync::Arc;
-
-use datafusion::datasource::MemTable;
-use datafusion::prelude::SessionContext;
-use paygrain_ingest::record::{MeteredQuantity, RecordKey, StoredBytes};
-use paygrain_ingest::table::{RowFacts, Table, UsageRow, UsageRows};
+use paygrain_ingest::record::{MeteredQuantity, StoredBytes};
 use paygrain_pricing::{Catalogue, EstimateRequest, Exact, Period, estimate};
 
 use crate::bill::{BillRequest, Dimension, RatedUsage};
+use crate::testing::{batch, session};
 
 const DAY_US: i64 = 86_400_000_000;
 const HOUR_US: i64 = 3_600_000_000;
@@ -16,33 +12,9 @@ fn us(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_micros()
 }
 
-/// The rows as a batch of their table.
-fn batch<R: UsageRow>(rows: Vec<(i64, R)>) -> datafusion::arrow::array::RecordBatch {
-    let mut staged = UsageRows::default();
-    for (index, (time_us, row)) in rows.into_iter().enumerate() {
-        let key = RecordKey::of(&[Some(&index.to_string())]);
-        staged.push(RowFacts { time_us, logged: true, key }, row);
-    }
-    let staged = staged.take_batch().unwrap();
-    let mut columns = staged.columns().to_vec();
-    let ids = datafusion::arrow::array::StringArray::from_iter_values(std::iter::repeat_n("u", staged.num_rows()));
-    columns.push(Arc::new(ids));
-    datafusion::arrow::array::RecordBatch::try_new(R::TABLE.schema(), columns).unwrap()
-}
-
 async fn rated(storage: Vec<(i64, StoredBytes)>, metered: Vec<(i64, MeteredQuantity)>, month: &str) -> RatedUsage {
-    let session = SessionContext::new();
-    let (storage, metered) = (batch(storage), batch(metered));
-    for table in Table::ALL {
-        let rows = match table {
-            Table::Storage => vec![storage.clone()],
-            Table::Metered => vec![metered.clone()],
-            _ => Vec::new(),
-        };
-        let memory = MemTable::try_new(table.schema(), vec![rows]).unwrap();
-        session.register_table(table.name(), Arc::new(memory)).unwrap();
-    }
     let request = BillRequest::new(month.parse().unwrap());
+    let session = session(vec![batch(storage), batch(metered)]);
     RatedUsage::of(&session, &Catalogue::embedded().unwrap(), &request).await.unwrap()
 }
 
