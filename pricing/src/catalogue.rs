@@ -22,6 +22,8 @@ pub struct SkuIndex(pub u32);
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     books: Vec<PriceBook>,
+    /// Per book the text it was read from.
+    texts: Vec<String>,
     /// Per SKU its book and its place in it.
     skus: Vec<(usize, usize)>,
     /// The SKUs fed by the rows of a provider's service, per table.
@@ -115,12 +117,29 @@ impl Catalogue {
     /// # Errors
     /// Every problem of every book, at once.
     pub fn with_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
+        Self::read(SHIPPED, files)
+    }
+
+    /// The given price books (name and text) and no shipped ones: those that a stored bill was rated with.
+    ///
+    /// # Errors
+    /// As [`Catalogue::with_files`].
+    pub fn of_texts(books: impl IntoIterator<Item = (String, String)>) -> Result<Self, CatalogueError> {
+        Self::read(&[], books)
+    }
+
+    fn read(
+        shipped: &[(&str, &str)],
+        files: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, CatalogueError> {
         let mut books = BTreeMap::new();
         let mut problems = Vec::new();
         let mut given = BTreeMap::new();
-        for (name, text) in SHIPPED {
+        for (name, text) in shipped {
             match book_file::read(name, text) {
-                Ok(book) => drop(books.insert((book.provider.clone(), book.service.clone()), book)),
+                Ok(book) => {
+                    books.insert((book.provider.clone(), book.service.clone()), (book, (*text).to_owned()));
+                }
                 Err(found) => problems.extend(found),
             }
         }
@@ -132,7 +151,7 @@ impl Catalogue {
                         let message = format!("`{other}` is a book for {}/{} too", key.0, key.1);
                         problems.push(Problem { book: name, place: String::new(), message });
                     }
-                    books.insert(key, book);
+                    books.insert(key, (book, text));
                 }
                 Err(found) => problems.extend(found),
             }
@@ -144,8 +163,9 @@ impl Catalogue {
     }
 
     /// A catalogue of checked books, sorted by provider and service.
-    fn of(books: Vec<PriceBook>) -> Self {
-        let mut catalogue = Self { books, skus: Vec::new(), fed_by: BTreeMap::new() };
+    fn of(books: Vec<(PriceBook, String)>) -> Self {
+        let (books, texts) = books.into_iter().unzip();
+        let mut catalogue = Self { books, texts, skus: Vec::new(), fed_by: BTreeMap::new() };
         for (book_index, book) in catalogue.books.iter().enumerate() {
             for (sku_index, sku) in book.skus.iter().enumerate() {
                 let index = SkuIndex(catalogue.skus.len() as u32);
@@ -167,6 +187,11 @@ impl Catalogue {
     /// The books, sorted by provider and service.
     pub fn books(&self) -> &[PriceBook] {
         &self.books
+    }
+
+    /// Each book with the text it was read from.
+    pub fn texts(&self) -> impl Iterator<Item = (&PriceBook, &str)> {
+        self.books.iter().zip(self.texts.iter().map(String::as_str))
     }
 
     /// A SKU.
