@@ -23,7 +23,7 @@ use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
-use crate::lake::{Lake, UploadRow, days_of};
+use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
 use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
 use crate::table::{RowFacts, Table, UsageRow, UsageRows, staged_schema};
 
@@ -139,7 +139,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let spooled = rejected.finish()?;
         let id = &row.id;
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
-        lake.append_once(Table::RejectedRows, id, batches).await?;
+        lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
     let mut landed_before = false;
     for (table, staged) in [(Table::Invocations, invocations.finish()?), (Table::Requests, requests.finish()?)] {
