@@ -367,7 +367,8 @@ impl Lake {
     /// Writes the ledger row of an upload whose rows have landed.
     pub(crate) async fn record_upload(&self, upload: &UploadRow) -> Result<(), IngestError> {
         let batch = upload_batch(upload).map_err(|error| self.storage_error("written".into(), error))?;
-        self.append_once(Table::Uploads, &upload_transaction(&upload.id), || Ok(std::iter::once(Ok(batch.clone())))).await
+        self.append_once(Table::Uploads, &upload_transaction(&upload.id), || Ok(std::iter::once(Ok(batch.clone()))))
+            .await
     }
 
     /// Completes what a crash cut off: uploads between the commit of their rows and their ledger row, and bills

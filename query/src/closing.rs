@@ -5,6 +5,8 @@
 
 mod document;
 mod line;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use chrono::NaiveDate;
@@ -293,9 +295,8 @@ async fn read(engine: &Engine, issued: &IssuedBills, row: &BillRow) -> Result<St
 }
 
 fn lines(bill: &str, document: &Document) -> Result<Vec<BillLine>, QueryError> {
-    let line = |(index, line)| {
-        line_from_json(line).ok_or_else(|| damaged(bill, format!("line {} cannot be read", index + 1)))
-    };
+    let line =
+        |(index, line)| line_from_json(line).ok_or_else(|| damaged(bill, format!("line {} cannot be read", index + 1)));
     document.charges.iter().enumerate().map(line).collect()
 }
 
@@ -327,7 +328,8 @@ pub(crate) async fn close(engine: &Engine, request: &CloseRequest) -> Result<Clo
         let issued = lake.issued_bills().await?;
         refuse_other_closing(&issued, request)?;
         let before = latest(engine, &issued, request.period, provider).await?;
-        let (stored, options) = before.map_or((None, RatingOptions::default()), |(bill, options)| (Some(bill), options));
+        let (stored, options) =
+            before.map_or((None, RatingOptions::default()), |(bill, options)| (Some(bill), options));
         let rating = request.rating(options);
         let (session, versions) = session_and_versions(lake).await?;
         let rated = bill_request(request.period, request.provider.clone(), rating);

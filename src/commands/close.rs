@@ -89,16 +89,8 @@ fn print_closing(closing: &Closing) -> Result<(), Failure> {
 }
 
 fn line_rows(closing: &Closing, shortened: bool) -> Rows {
-    let mut rows = Rows::new([
-        "charge",
-        "class",
-        "quantity#",
-        "unit",
-        "unit price#",
-        "list cost#",
-        "billed cost#",
-        "currency",
-    ]);
+    let mut rows =
+        Rows::new(["charge", "class", "quantity#", "unit", "unit price#", "list cost#", "billed cost#", "currency"]);
     let amount = |exact: &Exact| if shortened { shown_amount(exact) } else { exact.to_exact_text() };
     for line in &closing.lines {
         rows.push(vec![

@@ -205,8 +205,9 @@ impl Lake {
             if missing.is_empty() {
                 return Ok(());
             }
-            let column =
-                |index: usize| -> ArrayRef { Arc::new(StringArray::from_iter_values(missing.iter().map(|book| &book[index]))) };
+            let column = |index: usize| -> ArrayRef {
+                Arc::new(StringArray::from_iter_values(missing.iter().map(|book| &book[index])))
+            };
             let batch = RecordBatch::try_new(Table::PriceBooks.schema(), (0..3).map(column).collect())
                 .map_err(|error| self.storage_error(doing(), error))?;
             let mut writer = RecordBatchWriter::for_table(&delta).map_err(failed)?;

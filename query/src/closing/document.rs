@@ -118,7 +118,7 @@ impl Revision<'_> {
         row.total = total.to_exact_text();
         row.line_count = lines.iter().filter(|line| line.revision == row.revision).count() as u64;
         let is_used = |book: &&BookUsed| charges.iter().any(|charge| charge.price_book == book.name);
-        let document = Document {
+        let mut document = Document {
             id: row.id.clone(),
             period: row.period.clone(),
             provider: row.provider.clone(),
@@ -137,6 +137,10 @@ impl Revision<'_> {
             charges: lines.iter().map(line_json).collect::<Result<_, _>>().map_err(|error| damaged(&row.id, error))?,
             unpriced: unpriced.to_vec(),
         };
+        // One order of members, however the JSON library is built.
+        for value in document.charges.iter_mut().chain([&mut document.lake_versions, &mut document.options]) {
+            value.sort_all_objects();
+        }
         let mut text = serde_json::to_string_pretty(&document).map_err(|error| damaged(&row.id, error))?;
         text.push('\n');
         row.document_sha256 = sha256_hex(&text);
@@ -170,7 +174,7 @@ pub(super) fn lake_versions(row: &BillRow) -> Result<LakeVersions, QueryError> {
 }
 
 /// A line as JSON: the members of a charge, with every number as exact text.
-fn line_json(line: &BillLine) -> Result<Value, serde_json::Error> {
+pub(super) fn line_json(line: &BillLine) -> Result<Value, serde_json::Error> {
     let charge = &line.charge;
     let mut members = Map::new();
     members.insert("revision".into(), line.revision.into());

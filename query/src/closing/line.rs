@@ -171,8 +171,12 @@ pub(super) fn difference(stored: &[BillLine], charges: &[Charge], revision: u32)
     };
     let before = Positions::of(stored);
     let now: HashMap<Key, ()> = charges.iter().map(|charge| (Key::of(charge), ())).collect();
-    let mut gone: Vec<&Position> =
-        before.sums.iter().filter(|(key, sum)| !now.contains_key(key) && !sum.is_nothing()).map(|(_, sum)| sum).collect();
+    let mut gone: Vec<&Position> = before
+        .sums
+        .iter()
+        .filter(|(key, sum)| !now.contains_key(key) && !sum.is_nothing())
+        .map(|(_, sum)| sum)
+        .collect();
     let mut lines = Vec::new();
     for charge in charges {
         gone.retain(|position| {

@@ -102,18 +102,18 @@ async fn rate_again(
 }
 
 /// The price books of a bill, from their stored texts.
-fn catalogue(
-    row: &BillRow,
-    books: &[BookUsed],
-    texts: &BTreeMap<String, String>,
-) -> Result<Catalogue, QueryError> {
+fn catalogue(row: &BillRow, books: &[BookUsed], texts: &BTreeMap<String, String>) -> Result<Catalogue, QueryError> {
     let unusable = |problem: String| QueryError::BillBooks { id: row.id.clone(), problem };
     let mut files = Vec::new();
     for book in books {
         let text = texts.get(&book.sha256);
-        let text = text.ok_or_else(|| unusable(format!("the text of {} ({}) is not stored", book.name, book.sha256)))?;
+        let text =
+            text.ok_or_else(|| unusable(format!("the text of {} ({}) is not stored", book.name, book.sha256)))?;
         if sha256_hex(text) != book.sha256 {
-            return Err(unusable(format!("the stored text of {} is not the one with SHA-256 {}", book.name, book.sha256)));
+            return Err(unusable(format!(
+                "the stored text of {} is not the one with SHA-256 {}",
+                book.name, book.sha256
+            )));
         }
         files.push((book.name.clone(), text.clone()));
     }
