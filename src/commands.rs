@@ -1,6 +1,8 @@
 //! The commands, a file each.
 
 pub mod bill;
+pub mod bills;
+pub mod close;
 pub mod completions;
 pub mod estimate;
 pub mod explain;
@@ -43,6 +45,8 @@ enum Command {
     Serve(serve::Serve),
     Ingest(ingest::Ingest),
     Bill(bill::BillCommand),
+    Close(close::Close),
+    Bills(bills::Bills),
     Explain(explain::Explain),
     Estimate(estimate::Estimate),
     Export(export::Export),
@@ -80,6 +84,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve(command) => command.run(&context).await,
         Command::Ingest(command) => command.run(&context).await,
         Command::Bill(command) => command.run(&context).await,
+        Command::Close(command) => command.run(&context).await,
+        Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,

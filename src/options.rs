@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use clap::Args;
 use paygrain_ingest::Lake;
 use paygrain_pricing::{Agreement, Allowances, Catalogue, Period, RatingOptions};
@@ -121,15 +122,44 @@ impl AgreementOptions {
     }
 }
 
-/// How to rate.
+/// What rating depends on besides usage and prices.
 #[derive(Args, Clone, Debug)]
-pub struct RatingArguments {
-    /// Allowances that apply: `all`, `none`, or ids separated by commas
-    #[arg(long, default_value = "all", value_name = "WHICH")]
-    pub allowances: String,
+pub struct RatingOptionArguments {
+    /// Allowances that apply: `all` (the default), `none`, or ids separated by commas
+    #[arg(long, value_name = "WHICH")]
+    pub allowances: Option<String>,
     /// Day the account was opened (YYYY-MM-DD): allowances of the first 12 months are given only with it
     #[arg(long, value_name = "DATE")]
     pub account_opened: Option<String>,
+}
+
+impl RatingOptionArguments {
+    /// Which allowances apply, if the user said so.
+    pub fn allowances(&self) -> Option<Allowances> {
+        self.allowances.as_deref().map(|which| match which {
+            "all" | "true" => Allowances::All,
+            "none" | "false" => Allowances::None,
+            ids => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
+        })
+    }
+
+    /// Day the account was opened, if the user said so.
+    pub fn account_opened(&self) -> Result<Option<NaiveDate>, Failure> {
+        let Some(text) = &self.account_opened else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Failure::usage(
+                format!("`--account-opened {text}` is not a date"),
+                Some("write it as YYYY-MM-DD, for example 2024-03-31".into()),
+            )
+        })
+    }
+}
+
+/// How to rate.
+#[derive(Args, Clone, Debug)]
+pub struct RatingArguments {
+    #[command(flatten)]
+    options: RatingOptionArguments,
     /// How a charge is shared among days and resources: `time` (first come) or `proportional`
     #[arg(long, default_value = "time", value_name = "HOW")]
     pub attribution: String,
@@ -141,20 +171,6 @@ pub struct RatingArguments {
 impl RatingArguments {
     /// The request for a period.
     pub fn request(&self, period: Period, by: Vec<Dimension>) -> Result<BillRequest, Failure> {
-        let allowances = match self.allowances.as_str() {
-            "all" | "true" => Allowances::All,
-            "none" | "false" => Allowances::None,
-            ids => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
-        };
-        let account_opened = match &self.account_opened {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                Failure::usage(
-                    format!("`--account-opened {text}` is not a date"),
-                    Some("write it as YYYY-MM-DD, for example 2024-03-31".into()),
-                )
-            })?),
-        };
         let attribution = match self.attribution.as_str() {
             "time" => Attribution::Time,
             "proportional" => Attribution::Proportional,
@@ -165,7 +181,11 @@ impl RatingArguments {
                 ));
             }
         };
-        let rating = RatingOptions { allowances, account_opened, ..RatingOptions::default() };
+        let rating = RatingOptions {
+            allowances: self.options.allowances().unwrap_or_default(),
+            account_opened: self.options.account_opened()?,
+            ..RatingOptions::default()
+        };
         Ok(BillRequest { period, provider: self.provider.clone(), by, rating, attribution })
     }
 }

@@ -117,6 +117,16 @@ pub enum IngestError {
         /// Why not.
         problem: String,
     },
+    /// A table can no longer be read as it was.
+    #[error("table `{table}` cannot be read as it was at version {version}: {source}")]
+    NoSuchVersion {
+        /// The table.
+        table: &'static str,
+        /// The version asked for.
+        version: u64,
+        /// The engine's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Other writers kept winning.
     #[error("the commit to `{table}` lost against other writers {attempts} times")]
     Contention {
@@ -171,6 +181,9 @@ impl IngestError {
             }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
+            Self::NoSuchVersion { table, .. } => {
+                format!("every version stays as long as nothing in the lake's directory `{table}` is removed: restore what is missing from a backup")
+            }
             Self::Contention { .. } => "ingest the file again; nothing of it was kept".into(),
             Self::Storage { source, .. } => {
                 if !is_storage_full(source.as_ref()) {

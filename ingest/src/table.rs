@@ -33,12 +33,27 @@ pub enum Table {
     Uploads,
     /// One row per refused row.
     RejectedRows,
+    /// One row per revision of an issued bill.
+    Bills,
+    /// One row per line of an issued bill.
+    Charges,
+    /// The texts of the price books that issued bills were rated with.
+    PriceBooks,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 6] =
-        [Self::Invocations, Self::Requests, Self::Storage, Self::Metered, Self::Uploads, Self::RejectedRows];
+    pub const ALL: [Table; 9] = [
+        Self::Invocations,
+        Self::Requests,
+        Self::Storage,
+        Self::Metered,
+        Self::Uploads,
+        Self::RejectedRows,
+        Self::Bills,
+        Self::Charges,
+        Self::PriceBooks,
+    ];
     /// The tables that hold usage records.
     pub const USAGE: [Table; 4] = [Self::Invocations, Self::Requests, Self::Storage, Self::Metered];
 
@@ -51,6 +66,9 @@ impl Table {
             Self::Metered => "metered",
             Self::Uploads => "uploads",
             Self::RejectedRows => "rejected_rows",
+            Self::Bills => "bills",
+            Self::Charges => "charges",
+            Self::PriceBooks => "price_books",
         }
     }
 
@@ -61,6 +79,7 @@ impl Table {
             Self::Requests => "at",
             Self::Storage | Self::Metered => "held_from",
             Self::Uploads | Self::RejectedRows => "uploaded_at",
+            Self::Bills | Self::Charges | Self::PriceBooks => "issued_at",
         }
     }
 
@@ -68,7 +87,7 @@ impl Table {
     pub const fn partition_columns(self) -> &'static [&'static str] {
         match self {
             Self::Invocations | Self::Requests | Self::Storage | Self::Metered => &["date"],
-            Self::Uploads | Self::RejectedRows => &[],
+            Self::Uploads | Self::RejectedRows | Self::Bills | Self::Charges | Self::PriceBooks => &[],
         }
     }
 
@@ -98,6 +117,25 @@ impl Table {
                 text("reason", false),
                 text("excerpt", false),
             ],
+            Self::Bills => vec![
+                text("id", false),
+                text("period", false),
+                text("provider", true),
+                integer("revision", false),
+                timestamp("issued_at"),
+                text("currency", false),
+                text("total", false),
+                integer("line_count", false),
+                integer("record_count", false),
+                text("lake_versions", false),
+                text("options", false),
+                text("price_books", false),
+                text("program_version", false),
+                text("document_sha256", false),
+                text("document", false),
+            ],
+            Self::Charges => charge_fields(),
+            Self::PriceBooks => vec![text("sha256", false), text("name", false), text("text", false)],
         };
         Arc::new(Schema::new(fields))
     }
@@ -341,6 +379,44 @@ fn usage_fields<R>(table: Table, columns: &[Column<R>]) -> Vec<Field> {
     fields.extend(columns.iter().map(Column::field));
     fields.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
     fields.push(text("upload_id", false));
+    fields
+}
+
+/// The columns of `charges`: those of a charge in the pricing model, with the scope flattened. Quantities and amounts
+/// are exact text: a decimal, or `numerator/denominator` where there is no finite one.
+fn charge_fields() -> Vec<Field> {
+    let mut fields =
+        vec![text("bill_id", false), integer("revision", false), integer("line", false), text("charge_class", true)];
+    fields.extend(["charge_id", "period", "provider", "service", "sku", "description"].map(|name| text(name, false)));
+    fields.extend(["organisation", "account", "region", "resource"].map(|name| text(name, true)));
+    fields.extend(
+        ["charge_category", "consumed_quantity", "consumed_unit", "free_quantity", "pricing_quantity", "pricing_unit"]
+            .map(|name| text(name, false)),
+    );
+    fields.extend([integer("tier", false), text("tier_from", false), text("tier_to", true)]);
+    fields.extend(
+        [
+            "unit_price",
+            "published_price",
+            "published_per",
+            "contracted_unit_price",
+            "list_cost",
+            "contracted_cost",
+            "billed_cost",
+            "effective_cost",
+            "adjustment",
+            "currency",
+            "pricing_currency",
+            "exchange_rate",
+        ]
+        .map(|name| text(name, false)),
+    );
+    // JSON: lists of objects, and one object.
+    fields.extend([text("discounts", false), text("commitment", true), text("allowances", false)]);
+    fields.push(integer("record_count", false));
+    fields.extend(["meter", "filter", "price_book", "price_book_version"].map(|name| text(name, false)));
+    fields.push(text("price_from", true));
+    fields.extend(["source", "source_address", "mark"].map(|name| text(name, false)));
     fields
 }
 

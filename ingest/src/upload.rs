@@ -24,7 +24,7 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::mapped::Mapped;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
-use crate::lake::{Lake, UploadRow, days_of};
+use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
 use crate::mapping::Mapping;
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
@@ -146,7 +146,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let spooled = rejected.finish()?;
         let id = &row.id;
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
-        lake.append_once(Table::RejectedRows, id, batches).await?;
+        lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
     let mut landed_before = false;
     let staged = [

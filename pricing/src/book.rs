@@ -18,6 +18,8 @@ use crate::{
 pub struct PriceBook {
     /// File name without extension: `aws/lambda`.
     pub name: String,
+    /// The file's text.
+    pub text: String,
     /// The provider.
     pub provider: String,
     /// The service.

@@ -177,6 +177,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     let examples = examples.into_iter().filter_map(|entry| example::read(reader, entry, &context)).collect();
     let mut book = PriceBook {
         name: reader.book.to_owned(),
+        text: reader.text.to_owned(),
         provider: context.provider,
         service: context.service,
         title: reader.text(root, "title").unwrap_or_default().to_owned(),

@@ -284,6 +284,11 @@ impl Catalogue {
         &self.books
     }
 
+    /// Each book with the text it was read from.
+    pub fn texts(&self) -> impl Iterator<Item = (&PriceBook, &str)> {
+        self.books.iter().map(|book| (book, book.text.as_str()))
+    }
+
     /// A SKU.
     ///
     /// # Panics

@@ -11,6 +11,8 @@ use dashu_ratio::RBig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+mod text;
+
 /// Most digits a number given as text may have.
 pub const DIGITS_MAX: usize = 60;
 /// Largest exponent, up or down, of a number given as text.

@@ -6,8 +6,9 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use paygrain_pricing::{Catalogue, Charge, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::closing::ClosedState;
 use crate::error::QueryError;
 use crate::metering::{Metered, MeteredRow, meter};
 
@@ -122,6 +123,8 @@ pub struct Bill {
     pub unpriced: Vec<UnpricedUsage>,
     /// Usage records of the period.
     pub record_count: u64,
+    /// The issued bills of the period, where it is closed; this one is the current rating all the same.
+    pub closed: Vec<ClosedState>,
 }
 
 /// Cost of one combination of dimension values.
@@ -136,7 +139,7 @@ pub struct CostGroup {
 }
 
 /// Usage without a price.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnpricedUsage {
     /// Table of the records.
     pub table: String,
@@ -312,6 +315,7 @@ impl RatedUsage {
             groups,
             unpriced: self.unpriced.clone(),
             record_count: self.record_count,
+            closed: Vec::new(),
         })
     }
 }

@@ -9,6 +9,7 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 
 use crate::bill::{Bill, BillRequest, RatedUsage};
+use crate::closing::{self, BillSummary, CloseRequest, Closing, StoredBill, Verification};
 use crate::error::QueryError;
 use crate::explain::Explanation;
 use crate::focus::{FocusExport, FocusRequest};
@@ -44,6 +45,11 @@ impl Engine {
         agreement.check(self.catalogue())?;
         let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
         Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement }) })
+    }
+
+    /// The account's agreement.
+    pub(crate) fn agreement(&self) -> &Agreement {
+        &self.inner.agreement
     }
 
     /// A request under the account's agreement.
@@ -90,7 +96,60 @@ impl Engine {
     pub async fn bill(&self, request: &BillRequest) -> Result<Bill, QueryError> {
         let session = session(self.lake()).await?;
         let request = self.agreed(request);
-        RatedUsage::of(&session, self.catalogue(), &request).await?.bill(&request)
+        let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
+        let mut bill = usage.bill(&request)?;
+        bill.closed = closing::closed_states(self, &session, &request, &usage).await?;
+        Ok(bill)
+    }
+
+    /// Closes a period: issues its bill, or corrections of it where the rating has changed since.
+    ///
+    /// # Errors
+    /// [`QueryError::NothingToClose`], [`QueryError::ClosedOtherwise`], or as [`Engine::bill`].
+    pub async fn close(&self, request: &CloseRequest) -> Result<Closing, QueryError> {
+        closing::close(self, request).await
+    }
+
+    /// Every issued bill, by period, provider and revision.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn bills(&self) -> Result<Vec<BillSummary>, QueryError> {
+        closing::bills(self).await
+    }
+
+    /// An issued bill, by its id.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchBill`], or [`QueryError::DamagedBill`] when it is not what was issued.
+    pub async fn stored_bill(&self, id: &str) -> Result<StoredBill, QueryError> {
+        closing::stored_bill(self, id).await
+    }
+
+    /// An issued bill of a period, by its revision; without one, the latest.
+    ///
+    /// # Errors
+    /// [`QueryError::NotClosed`], [`QueryError::NoSuchRevision`], or as [`Engine::stored_bill`].
+    pub async fn revision(
+        &self,
+        period: Period,
+        provider: Option<&str>,
+        revision: Option<u32>,
+    ) -> Result<StoredBill, QueryError> {
+        closing::revision(self, period, provider, revision).await
+    }
+
+    /// Rates an issued bill again, on the lake, with the price books and options it was issued with, and compares.
+    ///
+    /// # Errors
+    /// As [`Engine::revision`], and when the lake no longer has what the bill was rated on. A difference is no error.
+    pub async fn verify(
+        &self,
+        period: Period,
+        provider: Option<&str>,
+        revision: u32,
+    ) -> Result<Verification, QueryError> {
+        closing::verify(self, period, provider, revision).await
     }
 
     /// Everything behind one charge; the period in its id wins over the request's.

@@ -3,6 +3,7 @@
 //! [`Engine`] is what the outside calls; each answer is a typed request and typed rows in a file of its own.
 
 pub mod bill;
+pub mod closing;
 pub mod engine;
 pub mod error;
 pub mod explain;
@@ -17,6 +18,9 @@ pub mod sql;
 mod testing;
 
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
+pub use closing::{
+    BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
+};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use explain::{Explanation, Records, Share};

@@ -11,6 +11,8 @@ mod bad_input;
 mod bill;
 /// Help, completions, output formats, exit codes.
 mod cli;
+/// Closed periods: bills that never change, and corrections.
+mod closing;
 /// kill -9 at random moments: an upload is wholly there or wholly absent.
 mod crash;
 /// Published worked examples through `paygrain estimate`.

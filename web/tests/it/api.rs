@@ -41,6 +41,24 @@ async fn a_charge_explains_itself() {
 }
 
 #[tokio::test]
+async fn charges_are_exported_as_focus_rows() {
+    let server = Server::with_usage().await;
+    let csv = server.get("/api/v1/exports/focus.csv?period=2026-10&version=1.0&charge_period=month").await;
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"focus-1.0-2026-10.csv\"");
+    assert_eq!(csv.text.lines().next().unwrap().split(',').count(), 43);
+    let parquet = server.get("/api/v1/exports/focus.parquet?period=2026-10").await;
+    assert_eq!(parquet.status, StatusCode::OK);
+    for (url, status) in [
+        ("/api/v1/exports/focus.csv", 400),
+        ("/api/v1/exports/focus.csv?period=2026-10&version=3", 400),
+        ("/api/v1/exports/focus.xlsx?period=2026-10", 404),
+    ] {
+        assert_eq!(server.get(url).await.status.as_u16(), status, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn problems_are_problem_details() {
     let server = Server::with_usage().await;
     for (url, status, words) in [
