@@ -35,6 +35,7 @@ fn charge(id: &str, quantity: Exact, free: Exact, unit_price: Exact, record_coun
         description: "Requests".into(),
         scope: Scope { account: Some("1".into()), region: Some("us-east-1".into()), ..Scope::default() },
         charge_category: "Usage",
+        charge_frequency: "Usage-Based",
         consumed_quantity: quantity.clone(),
         consumed_unit: "request".into(),
         free_quantity: free.clone(),

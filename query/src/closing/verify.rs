@@ -71,14 +71,15 @@ pub(crate) async fn verify(
     if hash != row.document_sha256 {
         mismatches.push(mismatch("SHA-256 of the document as issued".into(), &row.document_sha256, &hash));
     }
+    let rerun_sha256 = sha256_hex(&rerun);
     if stored != rerun {
         let found = document_mismatches(&stored, &rerun);
         match found.is_empty() {
-            true => mismatches.push(mismatch("bytes of the document".into(), &hash, &sha256_hex(&rerun))),
+            true => mismatches.push(mismatch("bytes of the document".into(), &hash, &rerun_sha256)),
             false => mismatches.extend(found),
         }
     }
-    Ok(Verification { bill: BillSummary::of(row)?, rerun_sha256: sha256_hex(&rerun), mismatches })
+    Ok(Verification { bill: BillSummary::of(row)?, rerun_sha256, mismatches })
 }
 
 /// Issues one revision again, on top of the lines of those before it.
