@@ -390,8 +390,16 @@ fn charge_fields() -> Vec<Field> {
     fields.extend(["charge_id", "period", "provider", "service", "sku", "description"].map(|name| text(name, false)));
     fields.extend(["organisation", "account", "region", "resource"].map(|name| text(name, true)));
     fields.extend(
-        ["charge_category", "consumed_quantity", "consumed_unit", "free_quantity", "pricing_quantity", "pricing_unit"]
-            .map(|name| text(name, false)),
+        [
+            "charge_category",
+            "charge_frequency",
+            "consumed_quantity",
+            "consumed_unit",
+            "free_quantity",
+            "pricing_quantity",
+            "pricing_unit",
+        ]
+        .map(|name| text(name, false)),
     );
     fields.extend([integer("tier", false), text("tier_from", false), text("tier_to", true)]);
     fields.extend(

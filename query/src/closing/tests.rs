@@ -74,8 +74,10 @@ fn charge(id: &str, quantity: Exact, free: Exact, unit_price: Exact, record_coun
     }
 }
 
-/// The numbers of charges by id and price.
-fn numbers(charges: &[Charge]) -> BTreeMap<(String, Exact), (Vec<Exact>, Vec<AllowanceShare>, u64)> {
+/// Amounts, allowances and records of charges, by id and unit price.
+type Numbers = BTreeMap<(String, Exact), (Vec<Exact>, Vec<AllowanceShare>, u64)>;
+
+fn numbers(charges: &[Charge]) -> Numbers {
     let numbers = |charge: &Charge| {
         let exact = [
             &charge.consumed_quantity,
