@@ -321,6 +321,11 @@ impl Catalogue {
         self.skus().find(|(_, sku)| sku.name == name).map(|(index, _)| index)
     }
 
+    /// Every provider and service whose rows feed a SKU.
+    pub fn services(&self) -> BTreeSet<(&str, &str)> {
+        self.fed_by.keys().map(|(provider, service, _)| (provider.as_str(), service.as_str())).collect()
+    }
+
     /// Whether any book names the provider and service as one whose rows it prices.
     pub fn prices_service(&self, provider: &str, service: &str) -> bool {
         Table::ALL.iter().any(|table| !self.fed_by(provider, service, *table).is_empty())
