@@ -98,7 +98,12 @@ pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
 
 /// Prints text; a reader that has seen enough (`| head`) is no failure.
 pub fn print_text(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints a file, as [`print_text`] does text.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }

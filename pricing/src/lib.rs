@@ -16,22 +16,31 @@ pub mod catalogue;
 pub mod charge;
 pub mod estimate;
 pub mod exact;
+mod examples;
+pub mod explanation;
 pub mod expression;
+pub mod nearest;
 pub mod period;
 pub mod rating;
 pub mod scope;
 pub mod table;
 pub mod unit;
+pub mod zone;
 
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
-pub use book::{Allowance, Meter, Price, PriceBook, Sku, SkuKey, Tier};
+pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
-pub use estimate::{Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate};
+pub use estimate::{
+    Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate, explain_estimate,
+};
 pub use exact::{Exact, ParseExactError, grouped};
-pub use expression::{Expression, Value};
+pub use explanation::{BeforeRounding, Breakdown, TierLine};
+pub use expression::{Expression, Unrounded, Value};
+pub use nearest::nearest;
 pub use period::{ParsePeriodError, Period};
-pub use rating::{Allowances, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
+pub use rating::{Allowances, FeeDay, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
 pub use scope::Scope;
 pub use table::Table;
 pub use unit::{Unit, Window};
+pub use zone::Zone;

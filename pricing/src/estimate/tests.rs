@@ -42,10 +42,47 @@ table = "requests"
 filter = "operation = 'v'"
 unit = "request"
 price = [{ model = "volume", per = "request", tiers = [{ up_to = "10", price = "1" }, { price = "0.5" }], source = "S", mark = "seen" }]
+[[sku]]
+id = "h"
+table = "metered"
+unit = "instance-h"
+meter_unit = "instance"
+quantity = "quantity * held_us"
+price = [
+  { to = 2025-06-16, price = "1", per = "instance-h", source = "S", mark = "seen" },
+  { from = 2025-06-16, price = "3", per = "instance-h", source = "S", mark = "seen" },
+]
+"#;
+
+/// A daily allowance in a zone whose days change length.
+const PACIFIC: &str = r#"provider = "x"
+service = "pacific"
+time_zone = "America/Los_Angeles"
+[sources]
+S = "s"
+[[sku]]
+id = "reads"
+table = "requests"
+unit = "request"
+price = [{ price = "1", per = "request", source = "S", mark = "seen" }]
+[[sku]]
+id = "held"
+table = "metered"
+unit = "instance-month"
+meter_unit = "instance"
+quantity = "quantity * held_us"
+price = [{ price = "743", per = "instance-month", source = "S", mark = "seen" }]
+[[allowance]]
+id = "daily"
+skus = ["reads"]
+quantity = "10"
+unit = "request"
+period = "day"
 "#;
 
 fn catalogue() -> Catalogue {
-    Catalogue::with_files([("x/y".to_owned(), MADE.to_owned())]).unwrap()
+    let files = [("x/y", MADE), ("x/pacific", PACIFIC)];
+    Catalogue::with_files(files.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap()
 }
 
 fn estimated(request: Json) -> Estimate {
@@ -230,6 +267,42 @@ fn the_position_runs_on_over_a_price_change() {
         ids,
         ["2025-06/x.y.a/-/tier-1", "2025-06/x.y.a/-/tier-1@2025-06-15", "2025-06/x.y.a/-/tier-2@2025-06-15"]
     );
+}
+
+#[test]
+fn what_is_held_over_a_price_change_is_cut_there() {
+    // 30 days from the 1st: 15 at 1 an hour, 15 at 3
+    let held = |word: &str, value: Json| {
+        let mut row = json!({"service": "y", "meter": "h", "quantity": 1});
+        row[word] = value;
+        made(json!([row]))
+    };
+    assert_eq!(held("hours", json!(720)), (360 + 3 * 360).to_string());
+    assert_eq!(held("hours", json!(370)), (360 + 3 * 10).to_string());
+    let interval = json!([{"service": "y", "meter": "h", "quantity": 1, "from": "2025-06-15T18:00:00", "to": "2025-06-16T06:00:00"}]);
+    assert_eq!(made(interval), (6 + 3 * 6).to_string());
+}
+
+#[test]
+fn days_and_months_are_those_of_the_providers_zone() {
+    let pacific = |period: &str, usage: Json| total(json!({"provider": "x", "period": period, "usage": usage}));
+    let reads = |at: &str, count: u32| json!({"service": "pacific", "count": count, "at": at});
+    // 06:59Z is still the day before in Los Angeles, whose quota is another
+    let two_days = json!([reads("2025-06-03T06:59:00Z", 12), reads("2025-06-03T07:00:00Z", 12)]);
+    assert_eq!(pacific("2025-06", two_days), "4");
+    let one_day = json!([reads("2025-06-03T23:30:00", 12), reads("2025-06-03T08:00:00Z", 12)]);
+    assert_eq!(pacific("2025-06", one_day), "14", "a time without an offset is the zone's");
+    // March has 743 hours there, November 721; every day has a quota of its own
+    let held = |hours: u32| json!([{"service": "pacific", "meter": "m", "quantity": 1, "hours": hours}]);
+    assert_eq!(pacific("2025-03", held(743)), "743");
+    for period in ["2025-03", "2025-11"] {
+        let days = json!([{"service": "pacific", "count": 12, "days": 30}]);
+        assert_eq!(pacific(period, days), "60", "{period}");
+    }
+    let outside = json!({"provider": "x", "period": "2025-06", "usage": [reads("2025-07-01T07:00:00Z", 1)]});
+    assert!(error(outside).0.contains("outside the period 2025-06 (America/Los_Angeles)"));
+    let inside = json!([reads("2025-07-01T06:59:59Z", 11)]);
+    assert_eq!(pacific("2025-06", inside), "1");
 }
 
 #[test]
