@@ -14,6 +14,7 @@ pub mod book;
 mod book_file;
 pub mod catalogue;
 pub mod charge;
+pub mod difference;
 pub mod estimate;
 pub mod exact;
 mod examples;
@@ -31,6 +32,7 @@ pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
+pub use difference::{Difference, differences};
 pub use estimate::{
     Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate, explain_estimate,
 };

@@ -18,7 +18,7 @@ fn a_mistake_is_told_with_its_row_and_what_to_write() {
             "did you mean `gcp`?",
         ),
         (
-            r#"{"service": "lambda", "count": 1, "memory_md": 512}"#,
+            r#"{"service": "lambda", "duration_ms": 1, "memory_md": 512}"#,
             "`memory_md` is not a word",
             "did you mean `memory_mb`?",
         ),
