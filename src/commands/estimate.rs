@@ -9,7 +9,7 @@ use paygrain_pricing::{Agreement, Breakdown, Charge, EstimateRequest, explain_es
 use serde::Serialize;
 
 use super::Context;
-use super::bill::scope_text;
+use super::bill::{scope_text, scope_values};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text};
 
@@ -89,7 +89,7 @@ impl Estimate {
         for charge in &estimate.charges {
             rows.push(vec![
                 charge.sku.clone(),
-                scope_text(&charge.scope),
+                if self.format == OutputFormat::Csv { scope_values(&charge.scope) } else { scope_text(&charge.scope) },
                 charge.consumed_quantity.to_string(),
                 charge.free_quantity.to_string(),
                 charge.consumed_unit.clone(),

@@ -148,3 +148,42 @@ fn books_are_compared_and_a_month_is_rated_with_both() {
         assert!(run.stderr.contains(words), "{arguments:?}: {}", run.stderr);
     }
 }
+
+/// Follows the guide to the letter: writes the files it shows under the names it gives, runs the commands it shows, and
+/// compares what they print with what it prints.
+#[test]
+fn a_service_is_added_in_ten_minutes() {
+    let guide = include_str!("../../docs/add-a-service.md");
+    let place = Workplace::new();
+    let (mut name, mut files, mut commands) = (None, 0, 0);
+    let mut lines = guide.lines();
+    while let Some(line) = lines.next() {
+        if line.contains(" as `")
+            && (line.contains("ave this as") || line.contains("log as") || line.contains("records as"))
+        {
+            name = line.split(" as `").nth(1).and_then(|rest| rest.split('`').next());
+        }
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if language != "console" {
+            place.file(
+                name.take().unwrap_or_else(|| panic!("no name for:\n{}", block.join("\n"))),
+                block.join("\n") + "\n",
+            );
+            files += 1;
+            continue;
+        }
+        for (index, line) in block.iter().enumerate() {
+            let Some(command) = line.strip_prefix("$ paygrain ") else { continue };
+            let expected: Vec<&str> =
+                block[index + 1..].iter().take_while(|line| !line.starts_with('$')).copied().collect();
+            let run = place.run(&command.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
+            if !expected.is_empty() {
+                assert_eq!(run.stdout.trim_end().lines().collect::<Vec<_>>(), expected, "{command}");
+            }
+            commands += 1;
+        }
+    }
+    assert_eq!((files, commands), (4, 4));
+}
