@@ -250,7 +250,7 @@ impl Expression {
         self.node.visit(&mut |node| match node {
             Node::Binary { operator: Binary::Equal | Binary::NotEqual, left, right } => match (&**left, &**right) {
                 (one, Node::Text(text)) | (Node::Text(text), one) if is_column(one) => {
-                    drop(words.insert(text.as_str()))
+                    words.insert(text.as_str());
                 }
                 _ => {}
             },

@@ -1,5 +1,4 @@
 //! Every shipped book proves itself: its examples come out, and together they use every SKU
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 use std::collections::BTreeSet;
 
 use paygrain_pricing::{Catalogue, estimate};
@@ -15,7 +14,8 @@ fn every_sku_is_in_an_example_of_its_book() {
             used.extend(answer.charges.into_iter().map(|charge| charge.sku));
         }
         // Of a SKU per key, one key stands for all.
-        let bases: BTreeSet<&str> = book.skus.iter().filter(|sku| used.contains(&sku.name)).map(|sku| sku.base.as_str()).collect();
+        let bases: BTreeSet<&str> =
+            book.skus.iter().filter(|sku| used.contains(&sku.name)).map(|sku| sku.base.as_str()).collect();
         let unused = book.skus.iter().map(|sku| sku.base.as_str()).filter(|base| !bases.contains(base));
         missing.extend(unused.collect::<BTreeSet<_>>().into_iter().map(|base| format!("{} {base}", book.name)));
     }

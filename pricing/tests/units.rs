@@ -1,5 +1,4 @@
 //! No SKU's meter and price disagree: dimensions of every book computed a second time, and every unit exchanged for another
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use paygrain_pricing::{Catalogue, Table, Unit, book::Grant, table::ColumnKind};

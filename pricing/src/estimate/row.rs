@@ -211,7 +211,7 @@ impl RowReader<'_> {
         if number.is_negative() {
             return Err(self.error(format!("`{word}` is {number}, below 0")));
         }
-        match number > Exact::from(NUMBER_MAX) {
+        match number > NUMBER_MAX {
             true => Err(self.error(format!("`{word}` is beyond 10^30: no usage is that large"))),
             false => Ok(Some(number)),
         }
