@@ -21,6 +21,7 @@ mod examples;
 pub mod explanation;
 pub mod expression;
 pub mod nearest;
+mod overlap;
 pub mod period;
 pub mod rating;
 pub mod scope;
