@@ -1,9 +1,12 @@
 //! The commands, a file each.
 
 pub mod bill;
+pub mod bills;
+pub mod close;
 pub mod completions;
 pub mod estimate;
 pub mod explain;
+pub mod export;
 pub mod ingest;
 pub mod prices;
 pub mod samples;
@@ -11,10 +14,11 @@ pub mod serve;
 pub mod sql;
 
 use clap::{Parser, Subcommand};
+use paygrain_ingest::Lake;
 use paygrain_query::Engine;
 
 use crate::failure::Failure;
-use crate::options::{LakeOptions, PriceBookOptions};
+use crate::options::{AgreementOptions, LakeOptions, PriceBookOptions};
 
 /// Exact bills from cloud logs: every charge explained, down to the records behind it.
 #[derive(Debug, Parser)]
@@ -30,6 +34,8 @@ pub struct Arguments {
     lake: LakeOptions,
     #[command(flatten)]
     price_books: PriceBookOptions,
+    #[command(flatten)]
+    agreement: AgreementOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -39,8 +45,11 @@ enum Command {
     Serve(serve::Serve),
     Ingest(ingest::Ingest),
     Bill(bill::BillCommand),
+    Close(close::Close),
+    Bills(bills::Bills),
     Explain(explain::Explain),
     Estimate(estimate::Estimate),
+    Export(export::Export),
     Sql(sql::Sql),
     Prices(prices::Prices),
     Completions(completions::Completions),
@@ -51,26 +60,37 @@ enum Command {
 pub struct Context {
     lake: LakeOptions,
     price_books: PriceBookOptions,
+    agreement: AgreementOptions,
 }
 
 impl Context {
-    /// The engine over the lake and the price books.
+    /// The engine over the lake, the price books and the agreement.
     pub fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::new(self.lake.open()?, self.price_books.catalogue()?))
+        self.engine_over(self.lake.open()?)
+    }
+
+    /// As [`Context::engine`], over another lake.
+    pub fn engine_over(&self, lake: Lake) -> Result<Engine, Failure> {
+        let engine = Engine::new(lake, self.price_books.catalogue()?);
+        engine.with_agreement(self.agreement.read()?).map_err(|error| Failure::new(&error, error.hint.clone()))
     }
 }
 
 /// Runs the command of a command line.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let context = Context { lake: arguments.lake, price_books: arguments.price_books };
-    match arguments.command {
+    let Arguments { lake, price_books, agreement, command } = arguments;
+    let context = Context { lake, price_books, agreement };
+    match command {
         Command::Serve(command) => command.run(&context).await,
         Command::Ingest(command) => command.run(&context).await,
         Command::Bill(command) => command.run(&context).await,
+        Command::Close(command) => command.run(&context).await,
+        Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
+        Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,
-        Command::Prices(command) => command.run(&context),
+        Command::Prices(command) => command.run(&context).await,
         Command::Completions(command) => command.run(),
         Command::Samples(command) => command.run(),
     }

@@ -56,7 +56,7 @@ impl From<IngestError> for Failure {
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         match error {
-            QueryError::NoSuchDimension { .. } => Self::usage(&error, error.hint()),
+            QueryError::NoSuchDimension { .. } | QueryError::NoSuchChoice { .. } => Self::usage(&error, error.hint()),
             _ => Self::new(&error, error.hint()),
         }
     }

@@ -1,10 +1,11 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use clap::Args;
 use paygrain_ingest::Lake;
-use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
+use paygrain_pricing::{Agreement, Allowances, Catalogue, Period, RatingOptions};
 use paygrain_query::{Attribution, BillRequest, Dimension, Engine};
 
 use crate::failure::Failure;
@@ -43,43 +44,122 @@ pub struct PriceBookOptions {
 impl PriceBookOptions {
     /// The shipped price books and those of the directory.
     pub fn catalogue(&self) -> Result<Catalogue, Failure> {
-        let files = match &self.price_books {
-            Some(directory) => read_books(directory)?,
-            None => Vec::new(),
-        };
-        Catalogue::with_files(files).map_err(|error| Failure::new(&error, error.hint()))
+        Catalogue::with_files(self.files()?).map_err(|error| Failure::new(&error, error.hint()))
+    }
+
+    /// Path and text of the books of the directory.
+    pub fn files(&self) -> Result<Vec<(String, String)>, Failure> {
+        self.price_books.as_deref().map_or(Ok(Vec::new()), read_books)
     }
 }
 
-/// Every `.toml` file below a directory, in the order of their names.
-fn read_books(directory: &std::path::Path) -> Result<Vec<(String, String)>, Failure> {
-    let cannot = |path: &std::path::Path, error: std::io::Error| {
-        Failure::new(format!("cannot read `{}`: {error}", path.display()), Some("check `--price-books`".into()))
-    };
+/// Path and text of every book at a path.
+pub fn read_books(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let mut texts = Vec::new();
+    for file in book_files(path)? {
+        let text = std::fs::read_to_string(&file).map_err(|error| cannot_read(&file, &error))?;
+        texts.push((file.display().to_string(), text));
+    }
+    Ok(texts)
+}
+
+/// The file itself, or every `.toml` file below a directory, in the order of their names.
+pub fn book_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return match path.metadata() {
+            Ok(_) => Ok(vec![path.to_owned()]),
+            Err(error) => Err(cannot_read(path, &error)),
+        };
+    }
     let mut files = Vec::new();
-    let entries = std::fs::read_dir(directory).map_err(|error| cannot(directory, error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| cannot(directory, error))?.path();
-        if path.is_dir() {
-            files.extend(read_books(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(&path).map_err(|error| cannot(&path, error))?;
-            files.push((path.display().to_string(), text));
-        }
+    collect_books(path, &mut files)?;
+    if files.is_empty() {
+        let hint = "a price book is a file `<provider>/<service>.toml`".to_owned();
+        return Err(Failure::new(format!("there is no price book below `{}`", path.display()), Some(hint)));
     }
     files.sort();
     Ok(files)
 }
 
-/// How to rate.
+fn collect_books(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries = std::fs::read_dir(directory).map_err(|error| cannot_read(directory, &error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| cannot_read(directory, &error))?;
+        let (path, is_link) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+        if path.is_dir() {
+            // A link to a directory above would never end.
+            if !is_link {
+                collect_books(&path, files)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read `{}`: {error}", path.display()), Some("check the path".into()))
+}
+
+/// What the account has agreed with its provider.
 #[derive(Args, Clone, Debug)]
-pub struct RatingArguments {
-    /// Allowances that apply: `all`, `none`, or ids separated by commas
-    #[arg(long, default_value = "all", value_name = "WHICH")]
-    pub allowances: String,
+pub struct AgreementOptions {
+    /// TOML file of negotiated discounts, commitments and the currency of the bill
+    #[arg(long, global = true, env = "PAYGRAIN_AGREEMENT", value_name = "FILE")]
+    pub agreement: Option<PathBuf>,
+}
+
+impl AgreementOptions {
+    /// The agreement; an empty one when no file is named.
+    pub fn read(&self) -> Result<Agreement, Failure> {
+        let Some(path) = &self.agreement else { return Ok(Agreement::default()) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::new(format!("cannot read `{shown}`: {error}"), Some("check `--agreement`".into()))
+        })?;
+        Agreement::from_toml(&text).map_err(|error| Failure::new(format!("{shown}: {error}"), error.hint))
+    }
+}
+
+/// What rating depends on besides usage and prices.
+#[derive(Args, Clone, Debug)]
+pub struct RatingOptionArguments {
+    /// Allowances that apply: `all` (the default), `none`, or ids separated by commas
+    #[arg(long, value_name = "WHICH")]
+    pub allowances: Option<String>,
     /// Day the account was opened (YYYY-MM-DD): allowances of the first 12 months are given only with it
     #[arg(long, value_name = "DATE")]
     pub account_opened: Option<String>,
+}
+
+impl RatingOptionArguments {
+    /// Which allowances apply, if the user said so.
+    pub fn allowances(&self) -> Option<Allowances> {
+        self.allowances.as_deref().map(|which| match which {
+            "all" | "true" => Allowances::All,
+            "none" | "false" => Allowances::None,
+            ids => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
+        })
+    }
+
+    /// Day the account was opened, if the user said so.
+    pub fn account_opened(&self) -> Result<Option<NaiveDate>, Failure> {
+        let Some(text) = &self.account_opened else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Failure::usage(
+                format!("`--account-opened {text}` is not a date"),
+                Some("write it as YYYY-MM-DD, for example 2024-03-31".into()),
+            )
+        })
+    }
+}
+
+/// How to rate.
+#[derive(Args, Clone, Debug)]
+pub struct RatingArguments {
+    #[command(flatten)]
+    options: RatingOptionArguments,
     /// How a charge is shared among days and resources: `time` (first come) or `proportional`
     #[arg(long, default_value = "time", value_name = "HOW")]
     pub attribution: String,
@@ -91,20 +171,6 @@ pub struct RatingArguments {
 impl RatingArguments {
     /// The request for a period.
     pub fn request(&self, period: Period, by: Vec<Dimension>) -> Result<BillRequest, Failure> {
-        let allowances = match self.allowances.as_str() {
-            "all" | "true" => Allowances::All,
-            "none" | "false" => Allowances::None,
-            ids => Allowances::Only(ids.split(',').map(|id| id.trim().to_owned()).collect()),
-        };
-        let account_opened = match &self.account_opened {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                Failure::usage(
-                    format!("`--account-opened {text}` is not a date"),
-                    Some("write it as YYYY-MM-DD, for example 2024-03-31".into()),
-                )
-            })?),
-        };
         let attribution = match self.attribution.as_str() {
             "time" => Attribution::Time,
             "proportional" => Attribution::Proportional,
@@ -115,7 +181,11 @@ impl RatingArguments {
                 ));
             }
         };
-        let rating = RatingOptions { allowances, account_opened, ..RatingOptions::default() };
+        let rating = RatingOptions {
+            allowances: self.options.allowances().unwrap_or_default(),
+            account_opened: self.options.account_opened()?,
+            ..RatingOptions::default()
+        };
         Ok(BillRequest { period, provider: self.provider.clone(), by, rating, attribution })
     }
 }

@@ -1,5 +1,6 @@
 //! Tables for people, JSON and CSV for programs, all on standard output.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::ValueEnum;
@@ -51,6 +52,12 @@ impl Rows {
         self.rows.is_empty()
     }
 
+    /// Each row as an object of texts, by column.
+    pub fn objects(&self) -> Vec<BTreeMap<&str, &str>> {
+        let names = || self.columns.iter().map(|column| column.name.as_str());
+        self.rows.iter().map(|row| names().zip(row.iter().map(String::as_str)).collect()).collect()
+    }
+
     /// Prints the table for people.
     pub fn print(&self) -> Result<(), Failure> {
         let mut table = Table::new();
@@ -98,7 +105,12 @@ pub fn print_json(document: &impl Serialize) -> Result<(), Failure> {
 
 /// Prints text; a reader that has seen enough (`| head`) is no failure.
 pub fn print_text(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints a file, as [`print_text`] does text.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }

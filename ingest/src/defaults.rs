@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
-use crate::record::{Invocation, Request};
+use crate::record::{Invocation, MeteredQuantity, Request, StoredBytes};
 
 /// Values for fields that a log leaves out. A value in the log always wins.
 ///
@@ -86,6 +86,31 @@ impl Defaults {
         fill(&mut row.account, &self.account);
         fill(&mut row.region, &self.region);
         fill(&mut row.storage_class, &self.storage_class);
+    }
+}
+
+impl Defaults {
+    /// Fills the gaps of stored bytes.
+    pub fn complete_stored_bytes(&self, row: &mut StoredBytes) {
+        fill(&mut row.resource, &self.resource);
+        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+            own.complete_stored_bytes(row);
+        }
+        fill(&mut row.account, &self.account);
+        fill(&mut row.region, &self.region);
+        fill(&mut row.storage_class, &self.storage_class);
+    }
+
+    /// Fills the gaps of a metered quantity.
+    pub fn complete_metered_quantity(&self, row: &mut MeteredQuantity) {
+        fill(&mut row.resource, &self.resource);
+        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+            own.complete_metered_quantity(row);
+        }
+        fill(&mut row.account, &self.account);
+        fill(&mut row.region, &self.region);
+        fill(&mut row.architecture, &self.architecture);
+        fill(&mut row.runtime, &self.runtime);
     }
 }
 

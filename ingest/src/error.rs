@@ -87,6 +87,20 @@ pub enum IngestError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The mapping cannot be used.
+    #[error("mapping `{name}`: {problem}")]
+    BadMapping {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file does not have the columns that its mapping names.
+    #[error("{problem}")]
+    WrongColumns {
+        /// What is wrong with them.
+        problem: String,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -102,6 +116,16 @@ pub enum IngestError {
         lake: String,
         /// Why not.
         problem: String,
+    },
+    /// A table can no longer be read as it was.
+    #[error("table `{table}` cannot be read as it was at version {version}: {source}")]
+    NoSuchVersion {
+        /// The table.
+        table: &'static str,
+        /// The version asked for.
+        version: u64,
+        /// The engine's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Other writers kept winning.
     #[error("the commit to `{table}` lost against other writers {attempts} times")]
@@ -151,8 +175,15 @@ impl IngestError {
             Self::BadDefaults { .. } => {
                 "known keys: account, region, resource, architecture, package_type, runtime, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
             }
+            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
+            Self::WrongColumns { .. } => {
+                "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
+            }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
+            Self::NoSuchVersion { table, .. } => {
+                format!("every version stays as long as nothing in the lake's directory `{table}` is removed: restore what is missing from a backup")
+            }
             Self::Contention { .. } => "ingest the file again; nothing of it was kept".into(),
             Self::Storage { source, .. } => {
                 if !is_storage_full(source.as_ref()) {

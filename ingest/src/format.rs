@@ -13,6 +13,7 @@ pub mod aws_s3_access;
 pub mod decimal;
 mod json_stream;
 pub mod line;
+pub mod mapped;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.

@@ -14,6 +14,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::{
     Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -30,6 +32,10 @@ use crate::duplicates::KnownRecords;
 use crate::error::IngestError;
 use crate::table::{ASSUMED, Table};
 use crate::upload::{Staged, with_upload_id};
+
+mod bills;
+
+pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 
 /// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
 pub const LAKE_VERSION: u32 = 1;
@@ -161,6 +167,7 @@ impl Lake {
                 .with_configuration([
                     (VERSION_PROPERTY, Some(LAKE_VERSION.to_string())),
                     ("delta.checkpointInterval", Some("20".to_owned())),
+                    ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
                 ])
                 .with_raise_if_key_not_exists(false)
                 .with_save_mode(SaveMode::Ignore)
@@ -245,7 +252,7 @@ impl Lake {
         upload: &UploadRow,
         staged: &Staged,
     ) -> Result<Appended, IngestError> {
-        let application = format!("upload:{}", upload.id);
+        let application = upload_transaction(&upload.id);
         let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
         let mut delta = self.table_or_create(table).await?;
         for _ in 0..ATTEMPTS_MAX {
@@ -326,22 +333,21 @@ impl Lake {
         Ok(known)
     }
 
-    /// Appends rows to `uploads` or `rejected_rows` once per upload.
+    /// Appends rows once per application transaction, whoever asks how often.
     pub(crate) async fn append_once<B>(
         &self,
         table: Table,
-        upload_id: &str,
+        application: &str,
         batches: impl Fn() -> Result<B, IngestError>,
     ) -> Result<(), IngestError>
     where
         B: Iterator<Item = Result<RecordBatch, IngestError>>,
     {
-        let application = format!("upload:{upload_id}");
         let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
         let mut delta = self.table_or_create(table).await?;
         for _ in 0..ATTEMPTS_MAX {
             delta.update_incremental(None).await.map_err(failed)?;
-            if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
+            if transaction_version(&delta, application).await.map_err(failed)?.is_some() {
                 return Ok(());
             }
             let mut writer = RecordBatchWriter::for_table(&delta).map_err(failed)?;
@@ -349,7 +355,7 @@ impl Lake {
                 writer.write(batch?).await.map_err(failed)?;
             }
             let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
-            match commit(&delta, table, actions, vec![Transaction::new(&application, 1)], None).await {
+            match commit(&delta, table, actions, vec![Transaction::new(application, 1)], None).await {
                 Ok(()) => return Ok(()),
                 Err(error) if lost_a_race(&error) => {}
                 Err(error) => return Err(failed(error)),
@@ -361,14 +367,21 @@ impl Lake {
     /// Writes the ledger row of an upload whose rows have landed.
     pub(crate) async fn record_upload(&self, upload: &UploadRow) -> Result<(), IngestError> {
         let batch = upload_batch(upload).map_err(|error| self.storage_error("written".into(), error))?;
-        self.append_once(Table::Uploads, &upload.id, || Ok(std::iter::once(Ok(batch.clone())))).await
+        self.append_once(Table::Uploads, &upload_transaction(&upload.id), || Ok(std::iter::once(Ok(batch.clone()))))
+            .await
     }
 
-    /// Completes uploads that a crash cut off between the commit of their rows and their ledger row.
+    /// Completes what a crash cut off: uploads between the commit of their rows and their ledger row, and bills
+    /// between their commit and that of their lines.
     ///
     /// # Errors
     /// As [`Lake::table`].
     pub async fn recover(&self) -> Result<(), IngestError> {
+        self.recover_uploads().await?;
+        self.recover_bills().await
+    }
+
+    async fn recover_uploads(&self) -> Result<(), IngestError> {
         let mut landed: BTreeMap<String, UploadRow> = BTreeMap::new();
         for table in Table::USAGE {
             let Some(delta) = self.table(table).await? else { continue };
@@ -395,6 +408,11 @@ impl Lake {
     }
 }
 
+/// The application transaction of an upload.
+pub(crate) fn upload_transaction(upload_id: &str) -> String {
+    format!("upload:{upload_id}")
+}
+
 /// A session for the lake's own small questions.
 fn session() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2))
@@ -411,7 +429,11 @@ async fn commit(
     transactions: Vec<Transaction>,
     ledger: Option<&UploadRow>,
 ) -> Result<(), DeltaTableError> {
-    let mut properties = CommitProperties::default().with_application_transactions(transactions).with_max_retries(100);
+    // Bills are rated again at the versions they were issued at, so the log of no version may go.
+    let mut properties = CommitProperties::default()
+        .with_application_transactions(transactions)
+        .with_max_retries(100)
+        .with_cleanup_expired_logs(Some(false));
     if let Some(row) = ledger {
         let text = serde_json::to_string(row).map_err(|error| DeltaTableError::generic(error.to_string()))?;
         properties = properties.with_metadata([(UPLOAD_METADATA.to_owned(), serde_json::Value::String(text))]);
@@ -462,17 +484,23 @@ fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error
     )
 }
 
+/// A cell as text; nothing where it is null.
+fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+    let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
+    let column = StringArray::from(column.to_data());
+    column.is_valid(row).then(|| column.value(row).to_owned())
+}
+
+/// A cell as a number, times in microseconds; nothing where it is null.
+fn integer_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
+    let column = cast(batch.column_by_name(name)?, &DataType::Int64).ok()?;
+    let column = Int64Array::from(column.to_data());
+    column.is_valid(row).then(|| column.value(row))
+}
+
 fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
-    use datafusion::arrow::compute::cast;
-    use datafusion::arrow::datatypes::DataType;
-    let text = |name: &str| -> Option<String> {
-        let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
-        Some(StringArray::from(column.to_data()).value(row).to_owned())
-    };
-    let integer = |name: &str| -> Option<i64> {
-        let column = cast(batch.column_by_name(name)?, &DataType::Int64).ok()?;
-        Some(Int64Array::from(column.to_data()).value(row))
-    };
+    let text = |name: &str| text_cell(batch, name, row);
+    let integer = |name: &str| integer_cell(batch, name, row);
     let count = |name: &str| integer(name).and_then(|value| u64::try_from(value).ok());
     Some(UploadRow {
         id: text("id")?,

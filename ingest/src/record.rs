@@ -133,19 +133,91 @@ pub struct Request {
     pub request_id: Option<String>,
 }
 
-/// A record of either table.
+/// Bytes stored in one resource and class over an interval: a row of the table `storage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// `aws`, `gcp`, `azure`, …
+    pub provider: String,
+    /// The service as price books name it, for example `s3`.
+    pub service: String,
+    /// Billing account that owns the resource.
+    pub account: Option<String>,
+    /// Provider region.
+    pub region: Option<String>,
+    /// Bucket, table or volume.
+    pub resource: Option<String>,
+    /// Size, class or edition that picks the price.
+    pub variant: Option<String>,
+    /// Storage class as price books name it, for example `STANDARD`.
+    pub storage_class: Option<String>,
+    /// Bytes held.
+    pub bytes: Option<i64>,
+    /// Objects held.
+    pub objects: Option<i64>,
+    /// Length of the interval, in microseconds; the record's time is its start.
+    pub held_us: Option<i64>,
+}
+
+/// A quantity that some meter already measured: a row of the table `metered`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MeteredQuantity {
+    /// `aws`, `gcp`, `azure`, …
+    pub provider: String,
+    /// The service as price books name it, for example `aurora-serverless`.
+    pub service: String,
+    /// Billing account that owns the resource.
+    pub account: Option<String>,
+    /// Provider region.
+    pub region: Option<String>,
+    /// Cluster, stream, dyno or instance.
+    pub resource: Option<String>,
+    /// What was measured, in the words of the price book: `acu`, `instance`, `dyno`.
+    pub meter: Option<String>,
+    /// Size, class or edition that picks the price.
+    pub variant: Option<String>,
+    /// How much, in units of 10⁻¹⁸ of `unit`. See [`MeteredQuantity::SCALE`].
+    pub quantity: Option<i128>,
+    /// Unit of the quantity, as price books write units: `ACU-h`, `GiB-s`; absent: the unit the price book expects.
+    pub unit: Option<String>,
+    /// Length of the interval, in microseconds, where the quantity is a level held for a time; the record's time is its
+    /// start.
+    pub held_us: Option<i64>,
+    /// Configured memory, in MB as the provider configures it (binary).
+    pub memory_mb: Option<i64>,
+    /// Configured CPU, in thousandths of a virtual CPU.
+    pub vcpu_milli: Option<i64>,
+    /// Configured size of something else, in MB (binary).
+    pub size_mb: Option<i64>,
+    /// `x86_64` or `arm64`.
+    pub architecture: Option<String>,
+    /// Operating system.
+    pub os: Option<String>,
+    /// Runtime identifier.
+    pub runtime: Option<String>,
+}
+
+impl MeteredQuantity {
+    /// Fractional digits of a quantity; it has up to 20 digits in front of the point.
+    pub const SCALE: u8 = 18;
+}
+
+/// A record of any usage table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// A row of `invocations`.
     Invocation(Box<Invocation>),
     /// A row of `requests`.
     Request(Box<Request>),
+    /// A row of `storage`.
+    StoredBytes(Box<StoredBytes>),
+    /// A row of `metered`.
+    MeteredQuantity(Box<MeteredQuantity>),
 }
 
 /// A usage record with its time and the keys that make it count once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// When it happened; for an invocation this is its *start*.
+    /// When it happened; for an invocation and for what is held over an interval this is its *start*.
     pub time: EventTime,
     /// Natural key *without* the time. Two records with equal `key` and equal logged time are one; so are two with equal
     /// `key` of which one has no logged time.

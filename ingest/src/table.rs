@@ -1,18 +1,19 @@
 //! The tables of the lake: their columns, and usage records turned into Arrow batches.
 //!
 //! Times are UTC microseconds, sizes bytes (memory MB as the provider configures it), durations microseconds.
-//! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, booleans, dates, timestamps and
-//! the 16-byte `record_key` are used: every engine that reads Delta tables reads these.
+//! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, decimals, booleans, dates,
+//! timestamps and the 16-byte `record_key` are used: every engine that reads Delta tables reads these.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
-use crate::record::{Invocation, RecordKey, Request};
+use crate::record::{Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
 
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;
@@ -24,25 +25,50 @@ pub enum Table {
     Invocations,
     /// API and storage requests, events, messages.
     Requests,
+    /// Bytes stored over an interval.
+    Storage,
+    /// Quantities that some meter already measured.
+    Metered,
     /// One row per upload.
     Uploads,
     /// One row per refused row.
     RejectedRows,
+    /// One row per revision of an issued bill.
+    Bills,
+    /// One row per line of an issued bill.
+    Charges,
+    /// The texts of the price books that issued bills were rated with.
+    PriceBooks,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 4] = [Self::Invocations, Self::Requests, Self::Uploads, Self::RejectedRows];
+    pub const ALL: [Table; 9] = [
+        Self::Invocations,
+        Self::Requests,
+        Self::Storage,
+        Self::Metered,
+        Self::Uploads,
+        Self::RejectedRows,
+        Self::Bills,
+        Self::Charges,
+        Self::PriceBooks,
+    ];
     /// The tables that hold usage records.
-    pub const USAGE: [Table; 2] = [Self::Invocations, Self::Requests];
+    pub const USAGE: [Table; 4] = [Self::Invocations, Self::Requests, Self::Storage, Self::Metered];
 
     /// Its name in SQL and its directory in the lake.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Invocations => "invocations",
             Self::Requests => "requests",
+            Self::Storage => "storage",
+            Self::Metered => "metered",
             Self::Uploads => "uploads",
             Self::RejectedRows => "rejected_rows",
+            Self::Bills => "bills",
+            Self::Charges => "charges",
+            Self::PriceBooks => "price_books",
         }
     }
 
@@ -51,15 +77,17 @@ impl Table {
         match self {
             Self::Invocations => "started_at",
             Self::Requests => "at",
+            Self::Storage | Self::Metered => "held_from",
             Self::Uploads | Self::RejectedRows => "uploaded_at",
+            Self::Bills | Self::Charges | Self::PriceBooks => "issued_at",
         }
     }
 
     /// Partition columns.
     pub const fn partition_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Invocations | Self::Requests => &["date"],
-            Self::Uploads | Self::RejectedRows => &[],
+            Self::Invocations | Self::Requests | Self::Storage | Self::Metered => &["date"],
+            Self::Uploads | Self::RejectedRows | Self::Bills | Self::Charges | Self::PriceBooks => &[],
         }
     }
 
@@ -68,6 +96,8 @@ impl Table {
         let fields = match self {
             Self::Invocations => usage_fields(self, &INVOCATION_COLUMNS),
             Self::Requests => usage_fields(self, &REQUEST_COLUMNS),
+            Self::Storage => usage_fields(self, &STORAGE_COLUMNS),
+            Self::Metered => usage_fields(self, &METERED_COLUMNS),
             Self::Uploads => vec![
                 text("id", false),
                 text("name", false),
@@ -87,6 +117,25 @@ impl Table {
                 text("reason", false),
                 text("excerpt", false),
             ],
+            Self::Bills => vec![
+                text("id", false),
+                text("period", false),
+                text("provider", true),
+                integer("revision", false),
+                timestamp("issued_at"),
+                text("currency", false),
+                text("total", false),
+                integer("line_count", false),
+                integer("record_count", false),
+                text("lake_versions", false),
+                text("options", false),
+                text("price_books", false),
+                text("program_version", false),
+                text("document_sha256", false),
+                text("document", false),
+            ],
+            Self::Charges => charge_fields(),
+            Self::PriceBooks => vec![text("sha256", false), text("name", false), text("text", false)],
         };
         Arc::new(Schema::new(fields))
     }
@@ -108,6 +157,8 @@ enum Column<R> {
     Text(&'static str, fn(&R) -> Option<&str>),
     Integer(&'static str, fn(&R) -> Option<i64>),
     Flag(&'static str, fn(&R) -> Option<bool>),
+    /// A decimal of [`MeteredQuantity::SCALE`] fractional digits.
+    Decimal(&'static str, fn(&R) -> Option<i128>),
 }
 
 // Columns that filters use come first: Delta keeps statistics of the first 32.
@@ -159,6 +210,38 @@ static REQUEST_COLUMNS: [Column<Request>; 14] = [
     Column::Text("request_id", |r| r.request_id.as_deref()),
 ];
 
+static STORAGE_COLUMNS: [Column<StoredBytes>; 10] = [
+    Column::Text("provider", |r| Some(&r.provider)),
+    Column::Text("service", |r| Some(&r.service)),
+    Column::Text("account", |r| r.account.as_deref()),
+    Column::Text("region", |r| r.region.as_deref()),
+    Column::Text("resource", |r| r.resource.as_deref()),
+    Column::Text("variant", |r| r.variant.as_deref()),
+    Column::Text("storage_class", |r| r.storage_class.as_deref()),
+    Column::Integer("bytes", |r| r.bytes),
+    Column::Integer("objects", |r| r.objects),
+    Column::Integer("held_us", |r| r.held_us),
+];
+
+static METERED_COLUMNS: [Column<MeteredQuantity>; 16] = [
+    Column::Text("provider", |r| Some(&r.provider)),
+    Column::Text("service", |r| Some(&r.service)),
+    Column::Text("account", |r| r.account.as_deref()),
+    Column::Text("region", |r| r.region.as_deref()),
+    Column::Text("resource", |r| r.resource.as_deref()),
+    Column::Text("meter", |r| r.meter.as_deref()),
+    Column::Text("variant", |r| r.variant.as_deref()),
+    Column::Decimal("quantity", |r| r.quantity),
+    Column::Text("unit", |r| r.unit.as_deref()),
+    Column::Integer("held_us", |r| r.held_us),
+    Column::Integer("memory_mb", |r| r.memory_mb),
+    Column::Integer("vcpu_milli", |r| r.vcpu_milli),
+    Column::Integer("size_mb", |r| r.size_mb),
+    Column::Text("architecture", |r| r.architecture.as_deref()),
+    Column::Text("os", |r| r.os.as_deref()),
+    Column::Text("runtime", |r| r.runtime.as_deref()),
+];
+
 /// Rows of one usage table, not yet a batch. The upload's id is not known before its last byte, so it is added at
 /// the commit.
 #[derive(Debug)]
@@ -202,7 +285,9 @@ impl<R: UsageRow> UsageRows<R> {
             Arc::new(Date32Array::from_iter_values(days)),
             Arc::new(TimestampMicrosecondArray::from_iter_values(facts.iter().map(|f| f.time_us)).with_timezone("UTC")),
         ];
-        columns.extend(R::columns().iter().map(|column| column.array(&rows)));
+        for column in R::columns() {
+            columns.push(column.array(&rows)?);
+        }
         columns.push(Arc::new(StringArray::from_iter_values(
             facts.iter().map(|f| if f.logged { LOGGED } else { ASSUMED }),
         )));
@@ -210,6 +295,10 @@ impl<R: UsageRow> UsageRows<R> {
         RecordBatch::try_new(staged_schema(R::TABLE), columns)
     }
 }
+
+/// Type of quantities: 20 digits, a point, 18 digits.
+#[expect(clippy::cast_possible_wrap, reason = "18 is positive")]
+const QUANTITY_TYPE: DataType = DataType::Decimal128(38, MeteredQuantity::SCALE as i8);
 
 /// Value of `time_source` where the log gives the time.
 pub const LOGGED: &str = "logged";
@@ -241,6 +330,42 @@ impl UsageRow for Request {
     }
 }
 
+impl UsageRow for StoredBytes {
+    const TABLE: Table = Table::Storage;
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>] {
+        &STORAGE_COLUMNS
+    }
+}
+
+impl UsageRow for MeteredQuantity {
+    const TABLE: Table = Table::Metered;
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>] {
+        &METERED_COLUMNS
+    }
+}
+
+/// Largest integer a column takes, by what its name says it measures: 31 years of microseconds, a petabyte of memory, an
+/// exabyte of data. Metering adds and multiplies such numbers without ever leaving its integers.
+fn largest(column: &str) -> i64 {
+    match column {
+        name if name.ends_with("_us") || name.ends_with("_ms") => 10_i64.pow(15),
+        name if name.ends_with("_mb") || name.ends_with("_milli") => 10_i64.pow(9),
+        _ => 10_i64.pow(18),
+    }
+}
+
+/// What is wrong with the first integer of a record that is below 0 or beyond what anything measures.
+pub(crate) fn out_of_range<R: UsageRow>(row: &R) -> Option<String> {
+    R::columns().iter().find_map(|column| {
+        let Column::Integer(name, get) = column else { return None };
+        let value = get(row)?;
+        (value < 0 || value > largest(name))
+            .then(|| format!("`{name}` is {value}, expected a number from 0 to {}", largest(name)))
+    })
+}
+
 /// The columns of a usage table before the upload's id is known.
 pub fn staged_schema(table: Table) -> SchemaRef {
     let fields: Vec<_> = table.schema().fields().iter().filter(|f| f.name() != "upload_id").cloned().collect();
@@ -253,15 +378,19 @@ impl<R> Column<R> {
             Self::Text(name, _) => text(name, !matches!(*name, "provider" | "service")),
             Self::Integer(name, _) => integer(name, true),
             Self::Flag(name, _) => Field::new(*name, DataType::Boolean, true),
+            Self::Decimal(name, _) => Field::new(*name, QUANTITY_TYPE, true),
         }
     }
 
-    fn array(&self, rows: &[R]) -> ArrayRef {
-        match self {
+    fn array(&self, rows: &[R]) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
             Self::Text(_, get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
             Self::Integer(_, get) => Arc::new(rows.iter().map(get).collect::<Int64Array>()),
             Self::Flag(_, get) => Arc::new(rows.iter().map(get).collect::<BooleanArray>()),
-        }
+            Self::Decimal(_, get) => {
+                Arc::new(rows.iter().map(get).collect::<Decimal128Array>().with_data_type(QUANTITY_TYPE))
+            }
+        })
     }
 }
 
@@ -270,6 +399,52 @@ fn usage_fields<R>(table: Table, columns: &[Column<R>]) -> Vec<Field> {
     fields.extend(columns.iter().map(Column::field));
     fields.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
     fields.push(text("upload_id", false));
+    fields
+}
+
+/// The columns of `charges`: those of a charge in the pricing model, with the scope flattened. Quantities and amounts
+/// are exact text: a decimal, or `numerator/denominator` where there is no finite one.
+fn charge_fields() -> Vec<Field> {
+    let mut fields =
+        vec![text("bill_id", false), integer("revision", false), integer("line", false), text("charge_class", true)];
+    fields.extend(["charge_id", "period", "provider", "service", "sku", "description"].map(|name| text(name, false)));
+    fields.extend(["organisation", "account", "region", "resource"].map(|name| text(name, true)));
+    fields.extend(
+        [
+            "charge_category",
+            "charge_frequency",
+            "consumed_quantity",
+            "consumed_unit",
+            "free_quantity",
+            "pricing_quantity",
+            "pricing_unit",
+        ]
+        .map(|name| text(name, false)),
+    );
+    fields.extend([integer("tier", false), text("tier_from", false), text("tier_to", true)]);
+    fields.extend(
+        [
+            "unit_price",
+            "published_price",
+            "published_per",
+            "contracted_unit_price",
+            "list_cost",
+            "contracted_cost",
+            "billed_cost",
+            "effective_cost",
+            "adjustment",
+            "currency",
+            "pricing_currency",
+            "exchange_rate",
+        ]
+        .map(|name| text(name, false)),
+    );
+    // JSON: lists of objects, and one object.
+    fields.extend([text("discounts", false), text("commitment", true), text("allowances", false)]);
+    fields.push(integer("record_count", false));
+    fields.extend(["meter", "filter", "price_book", "price_book_version"].map(|name| text(name, false)));
+    fields.push(text("price_from", true));
+    fields.extend(["source", "source_address", "mark"].map(|name| text(name, false)));
     fields
 }
 

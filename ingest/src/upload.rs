@@ -22,10 +22,14 @@ use sha2::{Digest, Sha256};
 use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
+use crate::format::mapped::Mapped;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
-use crate::lake::{Lake, UploadRow, days_of};
-use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
-use crate::table::{RowFacts, Table, UsageRow, UsageRows, staged_schema};
+use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
+use crate::mapping::Mapping;
+use crate::record::{
+    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
+};
+use crate::table::{RowFacts, Table, UsageRow, UsageRows, out_of_range, staged_schema};
 
 /// Rows per staged batch.
 const BATCH_ROWS: usize = 8192;
@@ -37,6 +41,8 @@ const FIRST_REJECTED_MAX: usize = 5;
 pub struct IngestOptions {
     /// Format name; `None` detects it.
     pub format: Option<String>,
+    /// How the file's columns become ours; the format is then `mapped`.
+    pub mapping: Option<Mapping>,
     /// What the log does not say.
     pub defaults: Defaults,
     /// Time of records whose log has none, microseconds since 1970 UTC; the time of the upload if not given.
@@ -105,7 +111,8 @@ struct Parsed {
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
     let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
-    let Staging { invocations, requests, rejected, read, rejected_count, warnings, first_rejected } = staging;
+    let Staging { invocations, requests, storage, metered, rejected, read, rejected_count, warnings, first_rejected } =
+        staging;
     let mut row = UploadRow {
         id,
         name: name.to_owned(),
@@ -139,10 +146,16 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let spooled = rejected.finish()?;
         let id = &row.id;
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
-        lake.append_once(Table::RejectedRows, id, batches).await?;
+        lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
     let mut landed_before = false;
-    for (table, staged) in [(Table::Invocations, invocations.finish()?), (Table::Requests, requests.finish()?)] {
+    let staged = [
+        (Table::Invocations, invocations.finish()?),
+        (Table::Requests, requests.finish()?),
+        (Table::Storage, storage.finish()?),
+        (Table::Metered, metered.finish()?),
+    ];
+    for (table, staged) in staged {
         if staged.rows.is_empty() {
             continue;
         }
@@ -190,9 +203,11 @@ fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<P
     if head.is_empty() {
         return Err(IngestError::Empty);
     }
-    let (format, because): (&dyn Format, String) = match &options.format {
-        Some(name) => (format::by_name(name)?, "named by the user".to_owned()),
-        None => {
+    let mapped = options.mapping.clone().map(|mapping| Mapped { mapping });
+    let (format, because): (&dyn Format, String) = match (&mapped, &options.format) {
+        (Some(mapped), _) => (mapped, "a mapping was given".to_owned()),
+        (None, Some(name)) => (format::by_name(name)?, "named by the user".to_owned()),
+        (None, None) => {
             let (found, recognition) = format::detect(&head)?;
             (found, recognition.because)
         }
@@ -229,7 +244,11 @@ fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, IngestError> {
 /// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
 /// are another upload. A default that is not given leaves no trace, so that new ones change no id.
 fn declared_source(format: &str, options: &IngestOptions) -> String {
-    serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us }).to_string()
+    let mut source = serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us });
+    if let Some(mapping) = &options.mapping {
+        source["mapping"] = serde_json::json!(mapping);
+    }
+    source.to_string()
 }
 
 /// Counts what is read, for progress.
@@ -268,6 +287,8 @@ impl<R: Read> Read for Hashing<R> {
 struct Staging {
     invocations: UsageSpool<Invocation>,
     requests: UsageSpool<Request>,
+    storage: UsageSpool<StoredBytes>,
+    metered: UsageSpool<MeteredQuantity>,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -280,6 +301,8 @@ impl Staging {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
+            storage: UsageSpool::new(assumed_time_us),
+            metered: UsageSpool::new(assumed_time_us),
             rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
             read: 0,
             rejected_count: 0,
@@ -291,10 +314,23 @@ impl Staging {
 
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
+        let wrong = match &record.usage {
+            Usage::Invocation(row) => out_of_range(&**row),
+            Usage::Request(row) => out_of_range(&**row),
+            Usage::StoredBytes(row) => out_of_range(&**row),
+            Usage::MeteredQuantity(row) => out_of_range(&**row),
+        };
+        if let Some(reason) = wrong {
+            // The format has read the row: which one it was, the record itself has to say.
+            let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
+            return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
+        }
         self.read += 1;
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
+            Usage::StoredBytes(row) => self.storage.push(record.time, record.key, *row),
+            Usage::MeteredQuantity(row) => self.metered.push(record.time, record.key, *row),
         }
     }
 

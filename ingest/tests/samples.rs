@@ -88,6 +88,7 @@ impl Sink for Totals {
                 self.bytes_out += row.response_bytes.filter(|_| row.source.as_deref() == Some("internet")).unwrap_or(0);
                 self.resources.insert(row.resource);
             }
+            other => panic!("not in the samples: {other:?}"),
         }
         Ok(())
     }

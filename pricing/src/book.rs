@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use crate::{
+    estimate::EstimateRequest,
     exact::Exact,
     expression::Expression,
     period::Period,
     table::Table,
     unit::{MonthLength, Unit, Window},
+    zone::Zone,
 };
 
 /// One price book: a provider's service with its SKUs, prices and allowances.
@@ -16,6 +18,8 @@ use crate::{
 pub struct PriceBook {
     /// File name without extension: `aws/lambda`.
     pub name: String,
+    /// The file's text.
+    pub text: String,
     /// The provider.
     pub provider: String,
     /// The service.
@@ -32,8 +36,8 @@ pub struct PriceBook {
     pub version: String,
     /// ISO 4217 code of all amounts.
     pub currency: String,
-    /// Zone of days and months, as the provider bills; days are taken in UTC until a zone is applied.
-    pub time_zone: String,
+    /// Zone of days and months, as the provider bills.
+    pub zone: Zone,
     /// Sources by key: an address, or words where none is known.
     pub sources: BTreeMap<String, String>,
     /// Named sets of regions.
@@ -44,6 +48,25 @@ pub struct PriceBook {
     pub skus: Vec<Sku>,
     /// The allowances.
     pub allowances: Vec<Allowance>,
+    /// Usage and what it costs, to prove the book by: see [`crate::Catalogue::check_examples`].
+    pub examples: Vec<Example>,
+    /// The plans that accounts can commit to.
+    pub commitments: Vec<CommitmentPlan>,
+}
+
+/// Usage as in the file of an estimate, and what it costs by the book.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// What it shows.
+    pub title: String,
+    /// Line of the book at which it starts, from 1.
+    pub line: usize,
+    /// The usage; rows that name no service are the book's.
+    pub request: EstimateRequest,
+    /// The exact total, in the book's currency.
+    pub total: Exact,
+    /// Key of the source that publishes the figure, and the place in it; empty: worked by hand.
+    pub source: String,
 }
 
 /// A SKU: what is counted, how, in which unit, at which prices.
@@ -61,6 +84,8 @@ pub struct Sku {
     pub table: Table,
     /// Services whose rows feed the SKU.
     pub services: Vec<String>,
+    /// SKUs of the book, by base, that charge the same rows in the same unit on purpose.
+    pub also: Vec<String>,
     /// Which rows; absent: every row.
     pub filter: Option<Expression>,
     /// The part of the filter that all keys of a `by` SKU share; [`Sku::filter`] is this and the key.
@@ -83,6 +108,8 @@ pub struct Sku {
     pub scope_per_row: bool,
     /// Length of a month in units.
     pub month: MonthLength,
+    /// Zone of days and months: the book's.
+    pub zone: Zone,
     /// Prices by period and region set.
     pub prices: Vec<Price>,
     /// Allowances the SKU draws on, as indexes into [`PriceBook::allowances`].
@@ -196,10 +223,90 @@ pub struct Allowance {
     pub expires_months: Option<u32>,
     /// Part of a plan: cannot be switched off.
     pub always: bool,
+    /// Not everyone's: given only where it is asked for by name.
+    pub on_request: bool,
     /// Key of the source.
     pub source: String,
     /// How sure it is.
     pub mark: String,
+}
+
+/// A plan that accounts can commit to: so much usage or so much money every hour.
+#[derive(Clone, Debug)]
+pub struct CommitmentPlan {
+    /// Id within the book.
+    pub id: String,
+    /// Line of the book at which it starts, from 1.
+    pub line: usize,
+    /// Id with provider and service in front: `aws.ec2.reserved-1y`.
+    pub name: String,
+    /// What is bought, in words.
+    pub description: String,
+    /// What is committed.
+    pub kind: CommitmentKind,
+    /// The SKUs it covers, as written: ids, bases of `by` SKUs, or full names.
+    pub skus: Vec<String>,
+    /// The committed prices.
+    pub rates: CommittedRates,
+    /// What a rate is for; nothing with a percentage.
+    pub per: Option<Unit>,
+    /// One-time fee of one unit, by key; under the empty key where it is the same for all.
+    pub upfront: BTreeMap<String, Exact>,
+    /// How long it runs.
+    pub term_months: Option<u32>,
+    /// Plans of a lower number are used first.
+    pub priority: u32,
+    /// First day it can be bought, inclusive.
+    pub from: Option<NaiveDate>,
+    /// Last day, exclusive.
+    pub to: Option<NaiveDate>,
+    /// Key of the source.
+    pub source: String,
+    /// How sure it is.
+    pub mark: String,
+    /// How sure single keys are.
+    pub marks: BTreeMap<String, String>,
+}
+
+/// What a commitment is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitmentKind {
+    /// So many units every hour, covered at no further cost.
+    Usage,
+    /// So much money every hour, from which usage is paid at the committed rate.
+    Spend,
+}
+
+/// Committed prices, with the published texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommittedRates {
+    /// One for all.
+    One(Exact, String),
+    /// By the keys of a `by` SKU.
+    ByKey(BTreeMap<String, (Exact, String)>),
+    /// Percent off the list price.
+    Percent(Exact),
+}
+
+impl CommitmentPlan {
+    /// The rate of a key, as published.
+    pub fn rate(&self, key: Option<&str>) -> Option<(&Exact, &str)> {
+        match &self.rates {
+            CommittedRates::One(rate, text) => Some((rate, text)),
+            CommittedRates::ByKey(rates) => rates.get(key?).map(|(rate, text)| (rate, text.as_str())),
+            CommittedRates::Percent(_) => None,
+        }
+    }
+
+    /// The one-time fee of one unit.
+    pub fn upfront(&self, key: Option<&str>) -> Exact {
+        self.upfront.get(key.unwrap_or_default()).or_else(|| self.upfront.get("")).cloned().unwrap_or_default()
+    }
+
+    /// How sure the rate of a key is.
+    pub fn mark(&self, key: Option<&str>) -> &str {
+        key.and_then(|key| self.marks.get(key)).unwrap_or(&self.mark)
+    }
 }
 
 /// Whether a day is in a half-open range of days.
@@ -223,11 +330,16 @@ impl PriceBook {
 impl Sku {
     /// What a meter's value is multiplied by to be in the SKU's unit, in a billing period.
     pub fn factor(&self, meter: &Meter, period: Period) -> Exact {
-        let month_us = self.month.us(period);
+        let month_us = self.month_us(period);
         match meter.unit.factor(&self.unit, month_us) {
             Ok(factor) => factor * &self.scale,
             Err(_) => Exact::zero(), // unreachable: the book's check has converted the unit once
         }
+    }
+
+    /// Microseconds of one `month` of units in a billing period.
+    pub fn month_us(&self, period: Period) -> i64 {
+        self.month.us(period, self.zone)
     }
 
     /// The meter in force on a day.

@@ -9,12 +9,17 @@ use crate::{
     catalogue::Problem,
     exact::Exact,
     expression::{Expression, Type},
+    nearest::{did_you_mean, did_you_mean_or},
     period::HOUR_US,
     scope::SCOPE_COLUMNS,
     table::{ColumnKind, Table},
     unit::{MonthLength, Unit, Window},
+    zone::Zone,
 };
 
+mod check;
+mod commitment;
+mod example;
 mod price;
 mod reader;
 #[cfg(test)]
@@ -24,6 +29,9 @@ mod tests;
 const MARKS: &[&str] = &["seen", "derived", "remembered", "none"];
 /// Length of a month while units are checked: only dimensions matter then.
 const CHECK_MONTH_US: i64 = 720 * HOUR_US;
+
+/// Names of month lengths.
+const MONTHS: &[&str] = &["calendar", "30d", "31d", "720h", "730h", "744h"];
 
 const BOOK_KEYS: &[&str] = &[
     "provider",
@@ -41,6 +49,8 @@ const BOOK_KEYS: &[&str] = &[
     "regions",
     "sku",
     "allowance",
+    "commitment",
+    "example",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -48,6 +58,7 @@ const SKU_KEYS: &[&str] = &[
     "description",
     "table",
     "services",
+    "also",
     "filter",
     "unit",
     "meter_unit",
@@ -78,6 +89,7 @@ const ALLOWANCE_KEYS: &[&str] = &[
     "mark",
     "note",
     "always",
+    "on_request",
 ];
 
 /// What SKUs and allowances take from their book.
@@ -85,6 +97,7 @@ struct BookContext {
     provider: String,
     service: String,
     month: MonthLength,
+    zone: Zone,
     sources: BTreeMap<String, String>,
     regions: BTreeMap<String, BTreeSet<String>>,
 }
@@ -105,7 +118,10 @@ pub(crate) fn read(name: &str, text: &str) -> Result<PriceBook, Vec<Problem>> {
     let book = read_book(&mut reader, Entry { table: document.get_ref(), start: 0 });
     match reader.problems.is_empty() {
         true => Ok(book),
-        false => Err(reader.problems),
+        false => {
+            reader.problems.sort();
+            Err(reader.problems)
+        }
     }
 }
 
@@ -120,27 +136,49 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     }
     let mut regions = BTreeMap::new();
     if let Some(table) = reader.table(root, "regions") {
-        for (key, _) in table.in_order() {
-            regions.insert(key.to_owned(), reader.texts(table, key).unwrap_or_default().into_iter().collect());
+        for (key, value) in table.in_order() {
+            let names = reader.texts(table, key).unwrap_or_default();
+            let set: BTreeSet<String> = names.iter().cloned().collect();
+            if set.is_empty() || set.len() < names.len() {
+                let wrong = if set.is_empty() { "is empty" } else { "names a region twice" };
+                reader.problem(value.span().start, format!("the region set `{key}` {wrong}"));
+            }
+            regions.insert(key.to_owned(), set);
         }
     }
+    check::identity(reader, root);
     let month = read_month(reader, root).unwrap_or(MonthLength::Calendar);
     let (provider, service) =
         (reader.required(root, "provider").to_owned(), reader.required(root, "service").to_owned());
-    let context = BookContext { provider, service, month, sources, regions };
+    let zone = reader.text(root, "time_zone").map(|name| {
+        let at = root.get("time_zone").map_or(0, |value| value.span().start);
+        reader.ok(at, Zone::from_name(name)).unwrap_or_default()
+    });
+    let context = BookContext { provider, service, month, zone: zone.unwrap_or_default(), sources, regions };
     let mut skus = Vec::new();
+    if reader.tables(root, "sku").is_empty() {
+        reader.problem(root.start, "the book has no `[[sku]]`");
+    }
+    let mut ids = BTreeMap::new();
     for entry in reader.tables(root, "sku") {
+        let id = entry.get("id").and_then(|id| id.get_ref().as_str()).unwrap_or_default();
+        reader.place.clear();
+        if let Some(line) = ids.insert(id, reader.line(entry.start)) {
+            reader.problem(entry.start, format!("two SKUs with the id `{id}`: the other is at line {line}"));
+        }
         read_sku(reader, entry, &context, &mut skus);
     }
+    let commitments =
+        reader.tables(root, "commitment").into_iter().filter_map(|entry| commitment::read(reader, entry, &context));
+    let commitments = commitments.collect();
     reader.place.clear();
-    let mut ids = BTreeSet::new();
-    for sku in skus.iter().filter(|sku| !ids.insert(sku.id.clone())) {
-        reader.problem(0, format!("two SKUs with the id `{}`", sku.id));
-    }
     let entries = reader.tables(root, "allowance");
     let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
+    let examples = reader.tables(root, "example");
+    let examples = examples.into_iter().filter_map(|entry| example::read(reader, entry, &context)).collect();
     let mut book = PriceBook {
         name: reader.book.to_owned(),
+        text: reader.text.to_owned(),
         provider: context.provider,
         service: context.service,
         title: reader.text(root, "title").unwrap_or_default().to_owned(),
@@ -149,12 +187,14 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         subcategory: reader.text(root, "subcategory").unwrap_or("Other (Other)").to_owned(),
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
-        time_zone: reader.text(root, "time_zone").unwrap_or("UTC").to_owned(),
+        zone: context.zone,
         sources: context.sources,
         regions: context.regions,
         default_region: reader.text(root, "default_region").map(str::to_owned),
         skus,
         allowances: Vec::new(),
+        examples,
+        commitments,
     };
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
@@ -186,7 +226,7 @@ fn read_month<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<MonthLeng
     let name = reader.text(entry, "month")?;
     let month = MonthLength::from_name(name);
     if month.is_none() {
-        reader.problem(entry.start, format!("unknown month `{name}`: `calendar`, `30d`, `31d`, `720h` or `730h`"));
+        reader.known_word(entry.start, "month", name, MONTHS);
     }
     month
 }
@@ -195,7 +235,8 @@ fn read_scope<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, also: &[&str]) -> V
     let scope = reader.texts(entry, "scope").unwrap_or_else(|| vec!["account".to_owned()]);
     for column in scope.iter().filter(|name| !SCOPE_COLUMNS.contains(&name.as_str()) && !also.contains(&name.as_str()))
     {
-        reader.problem(entry.start, format!("`{column}` is not a scope: {}", SCOPE_COLUMNS.join(", ")));
+        let hint = did_you_mean_or(column, SCOPE_COLUMNS);
+        reader.problem_with_hint(entry.start, format!("`{column}` is not a scope"), hint);
     }
     scope
 }
@@ -208,8 +249,11 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
     let table_name = reader.required(entry, "table");
     let table = Table::from_name(table_name);
     if table.is_none() && !table_name.is_empty() {
-        reader.problem(entry.start, format!("no table `{table_name}`"));
+        let at = entry.get("table").map_or(entry.start, |value| value.span().start);
+        let hint = did_you_mean_or(table_name, Table::ALL.map(Table::name));
+        reader.problem_with_hint(at, format!("no table `{table_name}`"), hint);
     }
+    check::sku(reader, entry, table);
     if !entry.has("unit") {
         reader.problem(entry.start, "`unit` is missing");
     }
@@ -218,7 +262,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
     let quantity_unit = reader.unit(entry, "meter_unit").unwrap_or_else(|| unit.clone());
     let filter = read_filter(reader, entry, table, &quantity_unit);
     let maximum_per = read_maximum(reader, entry);
-    let meters = read_meters(reader, entry, table, &unit, &quantity_unit, maximum_per);
+    let meters = read_meters(reader, entry, table, &unit, &quantity_unit, maximum_per, book);
     let prices = price::read(reader, entry, &unit, book);
     let mut scope = read_scope(reader, entry, &["row"]);
     let scope_per_row = scope.iter().any(|column| column == "row");
@@ -234,6 +278,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         id,
         table,
         services: reader.texts(entry, "services").unwrap_or_else(|| vec![book.service.clone()]),
+        also: reader.texts(entry, "also").unwrap_or_default(),
         filter: filter.clone(),
         base_filter: filter.clone(),
         key: None,
@@ -245,6 +290,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         scope,
         scope_per_row,
         month: read_month(reader, entry).unwrap_or(book.month),
+        zone: book.zone,
         prices: Vec::new(),
         allowances: Vec::new(),
         window: maximum_per,
@@ -254,6 +300,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         true => price::keys(&prices).into_iter().map(Some).collect(),
         false => vec![None],
     };
+    check::default_key(reader, entry, &keys);
     for key in keys {
         let mut sku = sku.clone();
         if let Some(key) = &key {
@@ -292,7 +339,9 @@ fn key_filter<'t>(
 ) -> Option<Expression> {
     let by = reader.text(entry, "by")?;
     if sku.table.column(by).is_none_or(|column| column.kind != ColumnKind::Text) {
-        reader.problem(entry.start, format!("no text column `{by}` in the table {}", sku.table));
+        let texts = sku.table.columns().iter().filter(|column| column.kind == ColumnKind::Text);
+        let hint = did_you_mean_or(by, texts.map(|column| column.name));
+        reader.problem_with_hint(entry.start, format!("no text column `{by}` in the table {}", sku.table), hint);
         return None;
     }
     let column = match reader.text(entry, "default") {
@@ -322,6 +371,7 @@ fn read_meters<'t>(
     unit: &Unit,
     quantity: &Unit,
     maximum_per: Option<Window>,
+    book: &BookContext,
 ) -> Vec<Meter> {
     let default = if table == Table::Metered { "quantity" } else { "1" };
     let mut eras = reader.tables(entry, "meter");
@@ -344,10 +394,16 @@ fn read_meters<'t>(
             reader.problem(at, format!("`{text}` is not a number"));
             continue;
         };
-        reader.ok(at, own.factor(unit, CHECK_MONTH_US));
+        if reader.ok(at, own.factor(unit, CHECK_MONTH_US)).is_some() {
+            check::things_counted(reader, at, &expression, quantity, unit);
+        }
+        let (from, to) = if with_eras { check::read_days(reader, era) } else { (None, None) };
+        if with_eras {
+            check::source(reader, era, &book.sources);
+        }
         meters.push(Meter {
-            from: if with_eras { reader.day(era, "from") } else { None },
-            to: if with_eras { reader.day(era, "to") } else { None },
+            from,
+            to,
             quantity: expression,
             unit: own,
             source: if with_eras { reader.text(era, "source").unwrap_or_default().to_owned() } else { String::new() },
@@ -358,7 +414,9 @@ fn read_meters<'t>(
     for pair in meters.windows(2) {
         if pair[0].to != pair[1].from || pair[1].from.is_none() {
             let from = pair[1].from.map_or("the beginning".to_owned(), |day| day.to_string());
-            reader.problem(entry.start, format!("meters leave a gap or overlap at {from}"));
+            let message = format!("meters leave a gap or overlap at {from}");
+            let hint = Some("an era starts on the day (`from`) the one before ends (`to`)".to_owned());
+            reader.problem_with_hint(entry.start, message, hint);
         }
     }
     meters
@@ -385,20 +443,21 @@ fn read_allowance<'t>(
     let id = reader.required(entry, "id").to_owned();
     reader.place = format!("allowance `{id}`");
     reader.known_keys(entry, ALLOWANCE_KEYS);
-    if !entry.has("skus") {
-        reader.problem(entry.start, "`skus` is missing");
-    }
     let names = reader.texts(entry, "skus").unwrap_or_default();
+    if names.is_empty() {
+        reader.problem(entry.start, "`skus` is missing or empty");
+    }
     let credit = reader.decimal(entry, "credit").map(|(credit, _)| Grant::Credit(credit));
     let quantity = reader.decimal(entry, "quantity");
     let unit = reader.unit(entry, "unit");
     for name in &names {
         let fed: Vec<&Sku> = skus.iter().filter(|sku| sku.id == *name || sku.base == *name).collect();
         if fed.is_empty() {
-            reader.problem(entry.start, format!("no SKU `{name}`"));
+            let known: Vec<&str> = skus.iter().flat_map(|sku| [sku.base.as_str(), sku.id.as_str()]).collect();
+            reader.problem_with_hint(entry.start, format!("no SKU `{name}`"), did_you_mean(name, known));
         }
         for (sku, unit) in fed.iter().zip(unit.iter().cycle()) {
-            reader.ok(entry.start, unit.factor(&sku.unit, CHECK_MONTH_US));
+            reader.ok(entry.start, unit.same_things(&sku.unit));
         }
     }
     let grant = match (credit, quantity, unit) {
@@ -414,29 +473,26 @@ fn read_allowance<'t>(
         Some(name) => {
             let window = Window::from_name(name);
             if window.is_none() {
-                reader.problem(entry.start, format!("unknown period `{name}`: `month`, `day` or `hour`"));
+                reader.known_word(entry.start, "period", name, &["month", "day", "hour"]);
             }
             window
         }
     };
-    let region = reader.text(entry, "region").map(str::to_owned);
-    if let Some(set) = region.as_ref().filter(|set| !book.regions.contains_key(*set)) {
-        reader.problem(entry.start, format!("unknown region set `{set}`"));
-    }
+    let region = check::read_region(reader, entry, book);
     let source = reader.text(entry, "source").unwrap_or_default().to_owned();
-    if !source.is_empty() && !book.sources.contains_key(source.split(':').next().unwrap_or_default()) {
-        reader.problem(entry.start, format!("unknown source `{source}`"));
-    }
+    check::source(reader, entry, &book.sources);
+    let (from, to) = check::read_days(reader, entry);
     let allowance = Allowance {
         id,
         grant: grant?,
         window,
         scope: read_scope(reader, entry, &[]),
         region,
-        from: reader.day(entry, "from"),
-        to: reader.day(entry, "to"),
+        from,
+        to,
         expires_months: reader.count(entry, "expires_months"),
         always: reader.flag(entry, "always"),
+        on_request: reader.flag(entry, "on_request"),
         source,
         mark: price::read_mark(reader, entry).unwrap_or_default(),
     };

@@ -27,6 +27,8 @@ pub struct Charge {
     pub scope: Scope,
     /// FOCUS charge category: `Usage`, or `Purchase` for the fee of a commitment.
     pub charge_category: &'static str,
+    /// FOCUS charge frequency: `Usage-Based`, or `Recurring` and `One-Time` for fees.
+    pub charge_frequency: &'static str,
     /// Measured quantity in `consumed_unit`, free part included.
     pub consumed_quantity: Exact,
     /// Unit of `consumed_quantity` and `free_quantity`.

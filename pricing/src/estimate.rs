@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use self::{row::Row, slices::Slices};
 use crate::{
+    agreement::AgreementError,
     catalogue::Catalogue,
     charge::Charge,
     exact::Exact,
@@ -11,6 +12,7 @@ use crate::{
     rating::{RatingOptions, rate},
 };
 
+mod breakdown;
 mod request;
 mod row;
 mod slices;
@@ -18,6 +20,7 @@ mod slices;
 mod tests;
 mod vocabulary;
 
+pub use breakdown::explain_estimate;
 pub use request::{EstimateRequest, RowValue, UsageRow};
 
 /// Fractional digits of a rounded amount.
@@ -75,6 +78,9 @@ pub enum EstimateError {
         /// What to write instead.
         hint: Option<String>,
     },
+    /// The agreement names what no price book has.
+    #[error("the agreement: {0}")]
+    Agreement(#[from] AgreementError),
     /// The price books involved are in several currencies.
     #[error("the usage is priced in {0}: amounts of several currencies have no total")]
     SeveralCurrencies(String),
@@ -89,7 +95,11 @@ impl EstimateError {
                     .to_owned(),
             ),
             EstimateError::Row { hint, .. } => hint.clone(),
-            EstimateError::SeveralCurrencies(_) => Some("estimate the services of each currency apart".to_owned()),
+            EstimateError::Agreement(error) => error.hint.clone(),
+            EstimateError::SeveralCurrencies(_) => Some(
+                "estimate the services of each currency apart, or give `billing_currency` and `exchange_rates` in `agreement`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -99,9 +109,10 @@ impl EstimateError {
 /// # Errors
 /// A row with a word its usage table does not know, a value its word cannot have, or a time outside the period.
 pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estimate, EstimateError> {
-    let mut slices = Slices::new(catalogue, request.period);
+    request.agreement.check(catalogue)?;
+    let mut slices = Slices::new(catalogue, request.period, request.agreement.covered(catalogue));
     for (index, raw) in request.usage.iter().enumerate() {
-        slices.add(&Row::read(&request, index, raw)?)?;
+        slices.add(&Row::read(catalogue, &request, index, raw)?)?;
     }
     slices.finish();
     let Slices { slices, rows, mut unpriced, .. } = slices;

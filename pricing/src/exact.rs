@@ -11,6 +11,8 @@ use dashu_ratio::RBig;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+mod text;
+
 /// Most digits a number given as text may have.
 pub const DIGITS_MAX: usize = 60;
 /// Largest exponent, up or down, of a number given as text.
@@ -195,7 +197,7 @@ impl Exact {
     }
 
     /// Fractional digits of the finite decimal form, when there is one.
-    fn decimal_places(&self) -> Option<u32> {
+    pub fn decimal_places(&self) -> Option<u32> {
         let mut rest = self.0.denominator().clone();
         let twos = rest.trailing_zeros().unwrap_or(0);
         rest >>= twos;

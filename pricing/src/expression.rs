@@ -21,12 +21,15 @@ use crate::{
 
 mod evaluate;
 mod parse;
+mod proportional;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod typing;
+mod unrounded;
 
 pub(crate) use typing::Type;
+pub use unrounded::Unrounded;
 
 /// Longest text of an expression, bytes.
 pub const TEXT_BYTES_MAX: usize = 4_000;
@@ -67,10 +70,27 @@ pub enum ExpressionError {
         message: String,
         /// The expression.
         text: String,
+        /// What to write instead.
+        hint: Option<String>,
     },
     /// The text follows the grammar but has no meaning over the table.
-    #[error("{0}")]
-    Meaning(String),
+    #[error("{message}")]
+    Meaning {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+}
+
+impl ExpressionError {
+    /// What to write instead.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ExpressionError::TooLarge => Some(format!("at most {TEXT_BYTES_MAX} bytes and {DEPTH_MAX} levels")),
+            ExpressionError::Syntax { hint, .. } | ExpressionError::Meaning { hint, .. } => hint.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +120,16 @@ enum Function {
 }
 
 impl Function {
+    const ALL: [Function; 7] = [
+        Function::CeilTo,
+        Function::CeilDiv,
+        Function::FloorTo,
+        Function::Greatest,
+        Function::Least,
+        Function::Coalesce,
+        Function::If,
+    ];
+
     /// The name in expressions.
     fn name(self) -> &'static str {
         match self {
@@ -201,6 +231,38 @@ impl Expression {
         let mut columns: Vec<&str> = self.columns().into_iter().collect();
         columns.retain(|column| row(column) == Value::Null && without(column) == Value::Null);
         columns
+    }
+
+    /// The steps to which a column is rounded in a row's value that is otherwise so many times the column: cutting the
+    /// row along it at multiples of them does not change the sum. Nothing when the value depends on it in another way.
+    pub fn proportional_steps(&self, column: &str, row: &dyn Fn(&str) -> Value) -> Option<Vec<i64>> {
+        proportional::steps(&self.node, column, row)
+    }
+
+    /// The texts that a column is compared with.
+    pub fn words_of(&self, column: &str) -> BTreeSet<&str> {
+        let is_column = |node: &Node| {
+            let mut found = false;
+            node.visit(&mut |node| found |= matches!(node, Node::Column(name) if name == column));
+            found
+        };
+        let mut words = BTreeSet::new();
+        self.node.visit(&mut |node| match node {
+            Node::Binary { operator: Binary::Equal | Binary::NotEqual, left, right } => match (&**left, &**right) {
+                (one, Node::Text(text)) | (Node::Text(text), one) if is_column(one) => {
+                    words.insert(text.as_str());
+                }
+                _ => {}
+            },
+            Node::In { node, items } if is_column(node) => {
+                words.extend(items.iter().filter_map(|item| match item {
+                    Node::Text(text) => Some(text.as_str()),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        });
+        words
     }
 
     /// The columns the expression reads.

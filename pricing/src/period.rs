@@ -100,11 +100,6 @@ pub(crate) fn day_start_us(day: NaiveDate) -> i64 {
     days * DAY_US
 }
 
-/// The UTC day an instant falls in; instants no calendar holds give 1970-01-01.
-pub(crate) fn day_of(instant_us: i64) -> NaiveDate {
-    DateTime::from_timestamp_micros(instant_us).map(|instant| instant.date_naive()).unwrap_or_default()
-}
-
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{:04}-{:02}", self.year, self.month))

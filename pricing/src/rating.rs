@@ -5,28 +5,37 @@
 //! curve of the price in force on that day, and the position runs on over a price change. Since that telescopes, any
 //! split and order of the same usage gives the same total. Credits come off the cost of usage, not off what a package
 //! or a minimum charge adds.
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+//!
+//! What an account has agreed comes in two places: a discount lowers the price of every unit, and commitments cover
+//! what allowances leave of an hour's usage before the rest is priced; covered usage occupies its tier as well.
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use self::{
+    commitments::Commitments,
     curve::Curve,
-    pots::{Draw, Pots},
+    plan::{Plan, Plans},
+    pots::Pots,
 };
 use crate::{
     agreement::Agreement,
-    book::{PriceBook, Sku},
     catalogue::{Catalogue, SkuIndex},
     charge::Charge,
     exact::Exact,
-    period::{Period, day_of},
+    period::Period,
     scope::Scope,
 };
 
 mod charges;
+mod commitments;
 mod curve;
+mod plan;
 mod pots;
+#[cfg(test)]
+mod tests;
 
 /// The values of [`crate::scope::SCOPE_COLUMNS`]; an empty text is no value.
 type ScopeKey<'a> = [Option<&'a str>; 4];
@@ -72,12 +81,25 @@ pub struct RatingOptions {
 /// The result of [`rate`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rated {
-    /// The charges, by SKU, scope, price and tier.
+    /// The charges, by SKU, scope, price and tier; then the fees and unused parts of commitments.
     pub charges: Vec<Charge>,
     /// What each slice costs: one per slice × charge, in the order of the slices.
     pub slice_costs: Vec<SliceCost>,
+    /// The days of charges that no slice is behind, the fees of commitments.
+    pub fee_days: Vec<FeeDay>,
     /// Slices without a price.
     pub unpriced: Vec<UnpricedSlice>,
+}
+
+/// The part of a fee that belongs to one day; the parts of a charge sum to 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeeDay {
+    /// Index into [`Rated::charges`].
+    pub charge: usize,
+    /// The day, in the provider's zone.
+    pub day: NaiveDate,
+    /// Part of the charge.
+    pub share: Exact,
 }
 
 /// The part of a slice that belongs to one charge.
@@ -119,7 +141,8 @@ pub struct UnpricedSlice {
 /// Rates the usage of a billing period: slices in, charges out, exact, whatever the order and split of the slices.
 ///
 /// Slices of quantity 0 cost nothing and appear nowhere; a negative quantity is unpriced. A slice outside the period
-/// is priced as on its first or last day.
+/// is priced as on its first or last day. Of the agreement, what the price books do not know is passed over:
+/// [`Agreement::check`] tells of it.
 ///
 /// # Panics
 /// When a slice's SKU is of another catalogue.
@@ -128,19 +151,24 @@ pub fn rate(catalogue: &Catalogue, period: Period, slices: &[UsageSlice], option
     let key = |index: usize| (slices[index].at_us, slices[index].sku, &scopes[index]);
     let mut order: Vec<usize> = (0..slices.len()).collect();
     order.sort_by(|a, b| key(*a).cmp(&key(*b)).then(a.cmp(b)));
-    let plans = Plans { catalogue, period, options, plans: HashMap::new() };
     let mut rating = Rating {
         slices,
-        plans,
+        plans: Plans::new(catalogue, period, options),
         pots: Pots::default(),
+        commitments: Commitments::new(catalogue, period, &options.agreement),
         groups: Vec::new(),
         group_of: BTreeMap::new(),
         sums: Vec::new(),
         slice_costs: Vec::new(),
         unpriced: Vec::new(),
     };
-    for equal in order.chunk_by(|a, b| key(*a) == key(*b)) {
-        rating.add(equal, &scopes[equal[0]]);
+    for hour in order.chunk_by(|a, b| slices[*a].at_us == slices[*b].at_us) {
+        let equal = hour.chunk_by(|a, b| key(*a) == key(*b));
+        let mut usage: Vec<Usage<'_>> = equal.filter_map(|equal| rating.open(equal, &scopes[equal[0]])).collect();
+        rating.commitments.cover(slices[hour[0]].at_us, &mut usage);
+        for one in usage {
+            rating.price(one);
+        }
     }
     rating.round_up_to_packages();
     rating.finish()
@@ -151,59 +179,63 @@ fn scope_key(scope: &Scope) -> ScopeKey<'_> {
         .map(|value| value.as_deref().filter(|value| !value.is_empty()))
 }
 
-/// What rating one SKU needs, computed once.
-struct Plan<'a> {
-    sku: &'a Sku,
-    book: &'a PriceBook,
-    /// A curve per price of the SKU.
-    curves: Vec<Curve>,
-    draws: Vec<Draw<'a>>,
-    /// Which columns of a scope key the SKU is summed by.
-    columns: [bool; 4],
-    /// Tells the books apart.
-    book_number: usize,
+/// Slices of one SKU, scope and time, on their way to charges.
+struct Usage<'a> {
+    slices: &'a [usize],
+    scope: ScopeKey<'a>,
+    sku: SkuIndex,
+    plan: Rc<Plan<'a>>,
+    at_us: i64,
+    day: NaiveDate,
+    /// The price in force, as an index into the SKU's.
+    price: usize,
+    /// The negotiated discounts in force.
+    discounts: Discounts,
+    quantity: Exact,
+    /// What is made free, by allowance of the book.
+    free: Vec<(usize, Exact)>,
+    /// What is covered, by commitment of the agreement.
+    covered: Vec<Covered>,
+    /// What is neither.
+    rest: Exact,
 }
 
-struct Plans<'a> {
-    catalogue: &'a Catalogue,
-    period: Period,
-    options: &'a RatingOptions,
-    plans: HashMap<SkuIndex, std::rc::Rc<Plan<'a>>>,
+/// A quantity that a commitment covers.
+struct Covered {
+    /// Place in the agreement.
+    commitment: usize,
+    /// In the SKU's unit.
+    quantity: Exact,
+    /// Part of the commitment it uses: units, or money.
+    used: Exact,
 }
 
-impl<'a> Plans<'a> {
-    fn of(&mut self, index: SkuIndex) -> std::rc::Rc<Plan<'a>> {
-        let (catalogue, period, options) = (self.catalogue, self.period, self.options);
-        let plan = self.plans.entry(index).or_insert_with(|| {
-            let (sku, book) = (catalogue.sku(index), catalogue.book_of(index));
-            let month_us = sku.month.us(period);
-            std::rc::Rc::new(Plan {
-                sku,
-                book,
-                curves: sku.prices.iter().map(|price| Curve::new(sku, price, month_us)).collect(),
-                draws: Draw::all(sku, book, period, options),
-                columns: crate::scope::SCOPE_COLUMNS.map(|column| sku.scope.iter().any(|name| name == column)),
-                book_number: catalogue.book_number(index),
-            })
-        });
-        std::rc::Rc::clone(plan)
-    }
-}
+/// The negotiated discounts that apply to a charge, as indexes into the agreement.
+type Discounts = Vec<usize>;
 
 /// A SKU in one scope: where the tiers run.
 struct Group {
     sku: SkuIndex,
     scope: Scope,
-    /// Quantity so far, free part included.
+    /// Quantity so far, free and covered parts included.
     position: Exact,
-    /// Quantity so far, free part excluded.
+    /// Quantity so far, free and covered parts excluded.
     billable: Exact,
-    /// Price of the latest slice.
-    last_price: usize,
-    /// Index into the sums, by price and tier.
-    sums: BTreeMap<(usize, usize), usize>,
-    /// What minimum charge and volume pricing add, by price.
-    adjustments: BTreeMap<usize, Exact>,
+    /// Price and discounts of the latest slice.
+    latest: (usize, Discounts),
+    /// Index into the sums.
+    sums: BTreeMap<SumKey, usize>,
+    /// What minimum charge and volume pricing add.
+    adjustments: BTreeMap<(usize, Discounts), Exact>,
+}
+
+/// What tells the charges of a group apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SumKey {
+    price: usize,
+    discounts: Discounts,
+    tier: usize,
+    commitment: Option<usize>,
 }
 
 /// What a charge is summed from.
@@ -215,6 +247,8 @@ struct Sum {
     /// Quantity rounding up to packages adds.
     padding: Exact,
     record_count: u64,
+    /// Part of the commitment used.
+    used: Exact,
     /// Quantity and credit per allowance of the book.
     allowances: BTreeMap<usize, (Exact, Exact)>,
 }
@@ -233,6 +267,7 @@ struct Rating<'a> {
     slices: &'a [UsageSlice],
     plans: Plans<'a>,
     pots: Pots<'a>,
+    commitments: Commitments<'a>,
     groups: Vec<Group>,
     group_of: BTreeMap<(SkuIndex, ScopeKey<'a>), usize>,
     sums: Vec<Sum>,
@@ -242,51 +277,80 @@ struct Rating<'a> {
 }
 
 impl<'a> Rating<'a> {
-    /// Rates slices of one SKU, scope and time as one, and gives each its share.
-    fn add(&mut self, equal: &[usize], scope: &ScopeKey<'a>) {
-        let first = &self.slices[equal[0]];
-        let plan = self.plans.of(first.sku);
-        let period = self.plans.period;
-        let at_us = first.at_us;
-        let day = day_of(at_us.clamp(period.start_us(), period.end_us() - 1));
+    /// Finds price and discounts of slices of one SKU, scope and time, and takes their allowances.
+    fn open(&mut self, equal: &'a [usize], scope: &ScopeKey<'a>) -> Option<Usage<'a>> {
+        let (sku, at_us) = (self.slices[equal[0]].sku, self.slices[equal[0]].at_us);
+        let plan = self.plans.of(sku);
+        let day = plan.book.zone.day_of(plan.book.zone.within(self.plans.period, at_us));
         let Some(price) = plan.sku.price_on(plan.book, day, scope[2]) else {
             let region = scope[2].map_or(String::new(), |region| format!(" in {region}"));
-            return self.leave_unpriced(equal, &plan, &format!("no price on {day}{region}"));
+            self.leave_unpriced(equal, &plan, &format!("no price on {day}{region}"));
+            return None;
         };
         if equal.iter().any(|index| self.slices[*index].quantity.is_negative()) {
-            return self.leave_unpriced(equal, &plan, "the quantity is below 0");
+            self.leave_unpriced(equal, &plan, "the quantity is below 0");
+            return None;
         }
         let quantity: Exact = equal.iter().map(|index| &self.slices[*index].quantity).sum();
-        let group = self.group(first.sku, &plan, scope);
+        let mut rest = quantity.clone();
+        let mut free = Vec::new();
+        for draw in plan.draws.iter().filter(|draw| !draw.is_credit() && draw.applies(plan.book, day, scope[2])) {
+            let taken = self.pots.take(plan.book_number, draw, scope, at_us, &rest);
+            if taken.is_positive() {
+                rest -= &taken;
+                free.push((draw.index, taken));
+            }
+        }
+        let discounts = plan.discounts_on(day);
+        let (slices, scope, covered) = (equal, *scope, Vec::new());
+        Some(Usage { slices, scope, sku, plan, at_us, day, price, discounts, quantity, free, covered, rest })
+    }
+
+    /// Prices what allowances and commitments leave, and adds it to the charges.
+    fn price(&mut self, usage: Usage<'a>) {
+        let (plan, price) = (Rc::clone(&usage.plan), usage.price);
+        let curve = &plan.curves[price];
+        let group = self.group(&usage);
         let position = self.groups[group].position.clone();
-        if quantity.is_zero() {
+        let key = |tier: usize, commitment| SumKey { price, discounts: usage.discounts.clone(), tier, commitment };
+        if usage.quantity.is_zero() {
             // Records that the meter counts as nothing still stand behind the charge.
-            let records = self.records(equal);
+            let records = self.records(usage.slices);
             if records > 0 {
-                let tier = plan.curves[price].tier_at(&position);
-                let sum = self.sum(group, price, tier);
+                let sum = self.sum(group, key(curve.tier_at(&position), None));
                 sum.record_count = sum.record_count.saturating_add(records);
             }
             return;
         }
-        let mut free = Exact::zero();
-        let mut segments = Vec::new();
-        for draw in plan.draws.iter().filter(|draw| !draw.is_credit() && draw.applies(plan.book, day, scope[2])) {
-            let taken = self.pots.take(plan.book_number, draw, scope, at_us, &(&quantity - &free));
-            if taken.is_positive() {
-                segments.push((draw.index, &position + &free, &position + &free + &taken));
-                free += taken;
+        let mut end = position.clone();
+        let mut segment = |quantity: &Exact| {
+            let start = end.clone();
+            end += quantity;
+            (start, end.clone())
+        };
+        let free: Vec<_> = usage.free.iter().map(|(allowance, quantity)| (*allowance, segment(quantity))).collect();
+        let covered: Vec<_> = usage.covered.iter().map(|covered| (covered, segment(&covered.quantity))).collect();
+        let free_end = free.last().map_or(&position, |(_, (_, end))| end).clone();
+        let rest_start = covered.last().map_or(&free_end, |(_, (_, end))| end).clone();
+        let end = &rest_start + &usage.rest;
+        for (covered, (from, to)) in &covered {
+            let used_per_unit = covered.used.checked_div(&covered.quantity).unwrap_or_default();
+            let mut parts = split(curve, (from, from), (from, to), &Exact::one());
+            for part in &mut parts {
+                part.billed_cost = Exact::zero();
+                let sum = self.sum(group, key(part.tier, Some(covered.commitment)));
+                sum.consumed += &part.consumed;
+                sum.used += &part.consumed * &used_per_unit;
             }
+            self.share_out(&usage, group, Some(covered.commitment), parts);
         }
-        let end = &position + &quantity;
-        let free_end = &position + &free;
-        let curve = &plan.curves[price];
-        let mut parts = split(curve, &position, &free_end, &end);
+        let factor = plan.discount_factor(&usage.discounts);
+        let mut parts = split(curve, (&position, &free_end), (&rest_start, &end), &factor);
         for part in &parts {
-            let sum = self.sum(group, price, part.tier);
+            let sum = self.sum(group, key(part.tier, None));
             sum.consumed += &part.consumed;
             sum.free += &part.free;
-            for (allowance, from, to) in &segments {
+            for (allowance, (from, to)) in &free {
                 let share = curve.tiers[part.tier].overlap(from, to);
                 if share.is_positive() {
                     sum.allowances.entry(*allowance).or_default().0 += share;
@@ -296,31 +360,40 @@ impl<'a> Rating<'a> {
         let flat: Exact = parts.iter().map(|part| &part.billed_cost).sum();
         let mut creditable = flat.clone();
         if !curve.is_graduated() {
-            let amount = curve.between(&free_end, &end);
-            *self.groups[group].adjustments.entry(price).or_default() += &amount - flat;
+            let amount = curve.between(&rest_start, &end) * &factor;
+            let adjustments = &mut self.groups[group].adjustments;
+            *adjustments.entry((price, usage.discounts.clone())).or_default() += &amount - flat;
             creditable = creditable.min(amount);
         }
-        for draw in plan.draws.iter().filter(|draw| draw.is_credit() && draw.applies(plan.book, day, scope[2])) {
-            let credit = self.pots.take(plan.book_number, draw, scope, at_us, &creditable);
+        let (day, region) = (usage.day, usage.scope[2]);
+        for draw in plan.draws.iter().filter(|draw| draw.is_credit() && draw.applies(plan.book, day, region)) {
+            let credit = self.pots.take(plan.book_number, draw, &usage.scope, usage.at_us, &creditable);
             creditable -= &credit;
-            self.give_credit(group, price, draw.index, credit, &mut parts);
+            self.give_credit(group, &key, draw.index, credit, &mut parts);
         }
         let state = &mut self.groups[group];
-        state.billable += &quantity - free;
+        state.billable += &usage.rest;
         state.position = end;
-        state.last_price = price;
-        self.share_out(equal, group, price, &quantity, parts);
+        state.latest = (price, usage.discounts.clone());
+        self.share_out(&usage, group, None, parts);
     }
 
     /// Takes a credit, not above what the parts cost, off them in tier order.
-    fn give_credit(&mut self, group: usize, price: usize, allowance: usize, credit: Exact, parts: &mut [Part]) {
+    fn give_credit(
+        &mut self,
+        group: usize,
+        key: &impl Fn(usize, Option<usize>) -> SumKey,
+        allowance: usize,
+        credit: Exact,
+        parts: &mut [Part],
+    ) {
         let mut left = credit;
         for part in parts.iter_mut() {
             let share = left.clone().min(part.billed_cost.clone());
             if share.is_positive() {
                 part.billed_cost -= &share;
                 left -= &share;
-                let sum = self.sum(group, price, part.tier);
+                let sum = self.sum(group, key(part.tier, None));
                 sum.credit += &share;
                 sum.allowances.entry(allowance).or_default().1 += share;
             }
@@ -332,12 +405,13 @@ impl<'a> Rating<'a> {
     }
 
     /// Gives every slice its share of the parts, by quantity.
-    fn share_out(&mut self, equal: &[usize], group: usize, price: usize, quantity: &Exact, parts: Vec<Part>) {
-        let records = self.records(equal);
+    fn share_out(&mut self, usage: &Usage<'_>, group: usize, commitment: Option<usize>, parts: Vec<Part>) {
+        let records = self.records(usage.slices);
         for part in parts {
-            let charge = self.groups[group].sums[&(price, part.tier)];
+            let (price, discounts) = (usage.price, usage.discounts.clone());
+            let charge = self.groups[group].sums[&SumKey { price, discounts, tier: part.tier, commitment }];
             self.sums[charge].record_count = self.sums[charge].record_count.saturating_add(records);
-            if let [slice] = equal {
+            if let [slice] = usage.slices {
                 self.slice_costs.push(SliceCost {
                     slice: *slice,
                     charge,
@@ -348,8 +422,8 @@ impl<'a> Rating<'a> {
                 });
                 continue;
             }
-            for slice in equal {
-                let share = self.slices[*slice].quantity.checked_div(quantity).unwrap_or_default();
+            for slice in usage.slices {
+                let share = self.slices[*slice].quantity.checked_div(&usage.quantity).unwrap_or_default();
                 self.slice_costs.push(SliceCost {
                     slice: *slice,
                     charge,
@@ -376,22 +450,22 @@ impl<'a> Rating<'a> {
     }
 
     /// The group of a SKU and scope.
-    fn group(&mut self, sku: SkuIndex, plan: &Plan<'_>, scope: &ScopeKey<'a>) -> usize {
-        let mut key = *scope;
-        for (value, counts) in key.iter_mut().zip(plan.columns) {
+    fn group(&mut self, usage: &Usage<'a>) -> usize {
+        let mut key = usage.scope;
+        for (value, counts) in key.iter_mut().zip(usage.plan.columns) {
             if !counts {
                 *value = None;
             }
         }
         let groups = &mut self.groups;
-        *self.group_of.entry((sku, key)).or_insert_with(|| {
+        *self.group_of.entry((usage.sku, key)).or_insert_with(|| {
             let [organisation, account, region, resource] = key.map(|value| value.map(str::to_owned));
             groups.push(Group {
-                sku,
+                sku: usage.sku,
                 scope: Scope { organisation, account, region, resource },
                 position: Exact::zero(),
                 billable: Exact::zero(),
-                last_price: 0,
+                latest: (0, Vec::new()),
                 sums: BTreeMap::new(),
                 adjustments: BTreeMap::new(),
             });
@@ -399,10 +473,10 @@ impl<'a> Rating<'a> {
         })
     }
 
-    /// The sum of a group's price and tier.
-    fn sum(&mut self, group: usize, price: usize, tier: usize) -> &mut Sum {
+    /// The sum of a charge of a group.
+    fn sum(&mut self, group: usize, key: SumKey) -> &mut Sum {
         let sums = &mut self.sums;
-        let index = *self.groups[group].sums.entry((price, tier)).or_insert_with(|| {
+        let index = *self.groups[group].sums.entry(key).or_insert_with(|| {
             sums.push(Sum::default());
             sums.len() - 1
         });
@@ -414,39 +488,43 @@ impl<'a> Rating<'a> {
         for index in 0..self.groups.len() {
             let plan = self.plans.of(self.groups[index].sku);
             let group = &self.groups[index];
-            let (price, position) = (group.last_price, group.position.clone());
+            let ((price, discounts), position) = (group.latest.clone(), group.position.clone());
             let curve = &plan.curves[price];
             let Some(package) = curve.package.as_ref().filter(|_| group.billable.is_positive()) else { continue };
             let packages = group.billable.checked_div(package).unwrap_or_default().ceil_to_integer();
             let end = &position + packages * package - &group.billable;
-            let parts = split(curve, &position, &position, &end);
+            let factor = plan.discount_factor(&discounts);
+            let parts = split(curve, (&position, &position), (&position, &end), &factor);
             if !curve.is_graduated() {
                 let flat: Exact = parts.iter().map(|part| &part.billed_cost).sum();
-                let difference = curve.between(&position, &end) - flat;
-                *self.groups[index].adjustments.entry(price).or_default() += difference;
+                let difference = curve.between(&position, &end) * &factor - flat;
+                *self.groups[index].adjustments.entry((price, discounts.clone())).or_default() += difference;
             }
             for part in parts {
-                self.sum(index, price, part.tier).padding += part.consumed;
+                let key = SumKey { price, discounts: discounts.clone(), tier: part.tier, commitment: None };
+                self.sum(index, key).padding += part.consumed;
             }
         }
     }
 }
 
-/// Splits the quantities from `start` to `end`, free up to `free_end`, over the tiers of a curve.
-fn split(curve: &Curve, start: &Exact, free_end: &Exact, end: &Exact) -> Vec<Part> {
+/// Splits the quantities of two ranges, the first one free, over the tiers of a curve; `factor` is what discounts
+/// leave of the price.
+fn split(curve: &Curve, free: (&Exact, &Exact), rest: (&Exact, &Exact), factor: &Exact) -> Vec<Part> {
     let mut parts = Vec::with_capacity(1);
-    for (tier, bounds) in curve.tiers.iter().enumerate().skip(curve.tier_at(start)) {
-        if bounds.from >= *end {
+    for (tier, bounds) in curve.tiers.iter().enumerate().skip(curve.tier_at(free.0)) {
+        if bounds.from >= *rest.1 {
             break;
         }
-        let consumed = bounds.overlap(start, end);
-        let free = if free_end > start { bounds.overlap(start, free_end) } else { Exact::zero() };
-        let list_cost = &consumed * &bounds.unit_price;
-        let billed_cost = match free.is_zero() {
-            true => list_cost.clone(),
-            false => (&consumed - &free) * &bounds.unit_price,
-        };
+        let free = if free.1 > free.0 { bounds.overlap(free.0, free.1) } else { Exact::zero() };
+        let billable = bounds.overlap(rest.0, rest.1);
+        let consumed = &free + &billable;
         if consumed.is_positive() {
+            let list_cost = &consumed * &bounds.unit_price;
+            let billed_cost = match free.is_zero() && *factor == Exact::one() {
+                true => list_cost.clone(),
+                false => billable * &bounds.unit_price * factor,
+            };
             parts.push(Part { tier, consumed, free, list_cost, billed_cost });
         }
     }

@@ -5,7 +5,9 @@ use thiserror::Error;
 
 use crate::{
     exact::Exact,
+    nearest::nearest,
     period::{DAY_US, HOUR_US, Period},
+    zone::Zone,
 };
 
 /// Countable things: labels without conversion, which must match between a SKU, its price, tiers and allowances.
@@ -149,6 +151,47 @@ pub enum UnitError {
     },
 }
 
+/// Atoms that are no labels.
+const MEASURES: &[&str] = &[
+    "us", "ms", "s", "min", "h", "day", "month", "B", "KB", "MB", "GB", "TB", "PB", "KiB", "MiB", "GiB", "TiB", "PiB",
+    "Wh", "kWh",
+];
+/// Words people write for an atom.
+const WORDS: &[(&str, &str)] = &[
+    ("byte", "B"),
+    ("hour", "h"),
+    ("hr", "h"),
+    ("microsecond", "us"),
+    ("millisecond", "ms"),
+    ("minute", "min"),
+    ("second", "s"),
+    ("sec", "s"),
+];
+
+impl UnitError {
+    /// What to write instead.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            UnitError::Unknown { atom, .. } => {
+                let singular = atom.to_lowercase();
+                let word =
+                    WORDS.iter().find(|(word, _)| *word == singular.trim_end_matches('s')).map(|(_, atom)| *atom);
+                let known = word.or_else(|| nearest(atom, MEASURES.iter().chain(COUNTABLES).copied()));
+                Some(match known {
+                    Some(known @ ("KB" | "MB" | "GB" | "TB" | "PB")) => {
+                        let binary = format!("{}iB", &known[..1]);
+                        format!("did you mean `{known}` (powers of 1,000) or `{binary}` (of 1,024)?")
+                    }
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("units: {}, and countable things such as `request`", MEASURES.join(", ")),
+                })
+            }
+            UnitError::Malformed(_) => Some("for example `1_000_000 request`, `GiB-s` or `instance-month`".to_owned()),
+            UnitError::Dimension { .. } | UnitError::Label { .. } => None,
+        }
+    }
+}
+
 impl Unit {
     /// Reads a unit.
     ///
@@ -253,6 +296,23 @@ impl Unit {
         self.scale(month_us).checked_div(&to.scale(month_us)).ok_or_else(error)
     }
 
+    /// Whether two units of one book measure the same: equal dimensions and the same countable things.
+    ///
+    /// # Errors
+    /// When either differs; a unit without a countable thing is not one of things.
+    pub(crate) fn same_things(&self, to: &Unit) -> Result<(), UnitError> {
+        self.factor(to, HOUR_US)?;
+        match self.labels == to.labels {
+            true => Ok(()),
+            false => Err(UnitError::Label { from: self.text.clone(), to: to.text.clone() }),
+        }
+    }
+
+    /// The countable things, sorted.
+    pub(crate) fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
     /// Factor to base units without months, number of months, dimensions.
     pub(crate) fn parts(&self) -> (&Exact, i32, Dimensions) {
         (&self.scale, self.months, self.dimensions)
@@ -285,32 +345,32 @@ pub enum MonthLength {
 }
 
 impl MonthLength {
-    /// Reads `calendar`, `30d`, `31d`, `720h` or `730h`.
+    /// Reads `calendar`, `30d`, `31d`, `720h`, `730h` or `744h`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "calendar" => Some(Self::Calendar),
             "30d" | "720h" => Some(Self::Hours(720)),
             "730h" => Some(Self::Hours(730)),
-            "31d" => Some(Self::Hours(744)),
+            "31d" | "744h" => Some(Self::Hours(744)),
             _ => None,
         }
     }
 
-    /// Microseconds of the month in a billing period.
-    pub fn us(self, period: Period) -> i64 {
+    /// Microseconds of the month in a billing period; a calendar month is as long as its days in the zone are.
+    pub fn us(self, period: Period, zone: Zone) -> i64 {
         match self {
-            Self::Calendar => i64::from(period.hours()) * HOUR_US,
+            Self::Calendar => zone.end_us(period) - zone.start_us(period),
             Self::Hours(hours) => i64::from(hours) * HOUR_US,
         }
     }
 }
 
-/// A window of the clock (UTC) within which a level's maximum is taken or an allowance is given.
+/// A window of the clock within which a level's maximum is taken or an allowance is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Window {
     /// A wall-clock hour.
     Hour,
-    /// A day.
+    /// A day of the billing zone.
     Day,
 }
 

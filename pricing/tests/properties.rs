@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use paygrain_pricing::{Allowances, Catalogue, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
+use paygrain_pricing::{
+    Agreement, Allowances, Catalogue, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate,
+};
 use proptest::prelude::*;
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -58,6 +60,13 @@ period = "day"
 id = "credit"
 skus = ["a", "b"]
 credit = "4.5"
+[[commitment]]
+id = "plan"
+kind = "spend"
+skus = ["a"]
+percent = "30"
+source = "S"
+mark = "seen"
 "#;
 
 /// The shipped books and the one above.
@@ -103,8 +112,28 @@ fn slices(catalogue: &Catalogue, uses: &[Use]) -> Vec<UsageSlice> {
     uses.iter().map(|one| slice(catalogue, one, one.quantity.into())).collect()
 }
 
-fn rated(catalogue: &Catalogue, slices: &[UsageSlice]) -> Rated {
-    rate(catalogue, period(), slices, &RatingOptions::default())
+/// No agreement, discounts (one of them for a part of the month), a commitment, and both with another currency.
+fn agreement(number: usize) -> RatingOptions {
+    let discounts = r#"
+        discounts = [
+            { id = "half", skus = ["x.y.*"], percent = "12.5", from = "2025-06-10", to = "2025-06-20" },
+            { id = "all", skus = ["x.y.a"], percent = "10" },
+        ]"#;
+    let commitments = r#"
+        commitments = [{ id = "sp", plan = "x.y.plan", quantity = "3.5", account = "account 0" }]
+        "#;
+    let currency = r#"
+        billing_currency = "EUR"
+        exchange_rates = { USD = "0.875" }
+        "#;
+    let text = [String::new(), discounts.into(), commitments.into(), [discounts, commitments, currency].join("\n")];
+    let agreement = Agreement::from_toml(&text[number]).unwrap();
+    agreement.check(catalogue()).unwrap();
+    RatingOptions { agreement, ..RatingOptions::default() }
+}
+
+fn rated(catalogue: &Catalogue, slices: &[UsageSlice], options: &RatingOptions) -> Rated {
+    rate(catalogue, period(), slices, options)
 }
 
 fn total(rated: &Rated) -> Exact {
@@ -118,8 +147,8 @@ fn amounts(rated: &Rated) -> Vec<String> {
         .iter()
         .map(|c| {
             format!(
-                "{} {} {} {} {} {:?}",
-                c.id, c.consumed_quantity, c.free_quantity, c.list_cost, c.billed_cost, c.allowances
+                "{} {} {} {} {} {} {:?}",
+                c.id, c.consumed_quantity, c.free_quantity, c.list_cost, c.billed_cost, c.effective_cost, c.allowances
             )
         })
         .collect()
@@ -127,10 +156,10 @@ fn amounts(rated: &Rated) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn parts_sum_to_the_whole_exactly(uses in uses()) {
+    fn parts_sum_to_the_whole_exactly(uses in uses(), number in 0..4_usize) {
         let catalogue = catalogue();
         let slices = slices(catalogue, &uses);
-        let rated = rated(catalogue, &slices);
+        let rated = rated(catalogue, &slices, &agreement(number));
         let mut sums: BTreeMap<usize, (Exact, Exact, Exact, Exact)> = BTreeMap::new();
         let mut consumed: BTreeMap<usize, Exact> = BTreeMap::new();
         for cost in &rated.slice_costs {
@@ -141,7 +170,24 @@ proptest! {
             sum.3 += &cost.billed_cost;
             *consumed.entry(cost.slice).or_default() += &cost.consumed_quantity;
         }
+        let effective: Exact = rated.charges.iter().map(|charge| &charge.effective_cost).sum();
+        prop_assert_eq!(effective, total(&rated), "the fee of every hour is used or unused");
         for (index, charge) in rated.charges.iter().enumerate() {
+            if charge.record_count > 0 {
+                prop_assert_eq!(&(&charge.consumed_quantity * &charge.unit_price), &charge.list_cost);
+                prop_assert_eq!(&(&charge.consumed_quantity * &charge.contracted_unit_price), &charge.contracted_cost);
+            }
+            if let Some(commitment) = &charge.commitment {
+                match (charge.charge_category, commitment.status) {
+                    ("Usage", Some(_)) => prop_assert!(charge.billed_cost.is_zero() && charge.free_quantity.is_zero()),
+                    ("Purchase", None) => prop_assert!(charge.effective_cost.is_zero()),
+                    other => prop_assert!(false, "{other:?}"),
+                }
+                let (quantity, ..) = sums.remove(&index).unwrap_or_default();
+                let used = commitment.status == Some("Used");
+                prop_assert_eq!(quantity, if used { charge.consumed_quantity.clone() } else { Exact::zero() });
+                continue;
+            }
             let (quantity, free, list, billed) = sums.remove(&index).unwrap_or_default();
             prop_assert_eq!(&quantity, &charge.consumed_quantity);
             prop_assert_eq!(&free, &charge.free_quantity);
@@ -151,7 +197,7 @@ proptest! {
             let given: Exact = charge.allowances.iter().map(|share| &share.quantity).sum();
             prop_assert_eq!(&given, &charge.free_quantity);
             prop_assert_eq!(
-                &(&charge.list_cost - &free * &charge.unit_price - credits + &charge.adjustment),
+                &(&charge.contracted_cost - &free * &charge.contracted_unit_price - credits + &charge.adjustment),
                 &charge.billed_cost
             );
         }
@@ -165,9 +211,10 @@ proptest! {
     }
 
     #[test]
-    fn any_split_and_order_gives_the_same_bill(uses in uses(), cuts in prop::collection::vec(0..100_u32, 30), seed in any::<u64>()) {
+    fn any_split_and_order_gives_the_same_bill(uses in uses(), cuts in prop::collection::vec(0..100_u32, 30), seed in any::<u64>(), number in 0..4_usize) {
         let catalogue = catalogue();
-        let whole = rated(catalogue, &slices(catalogue, &uses));
+        let options = agreement(number);
+        let whole = rated(catalogue, &slices(catalogue, &uses), &options);
         let mut parts = Vec::new();
         for (one, cut) in uses.iter().zip(&cuts) {
             let first = Exact::from(one.quantity) * Exact::ratio((*cut).into(), 100).unwrap();
@@ -179,27 +226,28 @@ proptest! {
             let other = seed.wrapping_mul(index as u64 + 7).rotate_left(17) % count;
             parts.swap(index, other as usize);
         }
-        prop_assert_eq!(amounts(&rated(catalogue, &parts)), amounts(&whole));
+        prop_assert_eq!(amounts(&rated(catalogue, &parts, &options)), amounts(&whole));
     }
 
     #[test]
-    fn coarser_slices_give_the_same_bill(uses in uses()) {
+    fn coarser_slices_give_the_same_bill(uses in uses(), number in 0..4_usize) {
         let catalogue = catalogue();
-        let fine = rated(catalogue, &slices(catalogue, &uses));
+        let options = agreement(number);
+        let fine = rated(catalogue, &slices(catalogue, &uses), &options);
         let mut merged: BTreeMap<(i64, SkuIndex, Scope), UsageSlice> = BTreeMap::new();
         for mut slice in slices(catalogue, &uses) {
             slice.scope.resource = None; // in no scope of the book
             let key = (slice.at_us, slice.sku, slice.scope.clone());
             merged.entry(key).and_modify(|sum| sum.quantity += &slice.quantity).or_insert(slice);
         }
-        let coarse = rated(catalogue, &merged.into_values().collect::<Vec<_>>());
+        let coarse = rated(catalogue, &merged.into_values().collect::<Vec<_>>(), &options);
         prop_assert_eq!(amounts(&coarse), amounts(&fine));
     }
 
     #[test]
     fn allowances_are_never_exceeded(uses in uses()) {
         let catalogue = catalogue();
-        let rated = rated(catalogue, &slices(catalogue, &uses));
+        let rated = rated(catalogue, &slices(catalogue, &uses), &RatingOptions::default());
         let mut shared = Exact::zero();
         let mut credit = Exact::zero();
         for share in rated.charges.iter().flat_map(|charge| &charge.allowances) {

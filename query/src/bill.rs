@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
 use paygrain_pricing::{Catalogue, Charge, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::closing::ClosedState;
 use crate::error::QueryError;
 use crate::metering::{Metered, MeteredRow, meter};
 
@@ -63,7 +65,7 @@ pub enum Dimension {
     Resource,
     /// SKU.
     Sku,
-    /// UTC day, `2026-10-31`.
+    /// Day of the provider's billing zone, `2026-10-31`.
     Day,
 }
 
@@ -121,6 +123,8 @@ pub struct Bill {
     pub unpriced: Vec<UnpricedUsage>,
     /// Usage records of the period.
     pub record_count: u64,
+    /// The issued bills of the period, where it is closed; this one is the current rating all the same.
+    pub closed: Vec<ClosedState>,
 }
 
 /// Cost of one combination of dimension values.
@@ -135,7 +139,7 @@ pub struct CostGroup {
 }
 
 /// Usage without a price.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnpricedUsage {
     /// Table of the records.
     pub table: String,
@@ -178,7 +182,10 @@ impl RatedUsage {
             meter(session, catalogue, request.period, request.provider.as_deref()).await?;
         let mut by_slice: BTreeMap<(SkuIndex, i64, Scope), Vec<usize>> = BTreeMap::new();
         for (index, row) in rows.iter().enumerate() {
-            let scope = row.scope.only(&catalogue.sku(row.sku).scope_columns);
+            let mut scope = row.scope.clone();
+            let organisation = request.rating.agreement.organisation(scope.account.as_deref());
+            scope.organisation = organisation.map(str::to_owned);
+            let scope = scope.only(&catalogue.sku(row.sku).scope_columns);
             by_slice.entry((row.sku, row.hour_us, scope)).or_default().push(index);
         }
         let (mut slices, mut slice_rows) = (Vec::new(), Vec::new());
@@ -247,6 +254,13 @@ impl RatedUsage {
             *list += &share.list_cost;
             *billed += &share.billed_cost;
         }
+        for fee in &self.rated.fee_days {
+            let charge = &self.rated.charges[fee.charge];
+            let key = by.iter().map(|dimension| fee_value(*dimension, charge, fee.day)).collect();
+            let (list, billed) = groups.entry(key).or_default();
+            *list += &charge.list_cost * &fee.share;
+            *billed += &charge.billed_cost * &fee.share;
+        }
         let mut groups: Vec<_> = groups
             .into_iter()
             .map(|(key, (list_cost, billed_cost))| CostGroup { key, list_cost, billed_cost })
@@ -264,7 +278,7 @@ impl RatedUsage {
             Dimension::Region => row.scope.region.clone().unwrap_or_default(),
             Dimension::Resource => row.scope.resource.clone().unwrap_or_default(),
             Dimension::Sku => charge.sku.clone(),
-            Dimension::Day => day_of(row.hour_us),
+            Dimension::Day => row.day.to_string(),
         }
     }
 
@@ -301,6 +315,7 @@ impl RatedUsage {
             groups,
             unpriced: self.unpriced.clone(),
             record_count: self.record_count,
+            closed: Vec::new(),
         })
     }
 }
@@ -316,13 +331,21 @@ pub(crate) struct RowShare {
 }
 
 /// `amount` × `part` / `whole`; a whole of nothing bears nothing.
-fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
+pub(crate) fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
     part.checked_div(whole).map_or_else(Exact::zero, |share| &share * amount)
 }
 
-/// The UTC day of an instant, `2026-10-31`.
-pub(crate) fn day_of(us: i64) -> String {
-    chrono::DateTime::from_timestamp_micros(us).map_or_else(String::new, |time| time.date_naive().to_string())
+/// The value of a dimension of a charge that no usage is behind.
+fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -> String {
+    match dimension {
+        Dimension::Provider => charge.provider.clone(),
+        Dimension::Service => charge.service.clone(),
+        Dimension::Account => charge.scope.account.clone().unwrap_or_default(),
+        Dimension::Region => charge.scope.region.clone().unwrap_or_default(),
+        Dimension::Resource => String::new(),
+        Dimension::Sku => charge.sku.clone(),
+        Dimension::Day => day.to_string(),
+    }
 }
 
 fn merge_unpriced(found: Vec<UnpricedUsage>) -> Vec<UnpricedUsage> {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UploadRow;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Period};
+use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 
 use crate::bill::{Bill, BillRequest, RatedUsage};
+use crate::closing::{self, BillSummary, CloseRequest, Closing, StoredBill, Verification};
 use crate::error::QueryError;
 use crate::explain::Explanation;
+use crate::focus::{FocusExport, FocusRequest};
 use crate::metering::cell;
 use crate::overview::Overview;
 use crate::rejected_rows::RejectedRowView;
@@ -26,12 +28,37 @@ pub struct Engine {
 struct Inner {
     lake: Lake,
     catalogue: Catalogue,
+    agreement: Agreement,
 }
 
 impl Engine {
     /// An engine over a lake, rating with a catalogue of price books.
     pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
-        Self { inner: Arc::new(Inner { lake, catalogue }) }
+        Self { inner: Arc::new(Inner { lake, catalogue, agreement: Agreement::default() }) }
+    }
+
+    /// The same engine for an account with an agreement: it holds for every request that brings none of its own.
+    ///
+    /// # Errors
+    /// When the agreement names what no price book has.
+    pub fn with_agreement(self, agreement: Agreement) -> Result<Self, AgreementError> {
+        agreement.check(self.catalogue())?;
+        let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
+        Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement }) })
+    }
+
+    /// The account's agreement.
+    pub(crate) fn agreement(&self) -> &Agreement {
+        &self.inner.agreement
+    }
+
+    /// A request under the account's agreement.
+    pub(crate) fn agreed(&self, request: &BillRequest) -> BillRequest {
+        let mut request = request.clone();
+        if request.rating.agreement == Agreement::default() {
+            request.rating.agreement = self.inner.agreement.clone();
+        }
+        request
     }
 
     /// The lake.
@@ -68,7 +95,61 @@ impl Engine {
     /// When the lake cannot be read, a sum overflows, or currencies would have to be added.
     pub async fn bill(&self, request: &BillRequest) -> Result<Bill, QueryError> {
         let session = session(self.lake()).await?;
-        RatedUsage::of(&session, self.catalogue(), request).await?.bill(request)
+        let request = self.agreed(request);
+        let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
+        let mut bill = usage.bill(&request)?;
+        bill.closed = closing::closed_states(self, &session, &request, &usage).await?;
+        Ok(bill)
+    }
+
+    /// Closes a period: issues its bill, or corrections of it where the rating has changed since.
+    ///
+    /// # Errors
+    /// [`QueryError::NothingToClose`], [`QueryError::ClosedOtherwise`], or as [`Engine::bill`].
+    pub async fn close(&self, request: &CloseRequest) -> Result<Closing, QueryError> {
+        closing::close(self, request).await
+    }
+
+    /// Every issued bill, by period, provider and revision.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn bills(&self) -> Result<Vec<BillSummary>, QueryError> {
+        closing::bills(self).await
+    }
+
+    /// An issued bill, by its id.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchBill`], or [`QueryError::DamagedBill`] when it is not what was issued.
+    pub async fn stored_bill(&self, id: &str) -> Result<StoredBill, QueryError> {
+        closing::stored_bill(self, id).await
+    }
+
+    /// An issued bill of a period, by its revision; without one, the latest.
+    ///
+    /// # Errors
+    /// [`QueryError::NotClosed`], [`QueryError::NoSuchRevision`], or as [`Engine::stored_bill`].
+    pub async fn revision(
+        &self,
+        period: Period,
+        provider: Option<&str>,
+        revision: Option<u32>,
+    ) -> Result<StoredBill, QueryError> {
+        closing::revision(self, period, provider, revision).await
+    }
+
+    /// Rates an issued bill again, on the lake, with the price books and options it was issued with, and compares.
+    ///
+    /// # Errors
+    /// As [`Engine::revision`], and when the lake no longer has what the bill was rated on. A difference is no error.
+    pub async fn verify(
+        &self,
+        period: Period,
+        provider: Option<&str>,
+        revision: u32,
+    ) -> Result<Verification, QueryError> {
+        closing::verify(self, period, provider, revision).await
     }
 
     /// Everything behind one charge; the period in its id wins over the request's.
@@ -84,11 +165,29 @@ impl Engine {
     ) -> Result<Explanation, QueryError> {
         let no_such = || QueryError::NoSuchCharge { id: charge_id.to_owned() };
         let period = charge_id.split('/').next().and_then(|text| text.parse().ok()).ok_or_else(no_such)?;
-        let request = BillRequest { period, ..request.clone() };
+        let request = BillRequest { period, ..self.agreed(request) };
         let session = session(self.lake()).await?;
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;
         Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit).await
+    }
+
+    /// The bill of a period as FOCUS rows.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, or a sum overflows. Several currencies are no error: every row names its own.
+    pub async fn focus(&self, request: &FocusRequest) -> Result<FocusExport, QueryError> {
+        let request = FocusRequest { bill: self.agreed(&request.bill), ..request.clone() };
+        FocusExport::of(&session(self.lake()).await?, self.catalogue(), &request).await
+    }
+
+    /// An issued bill as FOCUS rows, up to a revision: the first revision by resource and day, later ones as corrections.
+    /// The rating options of the request give way to those of the bill.
+    ///
+    /// # Errors
+    /// As [`Engine::revision`], and when the lake no longer has what the bill was rated on.
+    pub async fn focus_of_revision(&self, request: &FocusRequest, revision: u32) -> Result<FocusExport, QueryError> {
+        FocusExport::of_revision(self, request, revision).await
     }
 
     /// The overview of a month, by default the latest with usage; `None` when there is no usage at all.

@@ -13,6 +13,29 @@ pub enum QueryError {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// A name that is none of a few.
+    #[error("there is no {what} `{name}`; there are {}", known.join(", "))]
+    NoSuchChoice {
+        /// What is chosen.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// A number of an export does not fit the decimals of its format.
+    #[error("`{column}` is {value}, and a decimal of Parquet has {digits} digits before the point")]
+    TooLarge {
+        /// The column.
+        column: &'static str,
+        /// The number, whole.
+        value: String,
+        /// How many digits there are.
+        digits: u32,
+    },
+    /// An export could not be written.
+    #[error("cannot write: {0}")]
+    Write(#[from] std::io::Error),
     /// The charge is not on the bill.
     #[error("there is no charge `{id}`")]
     NoSuchCharge {
@@ -37,6 +60,68 @@ pub enum QueryError {
         /// The SKU.
         sku: String,
     },
+    /// There is no usage to close a period with.
+    #[error("there is no usage in {period}, so there is nothing to close")]
+    NothingToClose {
+        /// The month.
+        period: String,
+    },
+    /// The period was never closed.
+    #[error("{bill} was never closed")]
+    NotClosed {
+        /// The month, and the provider where one was named.
+        bill: String,
+    },
+    /// The period is closed, but not that often.
+    #[error("{bill} has no revision {revision}; the latest is {latest}")]
+    NoSuchRevision {
+        /// The month, and the provider where one was named.
+        bill: String,
+        /// The revision asked for.
+        revision: u32,
+        /// The latest there is.
+        latest: u32,
+    },
+    /// No bill has this id.
+    #[error("there is no bill `{id}`")]
+    NoSuchBill {
+        /// The id asked for.
+        id: String,
+    },
+    /// The period is closed for other providers: its charges would be on two bills.
+    #[error("{period} is closed for {closed}, so it cannot also be closed for {asked}")]
+    ClosedOtherwise {
+        /// The month.
+        period: String,
+        /// `all providers together` or the provider.
+        closed: String,
+        /// The same, of the request.
+        asked: String,
+    },
+    /// What is stored of a bill is not what was issued.
+    #[error("what is stored of bill {id} is damaged: {problem}")]
+    DamagedBill {
+        /// Its id.
+        id: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// The price books of a bill cannot be used.
+    #[error("the price books that bill {id} was rated with cannot be used: {problem}")]
+    BillBooks {
+        /// The bill's id.
+        id: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Other closings of the period kept winning.
+    #[error("{period} was closed by others {attempts} times meanwhile")]
+    ClosedMeanwhile {
+        /// The month.
+        period: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
     /// The lake could not be read.
     #[error(transparent)]
     Lake(#[from] paygrain_ingest::IngestError),
@@ -54,9 +139,22 @@ impl QueryError {
         match self {
             Self::NoSuchCharge { .. } => Some("`paygrain bill --period YYYY-MM --format json` lists the charge ids".into()),
             Self::ManyCurrencies { .. } => Some("ask for one provider at a time with `--provider`".into()),
-            Self::BadSql { .. } => Some("one SELECT over invocations, requests, uploads and rejected_rows; `SHOW COLUMNS FROM invocations` lists columns".into()),
+            Self::BadSql { .. } => Some("one SELECT over invocations, requests, uploads, rejected_rows, bills, charges and price_books; `SHOW COLUMNS FROM invocations` lists columns".into()),
             Self::Lake(error) => error.hint(),
-            Self::NoSuchDimension { .. } | Self::Overflow { .. } | Self::Engine(_) | Self::Arrow(_) => None,
+            Self::TooLarge { .. } => Some("export CSV, which has as many digits as a number needs".into()),
+            Self::NothingToClose { .. } => Some("`paygrain bill` shows the latest month with usage".into()),
+            Self::NotClosed { .. } => Some("`paygrain bills` lists what is closed; `paygrain close --period YYYY-MM` closes a period".into()),
+            Self::NoSuchRevision { .. } | Self::NoSuchBill { .. } => Some("`paygrain bills` lists the bills there are".into()),
+            Self::ClosedOtherwise { .. } => Some("close it the way it was closed before, with or without `--provider`; `paygrain bills` shows how".into()),
+            Self::DamagedBill { .. } => Some("bills are never changed once they are issued: restore the lake's directory `bills` from a backup".into()),
+            Self::BillBooks { .. } => Some("restore the lake's directory `price_books` from a backup, or use the version of paygrain that issued the bill".into()),
+            Self::ClosedMeanwhile { .. } => Some("close it again".into()),
+            Self::NoSuchDimension { .. }
+            | Self::NoSuchChoice { .. }
+            | Self::Write(_)
+            | Self::Overflow { .. }
+            | Self::Engine(_)
+            | Self::Arrow(_) => None,
         }
     }
 }

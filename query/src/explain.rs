@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Charge, Exact, SkuIndex, grouped};
+use paygrain_pricing::{
+    Agreement, BeforeRounding, Breakdown, Catalogue, Charge, Exact, Expression, MeteringRule, SkuIndex, TierLine,
+};
 use serde::Serialize;
 
-use crate::bill::{BillRequest, RatedUsage, RowShare, day_of};
+use crate::bill::{BillRequest, RatedUsage, RowShare};
 use crate::error::QueryError;
-use crate::metering::{condition, literal, pricing_table, rows_with_every_column, within};
+use crate::metering::{condition, literal, pricing_table, rows_with_every_column, timestamp, within};
 use crate::sql::SqlAnswer;
 
 /// Everything behind one charge.
@@ -19,6 +21,10 @@ pub struct Explanation {
     pub charge: Charge,
     /// The arithmetic in words, a step a line.
     pub steps: Vec<String>,
+    /// The quantity before per-record rounding, of all tiers together; absent where no rule rounds.
+    pub before_rounding: Option<BeforeRounding>,
+    /// Every tier of the price and what fell in it.
+    pub tiers: Vec<TierLine>,
     /// Shares by resource, largest first; they sum to the charge.
     pub by_resource: Vec<Share>,
     /// Shares by UTC day, in time order; they sum to the charge.
@@ -71,14 +77,17 @@ impl Explanation {
         let resource = |share: &RowShare| usage.rows[share.row].scope.resource.clone().unwrap_or_default();
         let mut by_resource = sum_shares(&shares, resource);
         by_resource.sort_by(|a, b| (&b.list_cost, &a.name).cmp(&(&a.list_cost, &b.name)));
-        let by_day = sum_shares(&shares, |share| day_of(usage.rows[share.row].hour_us));
-        let charge = usage.rated.charges[charge].clone();
+        let by_day = sum_shares(&shares, |share| usage.rows[share.row].day.to_string());
+        let charges = &usage.rated.charges;
         let sku = shares.first().map(|share| usage.rows[share.row].sku);
-        let records = match sku {
-            Some(sku) => records(session, catalogue, sku, &charge, offset, limit).await?,
-            None => Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 },
+        let metered =
+            sku.and_then(|sku| MeteredRecords::of(catalogue, sku, &charges[charge], &request.rating.agreement));
+        let (records, before) = match metered {
+            Some(metered) => (metered.page(session, offset, limit).await?, metered.before_rounding(session).await?),
+            None => (Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 }, None),
         };
-        Ok(Self { steps: steps(&charge), charge, by_resource, by_day, records })
+        let Breakdown { steps, before_rounding, tiers } = Breakdown::of(catalogue, charges, charge, before);
+        Ok(Self { charge: charges[charge].clone(), steps, before_rounding, tiers, by_resource, by_day, records })
     }
 }
 
@@ -101,102 +110,143 @@ fn sum_shares(shares: &[RowShare], name: impl Fn(&RowShare) -> String) -> Vec<Sh
     sums.into_values().collect()
 }
 
-/// The arithmetic of a charge, a step a line.
-fn steps(charge: &Charge) -> Vec<String> {
-    let (unit, currency) = (&charge.pricing_unit, &charge.currency);
-    let filter = if charge.filter.is_empty() { "every row of the service" } else { &charge.filter };
-    let range = match &charge.tier_to {
-        Some(end) => format!("from {} to {} {unit}", shown(&charge.tier_from), shown(end)),
-        None => format!("from {} {unit} on", shown(&charge.tier_from)),
+/// The records a charge's SKU meters in its scope, and the rules that meter them.
+struct MeteredRecords<'a> {
+    table: Table,
+    /// First instant and end of the period in the provider's zone, UTC microseconds.
+    bounds: (i64, i64),
+    charge: &'a Charge,
+    rules: Vec<MeteringRule<'a>>,
+    /// What follows `FROM`.
+    from: String,
+}
+
+impl<'a> MeteredRecords<'a> {
+    /// Nothing where the SKU's rows are not in a table of the lake.
+    fn of(catalogue: &'a Catalogue, sku: SkuIndex, charge: &'a Charge, agreement: &Agreement) -> Option<Self> {
+        let table = Table::USAGE.into_iter().find(|table| pricing_table(*table) == catalogue.sku(sku).table)?;
+        let mut rules = catalogue.metering(pricing_table(table), charge.period);
+        rules.retain(|rule| rule.sku == sku);
+        let zone = catalogue.sku(sku).zone;
+        let bounds = (zone.start_us(charge.period), zone.end_us(charge.period));
+        let inside = match table {
+            Table::Storage | Table::Metered => format!(
+                "{time} < {} AND CAST({time} AS BIGINT) + coalesce(held_us, 1) > {}",
+                timestamp(bounds.1),
+                bounds.0,
+                time = table.time_column(),
+            ),
+            _ => within(table, bounds),
+        };
+        let mut conditions = vec![inside, format!("provider = {}", literal(&charge.provider))];
+        let services: BTreeSet<String> =
+            rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
+        conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
+        for column in &catalogue.sku(sku).scope {
+            if column == "organisation" {
+                conditions.push(of_organisation(agreement, charge.scope.organisation.as_deref()));
+            } else {
+                let value = charge.scope.get(column).map(literal);
+                conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
+            }
+        }
+        // A row that began before the rule is cut where the rule begins.
+        let cases: Vec<_> = match table {
+            Table::Storage | Table::Metered => {
+                rules.iter().map(|rule| rule.filter.map_or_else(|| "true".to_owned(), Expression::to_sql)).collect()
+            }
+            _ => rules.iter().map(|rule| condition(rule, table, bounds)).collect(),
+        };
+        conditions.push(format!("({})", cases.join(" OR ")));
+        let named: Vec<&MeteringRule<'_>> = rules.iter().collect();
+        let from = format!("{} WHERE {}", rows_with_every_column(table, &named), conditions.join(" AND "));
+        Some(Self { table, bounds, charge, rules, from })
+    }
+
+    /// A page of the records, in time order.
+    async fn page(&self, session: &SessionContext, offset: u64, limit: u64) -> Result<Records, QueryError> {
+        let (table, from) = (self.table, &self.from);
+        let time = table.time_column();
+        let metered: String = self
+            .rules
+            .iter()
+            .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, self.bounds), rule.quantity.to_sql()))
+            .collect();
+        let schema = table.schema();
+        let read: BTreeSet<&str> = self
+            .rules
+            .iter()
+            .flat_map(|rule| rule.quantity.columns())
+            .map(|column| if column == "billed_us" { "billed_ms" } else { column })
+            .filter(|column| schema.index_of(column).is_ok())
+            .collect();
+        let read: Vec<_> = read.into_iter().map(|column| format!("\"{column}\"")).collect();
+        let mut columns = vec![time.to_owned(), "resource".into()];
+        columns.extend(schema.index_of("request_id").is_ok().then(|| "request_id".to_owned()));
+        columns.extend(read);
+        // What is held over an interval is cut at hours, and its quantity may be a decimal: no integer says it.
+        if !self.is_held() {
+            columns.push(format!("CASE{metered} END AS metered_quantity"));
+        } else if table == Table::Metered {
+            columns.push("unit".to_owned());
+        }
+        let page = format!(
+            "SELECT {} FROM {from} ORDER BY {time}, resource, record_key LIMIT {limit} OFFSET {offset}",
+            columns.join(", ")
+        );
+        let rows = SqlAnswer::of(session, &page).await?;
+        let total = SqlAnswer::of(session, &format!("SELECT count(*) FROM {from}")).await?.text_rows()?;
+        let total = total.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or(0);
+        Ok(Records { columns: rows.columns.clone(), rows: rows.text_rows()?, offset, total })
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.table, Table::Storage | Table::Metered)
+    }
+
+    /// What the quantity would be if no rule rounded, over every tier; nothing where no rule does, or where the
+    /// maximum of a level counts.
+    async fn before_rounding(&self, session: &SessionContext) -> Result<Option<BeforeRounding>, QueryError> {
+        let unrounded: Vec<_> = self.rules.iter().map(|rule| rule.quantity.unrounded()).collect();
+        if unrounded.iter().all(Option::is_none) || self.is_held() {
+            return Ok(None);
+        }
+        let sums = self.rules.iter().zip(&unrounded).map(|(rule, unrounded)| {
+            let condition = condition(rule, self.table, self.bounds);
+            let value = unrounded.as_ref().map_or_else(|| rule.quantity.to_sql(), |rule| rule.numerator_sql());
+            let reported = match unrounded.as_ref().is_some_and(|rule| rule.prefers_reported()) {
+                true => format!("count(CASE WHEN {condition} AND billed_ms IS NOT NULL THEN 1 END)"),
+                false => "0".to_owned(),
+            };
+            format!("sum(arrow_cast(CASE WHEN {condition} THEN {value} END, 'Decimal256(76, 0)')), {reported}")
+        });
+        let sql = format!("SELECT {} FROM {}", sums.collect::<Vec<_>>().join(", "), self.from);
+        let rows = SqlAnswer::of(session, &sql).await?.text_rows()?;
+        let mut before = BeforeRounding::default();
+        for ((rule, unrounded), cells) in
+            self.rules.iter().zip(&unrounded).zip(rows.iter().flat_map(|row| row.chunks(2)))
+        {
+            let number = |cell: usize| cells.get(cell).and_then(Option::as_deref).unwrap_or("0");
+            let overflow = || QueryError::Overflow { sku: self.charge.sku.clone() };
+            let sum = Exact::parse(number(0)).map_err(|_| overflow())?;
+            let sum = unrounded.as_ref().map_or(Some(sum.clone()), |rule| sum.checked_div(rule.divisor()));
+            before.quantity += sum.unwrap_or_default() * &rule.factor;
+            before.reported_count += number(1).parse::<u64>().map_err(|_| overflow())?;
+        }
+        Ok(Some(before))
+    }
+}
+
+/// The rows of an organisation's accounts, as SQL; without a name those of all accounts that no organisation has.
+fn of_organisation(agreement: &Agreement, name: Option<&str>) -> String {
+    let list = |accounts: &mut dyn Iterator<Item = &String>| {
+        accounts.map(|account| literal(account)).collect::<Vec<_>>().join(", ")
     };
-    let mut steps = vec![
-        format!("{} usage records match: {filter}", shown(&Exact::from_integer(charge.record_count.into()))),
-        format!(
-            "each is metered as {} and the sum is {} {}",
-            charge.meter,
-            shown(&charge.consumed_quantity),
-            charge.consumed_unit
-        ),
-        format!("of the period's quantity this is tier {}, {range}", charge.tier),
-    ];
-    for allowance in charge.allowances.iter().filter(|allowance| !allowance.quantity.is_zero()) {
-        let quantity = shown(&allowance.quantity);
-        steps.push(format!("allowance {} covers {quantity} {}", allowance.id, charge.consumed_unit));
-    }
-    steps.push(format!(
-        "{} {unit} × {} {currency} per {unit} (published as {} per {}) = {} {currency}",
-        shown(&charge.pricing_quantity),
-        charge.unit_price,
-        charge.published_price,
-        charge.published_per.replace('_', ","),
-        shown(&(&charge.pricing_quantity * &charge.unit_price)),
-    ));
-    for allowance in charge.allowances.iter().filter(|allowance| !allowance.credit.is_zero()) {
-        steps.push(format!("allowance {} takes off {} {currency}", allowance.id, shown(&allowance.credit)));
-    }
-    if !charge.adjustment.is_zero() {
-        let amount = shown(&charge.adjustment);
-        steps.push(format!("whole packages, a minimum or volume pricing account for {amount} {currency} of it"));
-    }
-    let rounded = charge.billed_cost.round_half_up(2);
-    steps.push(format!("billed cost {} {currency}, shown as {rounded}", shown(&charge.billed_cost)));
-    steps
-}
-
-/// An exact number with commas between thousands.
-fn shown(number: &Exact) -> String {
-    grouped(&number.to_string())
-}
-
-/// A page of the records a charge's SKU meters in its scope, in time order.
-async fn records(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    sku: SkuIndex,
-    charge: &Charge,
-    offset: u64,
-    limit: u64,
-) -> Result<Records, QueryError> {
-    let found = Table::USAGE.into_iter().find(|table| pricing_table(*table) == catalogue.sku(sku).table);
-    let Some(table) = found else { return Ok(Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 }) };
-    let rules = catalogue.metering(pricing_table(table), charge.period);
-    let rules: Vec<_> = rules.iter().filter(|rule| rule.sku == sku).collect();
-    let time = table.time_column();
-    let mut conditions = vec![within(table, charge.period), format!("provider = {}", literal(&charge.provider))];
-    let services: BTreeSet<String> =
-        rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
-    conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
-    for column in &catalogue.sku(sku).scope {
-        // The lake knows no organisations: every account is of the same one.
-        if column != "organisation" {
-            let value = charge.scope.get(column).map(literal);
-            conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
+    match name.and_then(|name| agreement.organisations.get(name)) {
+        Some(accounts) => format!("account IN ({})", list(&mut accounts.iter())),
+        None if agreement.organisations.is_empty() => "true".to_owned(),
+        None => {
+            format!("(account IS NULL OR account NOT IN ({}))", list(&mut agreement.organisations.values().flatten()))
         }
     }
-    let cases: Vec<_> = rules.iter().map(|rule| condition(rule, table, charge.period)).collect();
-    conditions.push(format!("({})", cases.join(" OR ")));
-    let metered: String = rules
-        .iter()
-        .map(|rule| format!(" WHEN {} THEN {}", condition(rule, table, charge.period), rule.quantity.to_sql()))
-        .collect();
-    let schema = table.schema();
-    let read: BTreeSet<&str> = rules
-        .iter()
-        .flat_map(|rule| rule.quantity.columns())
-        .map(|column| if column == "billed_us" { "billed_ms" } else { column })
-        .filter(|column| schema.index_of(column).is_ok())
-        .collect();
-    let read: Vec<_> = read.into_iter().map(|column| format!("\"{column}\"")).collect();
-    let mut columns = vec![time.to_owned(), "resource".into(), "request_id".into()];
-    columns.extend(read);
-    columns.push(format!("CASE{metered} END AS metered_quantity"));
-    let from = format!("{} WHERE {}", rows_with_every_column(table, &rules), conditions.join(" AND "));
-    let page = format!(
-        "SELECT {} FROM {from} ORDER BY {time}, request_id, record_key LIMIT {limit} OFFSET {offset}",
-        columns.join(", ")
-    );
-    let rows = SqlAnswer::of(session, &page).await?;
-    let total = SqlAnswer::of(session, &format!("SELECT count(*) FROM {from}")).await?.text_rows()?;
-    let total = total.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or(0);
-    Ok(Records { columns: rows.columns.clone(), rows: rows.text_rows()?, offset, total })
 }

@@ -3,19 +3,28 @@
 //! [`Engine`] is what the outside calls; each answer is a typed request and typed rows in a file of its own.
 
 pub mod bill;
+pub mod closing;
 pub mod engine;
 pub mod error;
 pub mod explain;
+pub mod focus;
+mod intervals;
 pub mod metering;
 pub mod overview;
 pub mod rejected_rows;
 pub mod session;
 pub mod sql;
+#[cfg(test)]
+mod testing;
 
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
+pub use closing::{
+    BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
+};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use explain::{Explanation, Records, Share};
+pub use focus::{ChargePeriod, Correction, FocusExport, FocusFormat, FocusRequest, FocusVersion};
 pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use rejected_rows::RejectedRowView;

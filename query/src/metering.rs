@@ -5,24 +5,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey};
+use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
+use crate::intervals::meter_intervals;
 
 /// Quantity of one SKU, of one resource, in one hour.
 #[derive(Clone, Debug)]
 pub struct MeteredRow {
     /// The SKU it feeds.
     pub sku: SkuIndex,
+    /// Service of the records, as the log names it: the SKU may be of another.
+    pub service: String,
     /// Start of the hour, microseconds since 1970 UTC.
     pub hour_us: i64,
+    /// Its day in the provider's billing zone.
+    pub day: NaiveDate,
     /// Whose usage, in full detail.
     pub scope: Scope,
     /// Quantity in the SKU's pricing unit.
@@ -53,15 +59,21 @@ pub async fn meter(
     provider: Option<&str>,
 ) -> Result<Metered, QueryError> {
     let mut metered = Metered::default();
-    for table in Table::USAGE {
+    for table in [Table::Storage, Table::Metered] {
+        meter_intervals(session, catalogue, table, period, provider, &mut metered).await?;
+    }
+    for table in [Table::Invocations, Table::Requests] {
         let rules = catalogue.metering(pricing_table(table), period);
-        for (source, record_count) in sources(session, table, period, provider).await? {
-            metered.record_count += record_count;
+        let widest = catalogue.widest_period_us(period);
+        for source in sources(session, table, widest, provider).await? {
             let fed: Vec<&MeteringRule<'_>> = rules
                 .iter()
                 .filter(|rule| rule.provider == source.provider && rule.services.contains(&source.service))
                 .collect();
-            let question = Question { table, period, source: &source };
+            let zone = catalogue.zone(&source.provider, &source.service);
+            let own = (zone.start_us(period), zone.end_us(period));
+            let scanned = fed.iter().fold(own, |(from, to), rule| (from.min(rule.from_us), to.max(rule.to_us)));
+            let question = Question { table, own, scanned, source: &source };
             question.metered(session, catalogue, &fed, &mut metered).await?;
         }
     }
@@ -72,6 +84,8 @@ pub async fn meter(
 pub(crate) fn pricing_table(table: Table) -> paygrain_pricing::Table {
     match table {
         Table::Requests => paygrain_pricing::Table::Requests,
+        Table::Storage => paygrain_pricing::Table::Storage,
+        Table::Metered => paygrain_pricing::Table::Metered,
         _ => paygrain_pricing::Table::Invocations,
     }
 }
@@ -85,22 +99,20 @@ struct Source {
 async fn sources(
     session: &SessionContext,
     table: Table,
-    period: Period,
+    bounds: (i64, i64),
     provider: Option<&str>,
-) -> Result<Vec<(Source, u64)>, QueryError> {
+) -> Result<Vec<Source>, QueryError> {
     let only = provider.map_or(String::new(), |name| format!(" AND provider = {}", literal(name)));
     let sql = format!(
-        "SELECT provider, service, count(*) FROM {} WHERE {}{only} GROUP BY provider, service ORDER BY provider, service",
+        "SELECT DISTINCT provider, service FROM {} WHERE {}{only} ORDER BY provider, service",
         table.name(),
-        within(table, period),
+        within(table, bounds),
     );
     let mut found = Vec::new();
     for batch in session.sql(&sql).await?.collect().await? {
-        let counts = cast(batch.column(2), &DataType::Int64)?;
         for row in 0..batch.num_rows() {
-            let count = u64::try_from(counts.as_primitive::<Int64Type>().value(row)).unwrap_or(0);
             let text = |column: usize| cell(&batch, column, row).map(Option::unwrap_or_default);
-            found.push((Source { provider: text(0)?, service: text(1)? }, count));
+            found.push(Source { provider: text(0)?, service: text(1)? });
         }
     }
     Ok(found)
@@ -131,7 +143,7 @@ impl<'a> Meter<'a> {
     /// The rows it meters, whatever their key.
     fn condition(&self, catalogue: &Catalogue, question: &Question<'_>) -> String {
         let filter = catalogue.sku(self.rule.sku).base_filter.as_ref();
-        era_condition(filter, self.rule, question.table, question.period)
+        era_condition(filter, self.rule, question.table, question.scanned)
     }
 
     /// The SKU of a row with this value in the key column.
@@ -155,12 +167,15 @@ impl<'a> Meter<'a> {
 /// One table's usage of one service in one period.
 struct Question<'a> {
     table: Table,
-    period: Period,
+    /// First instant and end of the period in the service's own zone, UTC microseconds.
+    own: (i64, i64),
+    /// The same for all rules that its rows feed: books of other zones may take some.
+    scanned: (i64, i64),
     source: &'a Source,
 }
 
-/// Columns in front of the keys and sums: hour, account, region, resource, rows without a SKU.
-const FIXED_COLUMNS: usize = 5;
+/// Columns in front of the keys and sums: hour, account, region, resource, rows, rows without a SKU.
+const FIXED_COLUMNS: usize = 6;
 
 impl Question<'_> {
     /// Every meter's quantity per hour, resource and key, and the rows that none takes, in one scan.
@@ -173,13 +188,16 @@ impl Question<'_> {
     ) -> Result<(), QueryError> {
         let meters = Meter::of(catalogue, rules);
         let unpriced = self.without_sku(catalogue, &meters);
+        let own = between(self.table, self.own);
         let keys: BTreeSet<&str> = meters.iter().filter_map(|meter| Some(meter.key?.column.as_str())).collect();
         let keys: Vec<&str> = keys.into_iter().collect();
         let mut inner = format!(
-            "CAST(date_trunc('hour', {}) AS BIGINT) AS hour, account, region, resource, ({unpriced}) AS no_sku",
+            "CAST(date_trunc('hour', {}) AS BIGINT) AS hour, account, region, resource, ({own}) AS own, ({unpriced}) AS no_sku",
             self.table.time_column()
         );
-        let mut outer = "hour, account, region, resource, count(CASE WHEN no_sku THEN 1 END)".to_owned();
+        let mut outer = "hour, account, region, resource, count(CASE WHEN own THEN 1 END), \
+                         count(CASE WHEN own AND no_sku THEN 1 END)"
+            .to_owned();
         for (index, key) in keys.iter().enumerate() {
             inner += &format!(", \"{key}\" AS k{index}");
             outer += &format!(", k{index}");
@@ -196,13 +214,15 @@ impl Question<'_> {
             rows_with_every_column(self.table, rules),
             self.condition(),
         );
-        let mut sums = Sums { keys: &keys, meters: &meters, rows: BTreeMap::new(), without_sku: 0 };
+        let mut sums = Sums { keys: &keys, meters: &meters, rows: BTreeMap::new(), record_count: 0, without_sku: 0 };
         for batch in session.sql(&sql).await?.collect().await? {
             sums.add(&batch, catalogue)?;
         }
         metered.rows.extend(sums.rows.into_iter().map(|((hour_us, scope, sku), (quantity, record_count))| {
-            MeteredRow { sku, hour_us, scope, quantity, record_count }
+            let (service, day) = (self.source.service.clone(), catalogue.sku(sku).zone.day_of(hour_us));
+            MeteredRow { sku, service, hour_us, day, scope, quantity, record_count }
         }));
+        metered.record_count += sums.record_count;
         if sums.without_sku > 0 {
             metered.unpriced.extend(self.unpriced(session, catalogue, rules, &unpriced).await?);
         }
@@ -234,9 +254,10 @@ impl Question<'_> {
             _ => "concat_ws(' ', coalesce(capacity, 'on-demand'), architecture)",
         };
         let sql = format!(
-            "SELECT {kind}, count(*) FROM {} WHERE {} AND {unpriced} GROUP BY 1 ORDER BY 1",
+            "SELECT {kind}, count(*) FROM {} WHERE {} AND {} AND {unpriced} GROUP BY 1 ORDER BY 1",
             rows_with_every_column(self.table, rules),
             self.condition(),
+            between(self.table, self.own),
         );
         let known = catalogue.prices_service(&self.source.provider, &self.source.service);
         let mut found = Vec::new();
@@ -259,7 +280,7 @@ impl Question<'_> {
     fn condition(&self) -> String {
         format!(
             "{} AND provider = {} AND service = {}",
-            within(self.table, self.period),
+            within(self.table, self.scanned),
             literal(&self.source.provider),
             literal(&self.source.service)
         )
@@ -271,6 +292,7 @@ struct Sums<'a> {
     keys: &'a [&'a str],
     meters: &'a [Meter<'a>],
     rows: BTreeMap<(i64, Scope, SkuIndex), (Exact, u64)>,
+    record_count: u64,
     without_sku: u64,
 }
 
@@ -278,8 +300,10 @@ impl Sums<'_> {
     fn add(&mut self, batch: &RecordBatch, catalogue: &Catalogue) -> Result<(), QueryError> {
         let hours = cast(batch.column(0), &DataType::Int64)?;
         let hours = hours.as_primitive::<Int64Type>();
+        let records = batch.column(FIXED_COLUMNS - 2).as_primitive::<Int64Type>();
         let without_sku = batch.column(FIXED_COLUMNS - 1).as_primitive::<Int64Type>();
         for row in 0..batch.num_rows() {
+            self.record_count += u64::try_from(records.value(row)).unwrap_or(0);
             self.without_sku += u64::try_from(without_sku.value(row)).unwrap_or(0);
             let scope = Scope {
                 organisation: None,
@@ -331,34 +355,35 @@ pub(crate) fn rows_with_every_column(table: Table, rules: &[&MeteringRule<'_>]) 
     format!("(SELECT *{missing} FROM {})", table.name())
 }
 
-/// The rows a rule takes, as SQL.
-pub(crate) fn condition(rule: &MeteringRule<'_>, table: Table, period: Period) -> String {
-    era_condition(rule.filter, rule, table, period)
+/// The rows a rule takes of those between two instants, as SQL.
+pub(crate) fn condition(rule: &MeteringRule<'_>, table: Table, scanned: (i64, i64)) -> String {
+    era_condition(rule.filter, rule, table, scanned)
 }
 
-/// A filter, and the rule's era where it does not cover the period.
-fn era_condition(filter: Option<&Expression>, rule: &MeteringRule<'_>, table: Table, period: Period) -> String {
+/// A filter, and the rule's time where it does not cover what is scanned.
+fn era_condition(filter: Option<&Expression>, rule: &MeteringRule<'_>, table: Table, scanned: (i64, i64)) -> String {
     let time = table.time_column();
     let mut condition = filter.map_or_else(|| "true".to_owned(), Expression::to_sql);
-    if rule.from_us > period.start_us() {
+    if rule.from_us > scanned.0 {
         condition += &format!(" AND {time} >= {}", timestamp(rule.from_us));
     }
-    if rule.to_us < period.end_us() {
+    if rule.to_us < scanned.1 {
         condition += &format!(" AND {time} < {}", timestamp(rule.to_us));
     }
     format!("({condition})")
 }
 
-/// The rows of a period, with the partition column for pruning.
-pub(crate) fn within(table: Table, period: Period) -> String {
+/// The rows between two instants (UTC microseconds, half open), with the partition column for pruning.
+pub(crate) fn within(table: Table, bounds: (i64, i64)) -> String {
+    let utc = Zone::default();
+    let (first, last) = (utc.day_of(bounds.0), utc.day_of(bounds.1 - 1));
+    format!("date >= DATE '{first}' AND date <= DATE '{last}' AND {}", between(table, bounds))
+}
+
+/// The rows between two instants, without the partition column.
+fn between(table: Table, (from_us, to_us): (i64, i64)) -> String {
     let time = table.time_column();
-    format!(
-        "date >= DATE '{}' AND date <= DATE '{}' AND {time} >= {} AND {time} < {}",
-        period.first_day(),
-        period.last_day(),
-        timestamp(period.start_us()),
-        timestamp(period.end_us()),
-    )
+    format!("{time} >= {} AND {time} < {}", timestamp(from_us), timestamp(to_us))
 }
 
 /// A UTC instant as a SQL literal.

@@ -68,8 +68,9 @@ pub const OTHER: &str = "Other";
 impl Overview {
     pub(crate) async fn of(engine: &Engine, period: Period, periods: Vec<Period>) -> Result<Self, QueryError> {
         let session = session(engine.lake()).await?;
-        let usage = RatedUsage::of(&session, engine.catalogue(), &BillRequest::new(period)).await?;
-        let bill = usage.bill(&BillRequest::new(period))?;
+        let request = engine.agreed(&BillRequest::new(period));
+        let usage = RatedUsage::of(&session, engine.catalogue(), &request).await?;
+        let bill = usage.bill(&request)?;
         let previous_total = match periods.contains(&period.previous()) {
             true => Some(engine.bill(&BillRequest::new(period.previous())).await?.total),
             false => None,
@@ -91,7 +92,7 @@ impl Overview {
             unpriced: bill.unpriced,
             record_count: bill.record_count,
             upload_count: engine.lake().uploads().await?.len() as u64,
-            latest_us: latest_us(&session, period).await?,
+            latest_us: latest_us(&session, engine.catalogue().widest_period_us(period)).await?,
         })
     }
 }
@@ -146,11 +147,11 @@ impl Series {
 }
 
 /// Time of the latest record of a period.
-async fn latest_us(session: &SessionContext, period: Period) -> Result<Option<i64>, QueryError> {
+async fn latest_us(session: &SessionContext, bounds: (i64, i64)) -> Result<Option<i64>, QueryError> {
     let mut latest = None;
     for table in Table::USAGE {
         let time = table.time_column();
-        let sql = format!("SELECT CAST(max({time}) AS BIGINT) FROM {} WHERE {}", table.name(), within(table, period));
+        let sql = format!("SELECT CAST(max({time}) AS BIGINT) FROM {} WHERE {}", table.name(), within(table, bounds));
         for batch in session.sql(&sql).await?.collect().await? {
             let found = cell(&batch, 0, 0)?.and_then(|text| text.parse::<i64>().ok());
             latest = latest.max(found);

@@ -1,4 +1,4 @@
-//! Every filter and meter of every shipped price book, as SQL in the engine and evaluated directly: the same answer on
+//! Every filter and meter of every shipped price book, with and without its rounding, as SQL in the engine and evaluated directly: the same answer on
 //! random rows with nulls.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use paygrain_pricing::table::ColumnKind;
-use paygrain_pricing::{Catalogue, Exact, Expression, Period, Table, Value};
+use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Table, Value};
 
 const ROWS: usize = 64;
 
@@ -95,17 +95,20 @@ fn batch(columns: &[(&'static str, Cells)]) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
 }
 
-fn evaluate(expression: &Expression, columns: &[(&'static str, Cells)], row: usize) -> Value {
-    let cell = |name: &str| {
-        let (stored, factor) = if name == "billed_us" { ("billed_ms", 1000) } else { (name, 1) };
-        match columns.iter().find(|(known, _)| *known == stored).map(|(_, cells)| cells) {
-            Some(Cells::Text(values)) => values[row].map_or(Value::Null, |text| Value::Text(text.to_owned())),
-            Some(Cells::Number(values)) => values[row]
-                .map_or(Value::Null, |number| Value::Number(Exact::from_integer(i128::from(number) * factor))),
-            None => Value::Null,
+/// The value of a column in a row.
+fn cell(name: &str, columns: &[(&'static str, Cells)], row: usize) -> Value {
+    let (stored, factor) = if name == "billed_us" { ("billed_ms", 1000) } else { (name, 1) };
+    match columns.iter().find(|(known, _)| *known == stored).map(|(_, cells)| cells) {
+        Some(Cells::Text(values)) => values[row].map_or(Value::Null, |text| Value::Text(text.to_owned())),
+        Some(Cells::Number(values)) => {
+            values[row].map_or(Value::Null, |number| Value::Number(Exact::from_integer(i128::from(number) * factor)))
         }
-    };
-    expression.evaluate(&cell)
+        None => Value::Null,
+    }
+}
+
+fn evaluate(expression: &Expression, columns: &[(&'static str, Cells)], row: usize) -> Value {
+    expression.evaluate(&|name| cell(name, columns, row))
 }
 
 async fn sql_column(session: &SessionContext, sql: &str) -> ArrayRef {
@@ -116,11 +119,38 @@ async fn sql_column(session: &SessionContext, sql: &str) -> ArrayRef {
     column
 }
 
+/// Whether a rule rounds; then its value without rounding is the same in SQL and directly, and where the rule only
+/// rounds up and sets minimums, not above its value.
+async fn unrounded_agrees(
+    session: &SessionContext,
+    rule: &MeteringRule<'_>,
+    columns: &[(&'static str, Cells)],
+    name: &str,
+) -> bool {
+    let Some(unrounded) = rule.quantity.unrounded() else { return false };
+    let in_sql = cast(&sql_column(session, &unrounded.numerator_sql()).await, &DataType::Utf8).unwrap();
+    let in_sql = in_sql.as_string::<i32>();
+    for row in 0..ROWS {
+        let numerator = in_sql.is_valid(row).then(|| Exact::parse(in_sql.value(row)).unwrap());
+        let in_sql =
+            numerator.map_or(Value::Null, |number| Value::Number(number.checked_div(unrounded.divisor()).unwrap()));
+        let direct = unrounded.evaluate(&|name| cell(name, columns, row));
+        assert_eq!(in_sql, direct, "{name} row {row}: {} without rounding", rule.quantity);
+        if let (Value::Number(before), Value::Number(after)) = (direct, evaluate(rule.quantity, columns, row))
+            && rule.filter.is_none_or(|filter| evaluate(filter, columns, row) == Value::Bool(true))
+            && !unrounded.prefers_reported()
+        {
+            assert!(before <= after, "{name} row {row}: {} gives {after}, without rounding {before}", rule.quantity);
+        }
+    }
+    true
+}
+
 #[tokio::test]
 async fn sql_and_direct_evaluation_agree() {
     let catalogue = Catalogue::embedded().unwrap();
     let months = ["2013-08", "2017-10", "2019-06", "2021-06", "2023-06", "2026-10"];
-    let (mut compared, mut passed) = (0, 0);
+    let (mut compared, mut passed, mut unrounded) = (0, 0, 0);
     for table in [Table::Invocations, Table::Requests] {
         let mut random = Random(7);
         for period in months.map(|month| month.parse::<Period>().unwrap()) {
@@ -152,8 +182,10 @@ async fn sql_and_direct_evaluation_agree() {
                     assert_eq!(in_sql, direct, "{name} row {row}: {}", rule.quantity);
                     compared += 1;
                 }
+                unrounded += usize::from(unrounded_agrees(&session, &rule, &columns, name).await);
             }
         }
     }
     assert!(compared > 10_000 && passed > 500, "{compared} quantities compared, {passed} rows taken");
+    assert!(unrounded > 50, "{unrounded} rules round");
 }

@@ -1,12 +1,13 @@
 //! `paygrain bill`: what a month cost.
 
 use clap::Args;
-use paygrain_pricing::{Exact, Scope, grouped};
-use paygrain_query::{Bill, Dimension};
+use paygrain_pricing::{Charge, Exact, Scope, grouped};
+use paygrain_query::{Bill, Dimension, UnpricedUsage};
 
 use super::Context;
+use super::bills::{closed_text, print_stored, print_verification};
 use crate::failure::Failure;
-use crate::options::{RatingArguments, period_with_usage};
+use crate::options::{RatingArguments, parse_period, period_with_usage};
 use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
 
 /// What a month cost, charge by charge
@@ -15,7 +16,9 @@ use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, sh
 Examples:
   paygrain bill                                      the latest month with usage
   paygrain bill --period 2026-10 --by service,day    the same cost, grouped
-  paygrain bill --allowances none --format json      without any free tier, exact amounts")]
+  paygrain bill --allowances none --format json      without any free tier, exact amounts
+  paygrain bill --period 2026-10 --revision 1        the bill as it was issued by `paygrain close`
+  paygrain bill --period 2026-10 --revision 1 --verify   rate it again and compare every byte")]
 pub struct BillCommand {
     /// Billing month (YYYY-MM, UTC); the latest with usage if not given
     #[arg(long, value_name = "MONTH")]
@@ -25,6 +28,17 @@ pub struct BillCommand {
     by: Vec<String>,
     #[command(flatten)]
     rating: RatingArguments,
+    /// The stored bill of a closed period as of this revision, instead of a rating of today
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        requires = "period",
+        conflicts_with_all = ["by", "allowances", "account_opened", "attribution"]
+    )]
+    revision: Option<u32>,
+    /// Rate the stored bill again, with the usage, price books and options it records; exit code 1 if a byte differs
+    #[arg(long, requires = "revision")]
+    verify: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
@@ -35,8 +49,18 @@ impl BillCommand {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let by = self.by.iter().map(|name| name.parse()).collect::<Result<Vec<Dimension>, _>>()?;
         let engine = context.engine()?;
+        if let (Some(period), Some(revision)) = (&self.period, self.revision) {
+            let (period, provider) = (parse_period(period)?, self.rating.provider.as_deref());
+            if self.verify {
+                return print_verification(&engine.verify(period, provider, revision).await?, self.format);
+            }
+            return print_stored(&engine.revision(period, provider, Some(revision)).await?, self.format);
+        }
         let period = period_with_usage(&engine, self.period.as_deref()).await?;
         let bill = engine.bill(&self.rating.request(period, by)?).await?;
+        for closed in &bill.closed {
+            eprintln!("note: {}", closed_text(closed));
+        }
         match self.format {
             OutputFormat::Json => print_json(&bill),
             OutputFormat::Csv => print_csv(&bill),
@@ -49,7 +73,7 @@ impl BillCommand {
 pub fn print_bill(bill: &Bill) -> Result<(), Failure> {
     print_text(&format!("Bill for {} ({})\n\n", bill.period, bill.currency))?;
     if bill.by.is_empty() {
-        charge_rows(bill, true).print()?
+        charge_rows(&bill.charges, true).print()?
     } else {
         group_rows(bill, true).print()?
     }
@@ -68,30 +92,37 @@ pub fn print_bill(bill: &Bill) -> Result<(), Failure> {
         text += &format!("Rounding every charge first gives {}\n", grouped(&bill.sum_of_rounded_charges));
     }
     print_text(&text)?;
-    if !bill.unpriced.is_empty() {
-        print_text("\nNot priced (not in the total):\n")?;
-        let mut rows = Rows::new(["service", "usage", "records#", "reason"]);
-        for usage in &bill.unpriced {
-            rows.push(vec![
-                format!("{}.{}", usage.provider, usage.service),
-                usage.usage.clone(),
-                grouped(&usage.record_count.to_string()),
-                usage.reason.clone(),
-            ]);
-        }
-        rows.print()?;
-    }
+    print_unpriced(&bill.unpriced)?;
     if let Some(charge) = bill.charges.iter().max_by_key(|charge| &charge.list_cost) {
         print_text(&format!("\nWhy: paygrain explain '{}'\n", charge.id))?;
     }
     Ok(())
 }
 
-fn print_csv(bill: &Bill) -> Result<(), Failure> {
-    if bill.by.is_empty() { charge_rows(bill, false).print_csv() } else { group_rows(bill, false).print_csv() }
+/// Prints usage without a price for people; nothing where there is none.
+pub fn print_unpriced(unpriced: &[UnpricedUsage]) -> Result<(), Failure> {
+    if unpriced.is_empty() {
+        return Ok(());
+    }
+    print_text("\nNot priced (not in the total):\n")?;
+    let mut rows = Rows::new(["service", "usage", "records#", "reason"]);
+    for usage in unpriced {
+        rows.push(vec![
+            format!("{}.{}", usage.provider, usage.service),
+            usage.usage.clone(),
+            grouped(&usage.record_count.to_string()),
+            usage.reason.clone(),
+        ]);
+    }
+    rows.print()
 }
 
-fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
+fn print_csv(bill: &Bill) -> Result<(), Failure> {
+    if bill.by.is_empty() { charge_rows(&bill.charges, false).print_csv() } else { group_rows(bill, false).print_csv() }
+}
+
+/// Charges as rows: shortened for people, or every column in full precision.
+pub fn charge_rows(charges: &[Charge], shortened: bool) -> Rows {
     if shortened {
         let mut rows = Rows::new([
             "charge",
@@ -104,7 +135,7 @@ fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
             "list cost#",
             "billed cost#",
         ]);
-        for charge in &bill.charges {
+        for charge in charges {
             rows.push(vec![
                 charge.sku.clone(),
                 scope_text(&charge.scope),
@@ -142,7 +173,7 @@ fn charge_rows(bill: &Bill, shortened: bool) -> Rows {
         "price_book_version",
         "source_address",
     ]);
-    for charge in &bill.charges {
+    for charge in charges {
         let scope = |column| charge.scope.get(column).unwrap_or_default().to_owned();
         rows.push(vec![
             charge.id.clone(),
@@ -184,7 +215,12 @@ fn group_rows(bill: &Bill, shortened: bool) -> Rows {
 
 /// The scope's values, or `-` for the whole account.
 pub fn scope_text(scope: &Scope) -> String {
-    let values: Vec<_> =
-        ["organisation", "account", "region", "resource"].iter().filter_map(|c| scope.get(c)).collect();
-    if values.is_empty() { "-".into() } else { values.join(" ") }
+    let values = scope_values(scope);
+    if values.is_empty() { "-".into() } else { values }
+}
+
+/// The scope's values.
+pub fn scope_values(scope: &Scope) -> String {
+    let values = ["organisation", "account", "region", "resource"].iter().filter_map(|column| scope.get(column));
+    values.collect::<Vec<_>>().join(" ")
 }

@@ -54,15 +54,7 @@ impl Explain {
 fn print_explanation(explanation: &Explanation) -> Result<(), Failure> {
     let charge = &explanation.charge;
     let mut text = format!("{}  {}\n", charge.sku, charge.description);
-    text += &format!(
-        "price book {} version {}, price in force from {}\nsource {} ({}), {}\n\n",
-        charge.price_book,
-        charge.price_book_version,
-        charge.price_from.map_or_else(|| "the beginning".to_owned(), |day| day.to_string()),
-        charge.source_address,
-        charge.source,
-        charge.mark,
-    );
+    text.push('\n');
     for (index, step) in explanation.steps.iter().enumerate() {
         text += &format!("{}. {step}\n", index + 1);
     }

@@ -11,9 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use paygrain_ingest::decompress::Limits;
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::ingest_file;
-use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, UploadResult};
+use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
 use serde::Serialize;
+use walkdir::{DirEntry, WalkDir};
 
 use super::Context;
 use crate::failure::Failure;
@@ -28,10 +29,11 @@ use crate::output::{OutputFormat, Rows, print_json, print_text};
 Examples:
   paygrain ingest --account 123456789012 --region us-east-1 --resource resize-image function.log
   aws logs filter-log-events --log-group-name /aws/lambda/f | paygrain ingest --resource f -
-  paygrain ingest --defaults defaults.toml exports/*.gz --format json
+  paygrain ingest --defaults defaults.toml exports/ --format json
+  paygrain ingest --mapping aurora.toml cluster-usage.csv
   paygrain ingest --format help")]
 pub struct Ingest {
-    /// Files to ingest, compressed or not; `-` is standard input
+    /// Files to ingest, compressed or not; directories are walked; `-` is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Input format (`auto` detects it, `help` lists them) or output format (`table`, `json`, `csv`); may be given twice
@@ -58,6 +60,9 @@ pub struct Ingest {
     /// File of such values, also by resource
     #[arg(long, value_name = "FILE.toml")]
     defaults: Option<PathBuf>,
+    /// How the columns of a CSV or JSON file of any kind become usage records
+    #[arg(long, value_name = "FILE.toml")]
+    mapping: Option<PathBuf>,
     /// Time of records without one (RFC 3339, or a date): the time of the upload if not given
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -101,7 +106,7 @@ impl Ingest {
             paygrain_ingest::format::by_name(name)?;
         }
         let mut answer = Answer { uploads: Vec::new(), failed: Vec::new() };
-        for path in &self.paths {
+        for path in &files(&self.paths)? {
             let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
             match ingest_one(&lake, &name, path, &options).await {
                 Ok(result) => answer.uploads.push(result),
@@ -155,12 +160,21 @@ impl Ingest {
                 value.clone_from(flag);
             }
         }
+        let mapping = match &self.mapping {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|source| {
+                    Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
+                })?;
+                Some(Mapping::from_toml(&path.display().to_string(), &text)?)
+            }
+        };
         let at_us = self.at.as_deref().map(parse_time).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_bytes {
             limits.decompressed_bytes_max = bytes;
         }
-        Ok(IngestOptions { format, defaults, at_us, limits, bytes_read: None })
+        Ok(IngestOptions { format, mapping, defaults, at_us, limits, bytes_read: None })
     }
 
     fn print(&self, answer: &Answer, output: OutputFormat) -> Result<(), Failure> {
@@ -209,6 +223,38 @@ impl Ingest {
         }
         Ok(())
     }
+}
+
+/// The files named, and those below the directories named, in the order of their names. Links and hidden files below a
+/// directory are passed over: what is linked may be anywhere, or lead back.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path == Path::new("-") || !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        let is_shown = |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".");
+        for entry in WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(is_shown) {
+            let entry = entry.map_err(|error| {
+                Failure::new(
+                    format!("cannot walk `{}`: {error}", path.display()),
+                    Some("check who may read there".into()),
+                )
+            })?;
+            if entry.file_type().is_file() {
+                files.push(entry.into_path());
+            }
+        }
+        if files.len() == before {
+            return Err(Failure::new(
+                format!("there is no file in `{}`", path.display()),
+                Some("hidden files and links are passed over".into()),
+            ));
+        }
+    }
+    Ok(files)
 }
 
 async fn ingest_one(

@@ -3,20 +3,26 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use paygrain_pricing::{Catalogue, Exact, Price, PriceBook, Sku};
-use serde_json::{Value, json};
+use paygrain_pricing::{Catalogue, PriceBook, nearest};
+use serde_json::json;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::output::{OutputFormat, Rows, print_json, print_text};
+use crate::output::{OutputFormat, Rows, print_json};
 
-/// List, show and check price books
+mod check;
+mod diff;
+mod show;
+
+/// List, show, check and compare price books
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   paygrain prices list
   paygrain prices show aws/lambda
-  paygrain prices check my-prices/*.toml")]
+  paygrain prices check my-prices
+  paygrain prices check my-prices/aws/lambda.toml --format json
+  paygrain prices diff shipped my-prices --period 2026-10")]
 pub struct Prices {
     #[command(subcommand)]
     action: Action,
@@ -30,7 +36,7 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         format: OutputFormat,
     },
-    /// Every price of a price book, with its source and how sure it is
+    /// Everything in a price book: prices, rules, allowances, examples, each with its source and how sure it is
     Show {
         /// Price book, for example `aws/lambda`
         book: String,
@@ -38,24 +44,29 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         format: OutputFormat,
     },
-    /// Every problem of price book files at once; the shipped ones if none is named
+    /// Every problem of price books at once, with file and line, wrong examples included
+    ///
+    /// A directory stands for every `.toml` file below it. Without any, the books in force are checked: the shipped
+    /// ones and those of `--price-books`. The exit code is 1 when there is a problem.
     Check {
-        /// Price book files
-        #[arg(value_name = "FILE.toml")]
-        files: Vec<PathBuf>,
+        /// Price book files and directories of them
+        #[arg(value_name = "FILE|DIRECTORY")]
+        paths: Vec<PathBuf>,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
         format: OutputFormat,
     },
+    Diff(Box<diff::Diff>),
 }
 
 impl Prices {
     /// Runs the command.
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
             Action::List { format } => list(&context.price_books.catalogue()?, format),
-            Action::Show { book, format } => show(&context.price_books.catalogue()?, &book, format),
-            Action::Check { files, format } => check(context, &files, format),
+            Action::Show { book, format } => show::run(&context.price_books.catalogue()?, &book, format),
+            Action::Check { paths, format } => check::run(context, &paths, format),
+            Action::Diff(diff) => diff.run(context).await,
         }
     }
 }
@@ -84,121 +95,19 @@ fn list(catalogue: &Catalogue, format: OutputFormat) -> Result<(), Failure> {
     }
 }
 
-fn show(catalogue: &Catalogue, name: &str, format: OutputFormat) -> Result<(), Failure> {
-    let book = catalogue.books().iter().find(|book| book.name == name).ok_or_else(|| {
+/// The book of that name.
+fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a PriceBook, Failure> {
+    catalogue.books().iter().find(|book| book.name == name).ok_or_else(|| {
+        let names = || catalogue.books().iter().map(|book| book.name.as_str());
         let service = name.rsplit('/').next().unwrap_or(name);
-        let near: Vec<_> = catalogue
-            .books()
-            .iter()
-            .filter(|book| book.name.contains(service))
-            .map(|book| book.name.as_str())
-            .collect();
+        let mut near: Vec<_> = names().filter(|known| known.contains(service)).collect();
+        if near.is_empty() {
+            near.extend(nearest(name, names()));
+        }
         let hint = match near.is_empty() {
             true => "`paygrain prices list` lists them".to_owned(),
             false => format!("did you mean {}?", near.join(" or ")),
         };
         Failure::new(format!("there is no price book `{name}`"), Some(hint))
-    })?;
-    let mut rows = Rows::new(["sku", "region", "from", "to", "tier_from#", "price#", "per", "mark", "source"]);
-    for sku in &book.skus {
-        for price in &sku.prices {
-            push_price(&mut rows, sku, price);
-        }
-    }
-    match format {
-        OutputFormat::Csv => rows.print_csv(),
-        OutputFormat::Json => print_json(&book_document(book)),
-        OutputFormat::Table => {
-            print_text(&format!("{}, version {}, {}\n", book.title, book.version, book.currency))?;
-            rows.print()?;
-            print_text("\nSources\n")?;
-            for (key, address) in &book.sources {
-                print_text(&format!("  {key}: {address}\n"))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-fn push_price(rows: &mut Rows, sku: &Sku, price: &Price) {
-    let mut from = Exact::zero();
-    for tier in &price.tiers {
-        rows.push(vec![
-            sku.id.clone(),
-            price.region.clone().unwrap_or_else(|| "every".into()),
-            price.from.map(|day| day.to_string()).unwrap_or_default(),
-            price.to.map(|day| day.to_string()).unwrap_or_default(),
-            from.to_string(),
-            tier.published.clone(),
-            price.per.text().to_owned(),
-            tier.mark.clone(),
-            price.source.clone(),
-        ]);
-        from = tier.up_to.clone().unwrap_or(from);
-    }
-}
-
-fn book_document(book: &PriceBook) -> Value {
-    let price = |price: &Price| {
-        let tiers: Vec<_> = price
-            .tiers
-            .iter()
-            .map(|tier| json!({"up_to": tier.up_to, "price": tier.published, "mark": tier.mark}))
-            .collect();
-        json!({
-            "region": price.region, "from": price.from, "to": price.to, "per": price.per.text(), "tiers": tiers,
-            "source": price.source, "source_address": book.source_address(&price.source),
-        })
-    };
-    let skus: Vec<_> = book
-        .skus
-        .iter()
-        .map(|sku| {
-            json!({
-                "sku": sku.name, "description": sku.description, "table": sku.table.name(),
-                "filter": sku.filter.as_ref().map(ToString::to_string), "unit": sku.unit.text(),
-                "prices": sku.prices.iter().map(price).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    json!({
-        "price_book": book.name, "title": book.title, "version": book.version, "currency": book.currency,
-        "sources": book.sources, "skus": skus,
     })
-}
-
-fn check(context: &Context, files: &[PathBuf], format: OutputFormat) -> Result<(), Failure> {
-    let mut problems = Vec::new();
-    if files.is_empty() {
-        context.price_books.catalogue()?;
-    }
-    for path in files {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(format!("cannot read `{name}`: {error}"), Some("check the path".into())))?;
-        problems.extend(Catalogue::check(&name, &text));
-    }
-    match format {
-        OutputFormat::Json => {
-            let list: Vec<_> = problems
-                .iter()
-                .map(|problem| json!({"price_book": problem.book, "place": problem.place, "message": problem.message}))
-                .collect();
-            print_json(&json!({ "problems": list }))?;
-        }
-        OutputFormat::Csv => {
-            let mut rows = Rows::new(["price_book", "place", "message"]);
-            for problem in &problems {
-                rows.push(vec![problem.book.clone(), problem.place.clone(), problem.message.clone()]);
-            }
-            rows.print_csv()?;
-        }
-        OutputFormat::Table => {
-            for problem in &problems {
-                print_text(&format!("{problem}\n"))?;
-            }
-            print_text(&format!("{} problems\n", problems.len()))?;
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::reported()) }
 }

@@ -42,7 +42,7 @@ impl Serve {
             true => Lake::open(SAMPLES_LAKE)?,
             false => context.lake.open()?,
         };
-        let engine = Engine::new(lake, context.price_books.catalogue()?);
+        let engine = context.engine_over(lake)?;
         engine.lake().recover().await?;
         if self.samples {
             load_samples(&engine).await?;

@@ -49,7 +49,7 @@ const REFUSED: [Refused; 8] = [
     Refused {
         name: "directory",
         make: |path| std::fs::create_dir(path).unwrap(),
-        says: &["is a directory", "expected a file"],
+        says: &["there is no file in", "hidden files and links are passed over"],
     },
     Refused { name: "missing.log", make: |_| {}, says: &["cannot open", "No such file", "check the path"] },
     Refused {

@@ -132,6 +132,18 @@ fn explain_goes_down_to_the_records() {
         rows.iter().map(|row| row.as_array().unwrap().last().unwrap().as_str().unwrap().parse::<i128>().unwrap()).sum();
     assert_eq!(charge["consumed_quantity"], decimal(metered, 1_024_000_000));
     assert_eq!(charge["price_book"], "aws/lambda");
+    // Before rounding: the measured durations; afterwards the reported ones, which round up to whole milliseconds.
+    let measured: i128 =
+        events.iter().map(|event| event.duration_centi_ms as i128 * 10 * event.memory_mb as i128).sum();
+    assert_eq!(explanation["before_rounding"]["quantity"], decimal(measured, 1_024_000_000));
+    assert_eq!(explanation["before_rounding"]["reported_count"], 25);
+    let steps: Vec<&str> = explanation["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    for part in
+        ["before rounding", "25 records the provider reports", "the price has", "list price", "source ", "billed cost"]
+    {
+        assert!(steps.iter().any(|step| step.contains(part)), "{part}: {steps:#?}");
+    }
+    assert_eq!(explanation["tiers"][0]["consumed_quantity"], charge["consumed_quantity"]);
     for named in ["price_book_version", "source_address", "meter", "mark"] {
         assert!(charge[named].as_str().is_some_and(|text| !text.is_empty()), "{named}");
     }

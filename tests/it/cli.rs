@@ -2,7 +2,8 @@
 
 use crate::harness::{Invocation, Workplace, text_log};
 
-const COMMANDS: [&str; 8] = ["serve", "ingest", "bill", "explain", "estimate", "sql", "prices", "completions"];
+const COMMANDS: [&str; 10] =
+    ["serve", "ingest", "bill", "close", "bills", "explain", "estimate", "sql", "prices", "completions"];
 
 #[test]
 fn every_command_has_help_with_an_example() {

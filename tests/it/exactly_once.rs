@@ -34,6 +34,29 @@ fn the_same_file_twice_changes_nothing() {
 }
 
 #[test]
+fn a_directory_is_walked_without_links_and_hidden_files() {
+    let place = Workplace::new();
+    let logs: Vec<String> = (60..64).map(|seed| text_log(&Invocation::many(seed, 5))).collect();
+    place.file("export/b.log", &logs[0]);
+    place.file("export/2026/10/a.log.gz", gzip(logs[1].as_bytes()));
+    place.file("export/.hidden/c.log", &logs[2]);
+    place.file("export/.d.log", &logs[2]);
+    let outside = place.file("outside.log", &logs[3]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(place.path("export"), place.path("export/2026/loop")).unwrap();
+        std::os::unix::fs::symlink(&outside, place.path("export/link.log")).unwrap();
+    }
+    let uploads = place.ingest(&FLAGS, &[&place.path("export")]);
+    let names: Vec<_> =
+        uploads.iter().map(|upload| upload["name"].as_str().unwrap().rsplit_once("export/").unwrap().1).collect();
+    assert_eq!(names, ["2026/10/a.log.gz", "b.log"]);
+    assert_eq!(place.count("SELECT count(*) FROM invocations"), 10);
+    let again = place.ingest(&FLAGS, &[&place.path("export")]);
+    assert!(again.iter().all(|upload| upload["already_loaded"] == true));
+}
+
+#[test]
 fn overlapping_files_count_each_record_once() {
     let all = Invocation::many(2, 90);
     let whole = Workplace::new();

@@ -39,7 +39,7 @@ impl Workplace {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paygrain"));
         command.current_dir(self.directory.path()).args(arguments).stdin(Stdio::null());
-        for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "RUST_LOG"] {
+        for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "PAYGRAIN_AGREEMENT", "RUST_LOG"] {
             command.env_remove(name);
         }
         command

@@ -3,18 +3,30 @@
 
 mod harness;
 
+/// Discounts, commitments, currencies; months in the provider's zone.
+mod agreement;
+/// Described usage with mistakes.
+mod bad_estimates;
 /// Every kind of bad input: a clear error, and nothing lost or half-written.
 mod bad_input;
 /// Bills against hand-worked amounts and an independent oracle; groups and explanations sum to the bill.
 mod bill;
 /// Help, completions, output formats, exit codes.
 mod cli;
+/// Closed periods: bills that never change, and corrections.
+mod closing;
 /// kill -9 at random moments: an upload is wholly there or wholly absent.
 mod crash;
 /// Published worked examples through `paygrain estimate`.
 mod estimate;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
+/// The FOCUS export, beyond what an outside validator looks at.
+mod focus;
+/// Files of any shape, by a declared mapping.
+mod mapping;
+/// Price books of one's own.
+mod price_books;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

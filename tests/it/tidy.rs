@@ -75,7 +75,7 @@ fn pricing_is_pure() {
         .filter(|dependency| dependency["kind"].is_null())
         .map(|dependency| dependency["name"].as_str().unwrap())
         .collect();
-    let known = ["chrono", "dashu-int", "dashu-ratio", "serde", "serde_json", "thiserror", "toml"];
+    let known = ["chrono", "chrono-tz", "dashu-int", "dashu-ratio", "serde", "serde_json", "thiserror", "toml"];
     assert_eq!(used, BTreeSet::from(known), "no input or output, no async, no Arrow");
     let lints = std::fs::read_to_string(root().join("pricing/clippy.toml")).unwrap();
     for float in ["f32", "f64"] {

@@ -1,8 +1,10 @@
 //! The JSON API, one file per resource. It answers what the pages show, with every digit.
 
+pub mod bills;
 pub mod charges;
 pub mod estimate;
 pub mod explain;
+pub mod exports;
 pub mod overview;
 pub mod periods;
 pub mod uploads;

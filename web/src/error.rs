@@ -93,24 +93,36 @@ impl AppError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoSuchPage { .. } | Self::NoSuchUpload { .. } | Self::Query(QueryError::NoSuchCharge { .. }) => {
-                StatusCode::NOT_FOUND
+            Self::NoSuchPage { .. }
+            | Self::NoSuchUpload { .. }
+            | Self::Query(
+                QueryError::NoSuchCharge { .. }
+                | QueryError::NoSuchBill { .. }
+                | QueryError::NoSuchRevision { .. }
+                | QueryError::NotClosed { .. },
+            ) => StatusCode::NOT_FOUND,
+            Self::Query(QueryError::ClosedOtherwise { .. } | QueryError::ClosedMeanwhile { .. }) => {
+                StatusCode::CONFLICT
             }
+            Self::Query(QueryError::NothingToClose { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadParameter { .. }
             | Self::MissingParameter { .. }
             | Self::NoSuchParameter { .. }
             | Self::BadBody { .. }
             | Self::NoFile
-            | Self::Query(QueryError::NoSuchDimension { .. } | QueryError::BadSql { .. }) => StatusCode::BAD_REQUEST,
+            | Self::Query(
+                QueryError::NoSuchDimension { .. } | QueryError::NoSuchChoice { .. } | QueryError::BadSql { .. },
+            ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Timeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::WrongHost { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::Query(QueryError::ManyCurrencies { .. } | QueryError::Overflow { .. }) | Self::Estimate(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Query(
+                QueryError::ManyCurrencies { .. } | QueryError::Overflow { .. } | QueryError::TooLarge { .. },
+            )
+            | Self::Estimate(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Ingest(error) | Self::Query(QueryError::Lake(error)) => ingest_status(error),
             Self::Query(_) | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }

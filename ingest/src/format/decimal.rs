@@ -9,12 +9,29 @@ const TEXT_BYTES_MAX: usize = 64;
 /// # Errors
 /// Says what is wrong with the text, to follow its name.
 pub fn exact(text: &str, scale: i32) -> Result<i64, String> {
-    parse(text, scale).map_err(|problem| format!("is `{}`, {problem}", crate::error::excerpt(text.as_bytes())))
+    let parsed = parse(text, scale).and_then(|value| i64::try_from(value).map_err(|_| TOO_LARGE));
+    parsed.map_err(|problem| wrong(text, problem))
 }
 
-fn parse(text: &str, scale: i32) -> Result<i64, &'static str> {
+/// As [`exact`], of up to 38 digits.
+///
+/// # Errors
+/// As [`exact`].
+pub fn exact_wide(text: &str, scale: i32) -> Result<i128, String> {
+    let parsed = parse(text, scale).and_then(|value| if value < WIDE_END { Ok(value) } else { Err(TOO_LARGE) });
+    parsed.map_err(|problem| wrong(text, problem))
+}
+
+const TOO_LARGE: &str = "which is too large";
+/// The first integer of 39 digits.
+const WIDE_END: i128 = 10_i128.pow(38);
+
+fn wrong(text: &str, problem: &str) -> String {
+    format!("is `{}`, {problem}", crate::error::excerpt(text.as_bytes()))
+}
+
+fn parse(text: &str, scale: i32) -> Result<i128, &'static str> {
     const NOT_A_NUMBER: &str = "expected a decimal number";
-    const TOO_LARGE: &str = "which is too large";
     if text.len() > TEXT_BYTES_MAX {
         return Err(NOT_A_NUMBER);
     }
@@ -52,7 +69,7 @@ fn parse(text: &str, scale: i32) -> Result<i64, &'static str> {
         value /= 10;
         shift += 1;
     }
-    i64::try_from(value).map_err(|_| TOO_LARGE)
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Collected {
             .iter()
             .map(|record| match &record.usage {
                 Usage::Invocation(row) => &**row,
-                Usage::Request(row) => panic!("a request: {row:?}"),
+                other => panic!("not an invocation: {other:?}"),
             })
             .collect()
     }
@@ -50,7 +50,7 @@ impl Collected {
             .iter()
             .map(|record| match &record.usage {
                 Usage::Request(row) => &**row,
-                Usage::Invocation(row) => panic!("an invocation: {row:?}"),
+                other => panic!("not a request: {other:?}"),
             })
             .collect()
     }

@@ -2,7 +2,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BookContext, CHECK_MONTH_US, MARKS,
+    BookContext, MARKS,
+    check::{read_days, read_region, source as check_source},
     reader::{Entry, Reader},
 };
 use crate::{
@@ -87,13 +88,19 @@ pub(super) fn read<'t>(reader: &mut Reader<'t>, sku: Entry<'t>, unit: &Unit, boo
         .collect();
     if !sku.has("price") {
         reader.problem(sku.start, "`price` is missing");
+    } else if reader.tables(sku, "price").is_empty() {
+        reader.problem(sku.start, "`price` is empty");
     }
     check_periods(reader, &entries);
+    check_region_sets(reader, &entries, book);
     entries
 }
 
 fn read_amount<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool) -> Amount {
     if let Some(table) = reader.table(entry, "prices") {
+        if entry.has("price") {
+            reader.problem(table.start, "both `price` and `prices`");
+        }
         if !by {
             reader.problem(table.start, "`prices` without `by`");
         }
@@ -104,6 +111,8 @@ fn read_amount<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool) -> Amoun
     }
     match reader.decimal(entry, "price") {
         Some((price, text)) => Amount::One(price, text.to_owned()),
+        // Noted already; that it is missing would be a second problem for one mistake.
+        None if entry.has("price") => Amount::One(Exact::zero(), String::new()),
         None => Amount::None,
     }
 }
@@ -117,45 +126,35 @@ fn read_period<'t>(
 ) -> Option<PriceEntry> {
     reader.known_keys(entry, PRICE_KEYS);
     let start = entry.start;
-    let convertible = |reader: &mut Reader<'t>, from: &Unit| {
-        reader.ok(start, from.factor(unit, CHECK_MONTH_US));
-    };
     if !entry.has("per") {
         reader.problem(start, "`per` is missing");
     }
     let per = reader.unit(entry, "per");
     let tier_unit = reader.unit(entry, "tier_unit");
     let package = reader.unit(entry, "package");
-    for from in [&per, &tier_unit, &package].into_iter().flatten() {
-        convertible(reader, from);
+    for (key, from) in [("per", &per), ("tier_unit", &tier_unit), ("package", &package)] {
+        let at = entry.get(key).map_or(start, |value| value.span().start);
+        from.as_ref().and_then(|from| reader.ok(at, from.same_things(unit)));
     }
     let source = reader.required(entry, "source").to_owned();
-    if !book.sources.contains_key(source.split(':').next().unwrap_or_default()) {
-        reader.problem(start, format!("unknown source `{source}`"));
-    }
-    let region = reader.text(entry, "region").map(str::to_owned);
-    if let Some(set) = region.as_ref().filter(|set| !book.regions.contains_key(*set)) {
-        reader.problem(start, format!("unknown region set `{set}`"));
-    }
+    check_source(reader, entry, &book.sources);
+    let region = read_region(reader, entry, book);
     let volume = match reader.text(entry, "model") {
         None | Some("graduated") => false,
         Some("volume") => true,
         Some(other) => {
-            reader.problem(start, format!("unknown model `{other}`: `graduated` or `volume`"));
+            let at = entry.get("model").map_or(start, |value| value.span().start);
+            reader.known_word(at, "model", other, &["graduated", "volume"]);
             false
         }
     };
     let mark = read_mark(reader, entry).unwrap_or_default();
     let marks = read_marks(reader, entry);
     let amount = read_amount(reader, entry, by);
-    let tiers = read_tiers(reader, entry, by);
-    check_amounts(reader, start, &amount, &tiers);
-    let (from, to) = (reader.day(entry, "from"), reader.day(entry, "to"));
-    if let (Some(from), Some(to)) = (from, to)
-        && from >= to
-    {
-        reader.problem(start, format!("the price period ends on {to}, before it starts on {from}"));
-    }
+    let tiers = read_tiers(reader, entry, by, book);
+    check_amounts(reader, start, by, &amount, &tiers);
+    check_marks(reader, entry, by, &amount, &tiers);
+    let (from, to) = read_days(reader, entry);
     let common = Price {
         from,
         to,
@@ -175,31 +174,32 @@ fn read_period<'t>(
 /// The mark of an entry, when it has one.
 pub(super) fn read_mark<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<String> {
     let mark = reader.text(entry, "mark")?;
-    if !MARKS.contains(&mark) {
-        reader.problem(entry.start, format!("mark `{mark}` is not one of {}", MARKS.join(", ")));
-    }
+    let at = entry.get("mark").map_or(entry.start, |value| value.span().start);
+    reader.known_word(at, "mark", mark, MARKS);
     Some(mark.to_owned())
 }
 
-fn read_marks<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> BTreeMap<String, String> {
+pub(super) fn read_marks<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> BTreeMap<String, String> {
     let mut marks = BTreeMap::new();
     if !entry.has("mark") {
         reader.problem(entry.start, "`mark` is missing");
     }
     for (key, value) in reader.table(entry, "marks").map(Entry::in_order).unwrap_or_default() {
         let mark = value.get_ref().as_str().unwrap_or_default();
-        if !MARKS.contains(&mark) {
-            reader.problem(value.span().start, format!("mark `{mark}` is not one of {}", MARKS.join(", ")));
-        }
+        reader.known_word(value.span().start, "mark", mark, MARKS);
         marks.insert(key.to_owned(), mark.to_owned());
     }
     marks
 }
 
-fn read_tiers<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool) -> Vec<TierEntry> {
+fn read_tiers<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool, book: &BookContext) -> Vec<TierEntry> {
     let mut tiers = Vec::new();
     for tier in reader.tables(entry, "tiers") {
         reader.known_keys(tier, TIER_KEYS);
+        check_source(reader, tier, &book.sources);
+        if tier.has("factor") && (tier.has("price") || tier.has("prices")) {
+            reader.problem(tier.start, "a tier has a price of its own or a `factor` on the period's, not both");
+        }
         tiers.push(TierEntry {
             up_to: reader.decimal(tier, "up_to").map(|(bound, _)| bound),
             amount: read_amount(reader, tier, by),
@@ -216,13 +216,21 @@ fn read_tiers<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool) -> Vec<Ti
     let starts_above_0 = bounds.first().is_none_or(|first| first.is_none_or(Exact::is_positive));
     let open_at_end = bounds.last().is_none_or(Option::is_none);
     if !ascending || !open_at_end || !starts_above_0 {
-        reader.problem(entry.start, "tiers must ascend from above 0, and only the last is open (has no `up_to`)");
+        let at = entry.get("tiers").map_or(entry.start, |value| value.span().start);
+        reader.problem(at, "tiers must ascend from above 0, and only the last is open (has no `up_to`)");
     }
     tiers
 }
 
 /// Every tier needs a price, its own or the period's; with a table of prices each the same keys.
-fn check_amounts(reader: &mut Reader<'_>, start: usize, amount: &Amount, tiers: &[TierEntry]) {
+fn check_amounts(reader: &mut Reader<'_>, start: usize, by: bool, amount: &Amount, tiers: &[TierEntry]) {
+    let one = |amount: &Amount| matches!(amount, Amount::One(..));
+    if by && (one(amount) || tiers.iter().any(|tier| one(&tier.amount))) {
+        reader.problem(start, "`price` in a SKU with `by`: it needs `prices`, a table by key");
+    }
+    if by && keys_of(amount, tiers).is_empty() && !one(amount) {
+        reader.problem(start, "no key has a price: `prices` is missing or empty");
+    }
     let own: Vec<&Amount> = tiers.iter().map(|tier| &tier.amount).collect();
     let priced = |own: &Amount| !matches!((own, amount), (Amount::None, Amount::None));
     if (tiers.is_empty() && !priced(&Amount::None)) || !own.iter().all(|own| priced(own)) {
@@ -233,6 +241,25 @@ fn check_amounts(reader: &mut Reader<'_>, start: usize, amount: &Amount, tiers: 
     keys.iter_mut().for_each(|keys| keys.sort_unstable());
     if keys.windows(2).any(|pair| pair[0] != pair[1]) {
         reader.problem(start, "the tiers of one period have prices for different keys");
+    }
+}
+
+/// The keys that a period has prices for.
+fn keys_of<'a>(amount: &'a Amount, tiers: &'a [TierEntry]) -> Vec<&'a str> {
+    let own = amount.keys();
+    if own.is_empty() { tiers.first().map(|tier| tier.amount.keys()).unwrap_or_default() } else { own }
+}
+
+/// Every key of `marks` is one that has a price.
+fn check_marks<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, by: bool, amount: &Amount, tiers: &[TierEntry]) {
+    let Some(marks) = reader.table(entry, "marks") else { return };
+    if !by {
+        reader.problem(marks.start, "`marks` without `by`");
+        return;
+    }
+    let known = keys_of(amount, tiers);
+    for (key, at) in marks.keys().into_iter().filter(|_| !known.is_empty()) {
+        reader.known_word(at, "key in `marks`:", key, &known);
     }
 }
 
@@ -258,6 +285,28 @@ fn check_periods(reader: &mut Reader<'_>, entries: &[PriceEntry]) {
     }
 }
 
+/// A region in two sets that have prices on one day would have two prices.
+fn check_region_sets(reader: &mut Reader<'_>, entries: &[PriceEntry], book: &BookContext) {
+    for (index, entry) in entries.iter().enumerate() {
+        for other in &entries[..index] {
+            let (Some(set), Some(other_set)) = (&entry.common.region, &other.common.region) else { continue };
+            let (Some(regions), Some(others)) = (book.regions.get(set), book.regions.get(other_set)) else { continue };
+            let keys_meet = entry.keys().is_empty() || entry.keys().iter().any(|key| other.applies_to(Some(key)));
+            let before = |to: Option<chrono::NaiveDate>, from: Option<chrono::NaiveDate>| {
+                to.is_some_and(|to| from.is_some_and(|from| to <= from))
+            };
+            let days_meet = !before(entry.common.to, other.common.from) && !before(other.common.to, entry.common.from);
+            if let (true, true, true, Some(region)) =
+                (set != other_set, keys_meet, days_meet, regions.intersection(others).next())
+            {
+                let message =
+                    format!("the region `{region}` is in the sets `{set}` and `{other_set}`: two prices at once");
+                reader.problem(entry.start, message);
+            }
+        }
+    }
+}
+
 /// The keys of all price tables, in the order of the file.
 pub(super) fn keys(entries: &[PriceEntry]) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
@@ -273,8 +322,7 @@ pub(super) fn keys(entries: &[PriceEntry]) -> Vec<String> {
 
 impl PriceEntry {
     fn keys(&self) -> Vec<&str> {
-        let own = self.amount.keys();
-        if own.is_empty() { self.tiers.first().map(|tier| tier.amount.keys()).unwrap_or_default() } else { own }
+        keys_of(&self.amount, &self.tiers)
     }
 
     fn applies_to(&self, key: Option<&str>) -> bool {

@@ -5,7 +5,14 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::{catalogue::Problem, exact::Exact, unit::Unit};
+use crate::{
+    catalogue::Problem,
+    exact::{Exact, ParseExactError},
+    expression::ExpressionError,
+    nearest::did_you_mean_or,
+    unit::{Unit, UnitError},
+    zone::ZoneError,
+};
 
 /// A table of the document and where it is.
 #[derive(Clone, Copy)]
@@ -26,11 +33,48 @@ impl<'t> Entry<'t> {
         self.get(key).is_some()
     }
 
+    /// Keys and the bytes they stand at, in the order of the file.
+    pub fn keys(self) -> Vec<(&'t str, usize)> {
+        let mut keys: Vec<_> = self.table.keys().map(|name| (name.get_ref().as_ref(), name.span().start)).collect();
+        keys.sort_by_key(|(_, start)| *start);
+        keys
+    }
+
     /// Keys and values in the order of the file.
     pub fn in_order(self) -> Vec<(&'t str, &'t Spanned<DeValue<'t>>)> {
         let mut entries: Vec<_> = self.table.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
         entries.into_iter().map(|(name, value)| (name.get_ref().as_ref(), value)).collect()
+    }
+}
+
+/// An error that may say what to write instead.
+pub(super) trait Told: std::fmt::Display {
+    /// What to write instead.
+    fn hint(&self) -> Option<String>;
+}
+
+impl Told for UnitError {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+}
+
+impl Told for ExpressionError {
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+}
+
+impl Told for ZoneError {
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+impl Told for ParseExactError {
+    fn hint(&self) -> Option<String> {
+        self.hint()
     }
 }
 
@@ -47,32 +91,49 @@ pub(super) struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
+    /// The line a byte of the text is in, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
     /// Notes a problem at a byte of the text.
     pub fn problem(&mut self, at: usize, message: impl Into<String>) {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let place = match self.place.as_str() {
-            "" => format!("line {line}"),
-            place => format!("{place}, line {line}"),
-        };
-        let problem = Problem { book: self.book.to_owned(), place, message: message.into() };
+        self.problem_with_hint(at, message, None);
+    }
+
+    /// Notes a problem at a byte of the text, and what to write instead.
+    pub fn problem_with_hint(&mut self, at: usize, message: impl Into<String>, hint: Option<String>) {
+        let (line, place) = (self.line(at), self.place.clone());
+        let problem = Problem { book: self.book.to_owned(), line, place, message: message.into(), hint };
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
     /// Notes an error and gives nothing.
-    pub fn ok<T, E: std::fmt::Display>(&mut self, at: usize, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.problem(at, error.to_string())).ok()
+    pub fn ok<T, E: Told>(&mut self, at: usize, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.problem_with_hint(at, error.to_string(), error.hint())).ok()
     }
 
     /// Notes every key that is not one of those known.
     pub fn known_keys(&mut self, entry: Entry<'t>, known: &[&str]) {
-        for (name, value) in entry.in_order() {
+        for (name, at) in entry.keys() {
             if !known.contains(&name) {
-                self.problem(value.span().start, format!("unknown key `{name}`"));
+                let hint = did_you_mean_or(name, known.iter().copied());
+                self.problem_with_hint(at, format!("unknown key `{name}`"), hint);
             }
         }
+    }
+
+    /// Notes a word that is not one of those known.
+    pub fn known_word(&mut self, at: usize, what: &str, word: &str, known: &[&str]) -> bool {
+        let is_known = known.contains(&word);
+        if !is_known {
+            let hint = did_you_mean_or(word, known.iter().copied());
+            self.problem_with_hint(at, format!("unknown {what} `{word}`"), hint);
+        }
+        is_known
     }
 
     /// A text, when the key is there.
@@ -102,15 +163,22 @@ impl<'t> Reader<'t> {
     pub fn decimal_value(&mut self, key: &str, value: &'t Spanned<DeValue<'t>>) -> Option<(Exact, &'t str)> {
         let at = value.span().start;
         let Some(text) = value.get_ref().as_str() else {
-            self.problem(at, format!("`{key}` is not a decimal in quotes"));
+            let written = self.text.get(value.span()).unwrap_or_default();
+            let hint = Exact::parse(written).ok().map(|number| format!("write \"{number}\""));
+            self.problem_with_hint(at, format!("`{key}` is not a decimal in quotes"), hint);
             return None;
         };
-        let number = self.ok(at, Exact::parse(text))?;
-        if number.is_negative() {
-            self.problem(at, format!("`{key}` is below 0"));
-            return None;
+        match plain_decimal(text) {
+            Ok(number) if number.is_negative() => {
+                self.problem(at, format!("`{key}` is {number}, below 0"));
+                None
+            }
+            Ok(number) => Some((number, text)),
+            Err((message, hint)) => {
+                self.problem_with_hint(at, format!("`{key}` {message}"), hint);
+                None
+            }
         }
-        Some((number, text))
     }
 
     /// A whole number of at least 1.
@@ -195,4 +263,29 @@ impl<'t> Reader<'t> {
         }
         tables
     }
+}
+
+/// Reads a decimal as a price book may write it: digits, `_` between digits, a point. What is wrong with it, and what
+/// to write instead.
+fn plain_decimal(text: &str) -> Result<Exact, (String, Option<String>)> {
+    let shown: String = text.chars().take(80).collect();
+    let instead = |text: &str| Exact::parse(text).ok().map(|number| format!("write \"{number}\""));
+    if text.contains(',') {
+        // A single comma with other than 3 digits after it can only be a decimal comma.
+        let decimal = text.split_once(',').filter(|(_, rest)| rest.len() != 3 && !rest.contains([',', '.']));
+        let hint = match decimal {
+            Some((whole, rest)) => instead(&format!("{whole}.{rest}")),
+            None => instead(&text.replace(',', "")).map(|hint| format!("{hint}, or a point if the comma is decimal")),
+        };
+        return Err((format!("is `{shown}`, with a comma"), hint));
+    }
+    let stripped = text.trim_start_matches(['$', '€', '£', '¥', '+', ' ']).trim_end();
+    if stripped.contains(['e', 'E']) && Exact::parse(stripped).is_ok() {
+        return Err((format!("is `{shown}`, with an exponent"), instead(stripped)));
+    }
+    if stripped != text {
+        let message = format!("is `{shown}`: only digits, a point and `_` between digits");
+        return Err((message, instead(stripped)));
+    }
+    Exact::parse(text).map_err(|error| (format!("is wrong: {error}"), error.hint()))
 }

@@ -1,5 +1,5 @@
 //! One described usage row, understood: its table, columns in base units, times and scope
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -9,14 +9,20 @@ use super::{
     vocabulary,
 };
 use crate::{
+    catalogue::Catalogue,
     exact::Exact,
     expression::Value,
-    period::{Period, day_start_us},
+    nearest::did_you_mean,
+    nearest::nearest,
+    period::Period,
     scope::Scope,
     table::{ColumnKind, Table},
     unit::Unit,
+    zone::Zone,
 };
 
+/// Largest number that describes usage.
+const NUMBER_MAX: i128 = 10_i128.pow(30);
 /// Most days a row may recur on.
 const DAYS_MAX: i128 = 31;
 
@@ -31,6 +37,8 @@ pub(super) struct Row {
     pub count: Exact,
     /// The row recurs on so many days.
     pub days: i64,
+    /// Whose midnight begins the days and months of the row's service.
+    pub zone: Zone,
     /// When, UTC microseconds; absent: the start of the period.
     pub at_us: Option<i64>,
     /// Start of the row's interval, UTC microseconds.
@@ -48,6 +56,7 @@ struct RowReader<'a> {
     index: usize,
     raw: &'a UsageRow,
     period: Period,
+    zone: Zone,
 }
 
 impl Row {
@@ -55,14 +64,21 @@ impl Row {
     ///
     /// # Errors
     /// A word its table does not know, a value its word cannot have, a time outside the period.
-    pub fn read(request: &EstimateRequest, index: usize, raw: &UsageRow) -> Result<Self, EstimateError> {
-        let reader = RowReader { index, raw, period: request.period };
+    pub fn read(
+        catalogue: &Catalogue,
+        request: &EstimateRequest,
+        index: usize,
+        raw: &UsageRow,
+    ) -> Result<Self, EstimateError> {
+        let mut reader = RowReader { index, raw, period: request.period, zone: Zone::default() };
         let table = reader.table()?;
         let columns = reader.columns(table)?;
         let or = |own: Option<String>, shared: &Option<String>| own.or_else(|| shared.clone());
         let provider = or(reader.text("provider")?, &request.provider)
             .ok_or_else(|| reader.error("`provider` is missing, in the row and in the request".to_owned()))?;
         let service = reader.text("service")?.ok_or_else(|| reader.error("`service` is missing".to_owned()))?;
+        reader.known_service(catalogue, &provider, &service)?;
+        reader.zone = catalogue.zone(&provider, &service);
         let scope = Scope {
             organisation: or(reader.text("organisation")?, &request.organisation),
             account: or(reader.text("account")?, &request.account),
@@ -71,7 +87,7 @@ impl Row {
         };
         let unit = match reader.text("unit")? {
             None => None,
-            Some(text) => Some(Unit::parse(&text).map_err(|error| reader.error(error.to_string()))?),
+            Some(text) => Some(Unit::parse(&text).map_err(|error| reader.wrong(error.to_string(), error.hint()))?),
         };
         let at_us = reader.instant("at")?;
         let mut row = Self {
@@ -82,6 +98,7 @@ impl Row {
             scope,
             count: reader.number("count")?.unwrap_or_else(Exact::one),
             days: reader.days()?,
+            zone: reader.zone,
             at_us,
             from_us: None,
             gb_months: reader.number("gb_months")?,
@@ -125,7 +142,32 @@ impl Row {
 
 impl RowReader<'_> {
     fn error(&self, message: String) -> EstimateError {
-        EstimateError::Row { row: self.index, message, hint: None }
+        self.wrong(message, None)
+    }
+
+    fn wrong(&self, message: String, hint: Option<String>) -> EstimateError {
+        EstimateError::Row { row: self.index, message, hint }
+    }
+
+    /// A service without a price book is a mistake: an estimate without it would be wrong.
+    fn known_service(&self, catalogue: &Catalogue, provider: &str, service: &str) -> Result<(), EstimateError> {
+        if catalogue.prices_service(provider, service) {
+            return Ok(());
+        }
+        let known = catalogue.services();
+        let of_provider: BTreeSet<&str> =
+            known.iter().filter(|(of, _)| *of == provider).map(|(_, service)| *service).collect();
+        let shown = |text: &str| text.chars().take(40).collect::<String>();
+        let near = |near: Option<&str>| near.map(|near| format!("did you mean `{near}`?"));
+        if of_provider.is_empty() {
+            let providers: BTreeSet<&str> = known.iter().map(|(provider, _)| *provider).collect();
+            let all = || Some(format!("providers: {}", providers.iter().copied().collect::<Vec<_>>().join(", ")));
+            let hint = near(nearest(provider, providers.iter().copied())).or_else(all);
+            return Err(self.wrong(format!("no price book is of the provider `{}`", shown(provider)), hint));
+        }
+        let all = || Some(format!("services: {}", of_provider.iter().copied().collect::<Vec<_>>().join(", ")));
+        let hint = near(nearest(service, of_provider.iter().copied())).or_else(all);
+        Err(self.wrong(format!("no price book for {}/{}", shown(provider), shown(service)), hint))
     }
 
     /// The words that have a value.
@@ -166,8 +208,11 @@ impl RowReader<'_> {
             Some(RowValue::Number(number)) => number.clone(),
             Some(RowValue::Null) => return Ok(None),
         };
-        match number.is_negative() {
-            true => Err(self.error(format!("`{word}` is {number}, below 0"))),
+        if number.is_negative() {
+            return Err(self.error(format!("`{word}` is {number}, below 0")));
+        }
+        match number > NUMBER_MAX {
+            true => Err(self.error(format!("`{word}` is beyond 10^30: no usage is that large"))),
             false => Ok(Some(number)),
         }
     }
@@ -209,9 +254,10 @@ impl RowReader<'_> {
 
     fn unknown(&self, table: Table, word: &str) -> EstimateError {
         let shown: String = word.chars().take(40).collect();
-        let hint = match vocabulary::nearest(table, word) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("words of the table {table}: {}", vocabulary::words(table).join(", ")),
+        let words = vocabulary::words(table);
+        let hint = match did_you_mean(word, words.iter().copied()) {
+            Some(question) => question,
+            None => format!("words of the table {table}: {}", words.join(", ")),
         };
         let message = format!("`{shown}` is not a word of the usage table {table}");
         EstimateError::Row { row: self.index, message, hint: Some(hint) }
@@ -220,16 +266,20 @@ impl RowReader<'_> {
     /// An instant of the period, UTC microseconds.
     fn instant(&self, word: &str) -> Result<Option<i64>, EstimateError> {
         let Some(text) = self.text(word)? else { return Ok(None) };
-        let us = instant_us(&text).ok_or_else(|| {
+        let us = instant_us(&text, self.zone).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
             self.error(format!(
-                "`{word}` is `{shown}`: expected a day or a time in UTC, such as 2019-06-01 or 2019-06-01T09:30:00"
+                "`{word}` is `{shown}`: expected a day or a time in {}, such as 2019-06-01 or 2019-06-01T09:30:00",
+                self.zone
             ))
         })?;
-        let (start, end) = (self.period.start_us(), self.period.end_us());
+        let (start, end) = (self.zone.start_us(self.period), self.zone.end_us(self.period));
         match (start..end).contains(&us) || (word == "to" && us == end) {
             true => Ok(Some(us)),
-            false => Err(self.error(format!("`{word}` is {text}, outside the period {}", self.period))),
+            false => {
+                let (period, zone) = (self.period, self.zone);
+                Err(self.error(format!("`{word}` is {text}, outside the period {period} ({zone})")))
+            }
         }
     }
 
@@ -244,11 +294,11 @@ impl RowReader<'_> {
     }
 }
 
-/// A day or time in UTC to microseconds.
-fn instant_us(text: &str) -> Option<i64> {
+/// A day or time, of the zone unless it names its own offset, to UTC microseconds.
+fn instant_us(text: &str, zone: Zone) -> Option<i64> {
     let text = text.trim();
     if let Ok(day) = text.parse::<NaiveDate>() {
-        return Some(day_start_us(day));
+        return Some(zone.day_start_us(day));
     }
     let with_t = text.replacen(' ', "T", 1);
     if let Ok(instant) = DateTime::parse_from_rfc3339(&with_t) {
@@ -256,6 +306,6 @@ fn instant_us(text: &str) -> Option<i64> {
     }
     let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
     formats.iter().find_map(|format| {
-        NaiveDateTime::parse_from_str(&with_t, format).ok().map(|instant| instant.and_utc().timestamp_micros())
+        NaiveDateTime::parse_from_str(&with_t, format).ok().and_then(|instant| zone.instant_us(instant))
     })
 }

@@ -1,5 +1,5 @@
 //! Described usage to usage slices: meters applied, levels laid into hours and days
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -9,7 +9,8 @@ use crate::{
     catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     expression::Value,
-    period::{DAY_US, HOUR_US, Period, day_of},
+    nearest::nearest,
+    period::{DAY_US, HOUR_US, Period},
     rating::UsageSlice,
     scope::Scope,
     table::Table,
@@ -26,21 +27,24 @@ type LevelKey = [Value; 6];
 pub(super) struct Slices<'a> {
     catalogue: &'a Catalogue,
     period: Period,
+    /// SKUs that a commitment may cover, which is done hour by hour.
+    covered: BTreeSet<SkuIndex>,
     pub slices: Vec<UsageSlice>,
     /// Per slice the row and its service.
     pub rows: Vec<usize>,
     pub unpriced: Vec<Unpriced>,
-    /// Where the next level of a thing without times starts, microseconds into the period.
+    /// Where the next level of a thing without times starts, UTC microseconds.
     ends: BTreeMap<(SkuIndex, String), Exact>,
     /// The largest level of a thing per window, with its row and count.
     levels: BTreeMap<(SkuIndex, Scope, i64, String), (Exact, usize)>,
 }
 
 impl<'a> Slices<'a> {
-    pub fn new(catalogue: &'a Catalogue, period: Period) -> Self {
+    pub fn new(catalogue: &'a Catalogue, period: Period, covered: BTreeSet<SkuIndex>) -> Self {
         Self {
             catalogue,
             period,
+            covered,
             slices: Vec::new(),
             rows: Vec::new(),
             unpriced: Vec::new(),
@@ -58,12 +62,12 @@ impl<'a> Slices<'a> {
         let mut fed = false;
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
-            let (quantity, conversion) = self.quantity_column(row, sku);
+            let (quantity, conversion) = quantity_column(row, sku, self.period);
             let column = |name: &str| if name == "quantity" { quantity.clone() } else { row.value(name) };
             if sku.filter.as_ref().is_some_and(|filter| !filter.passes(&column)) {
                 continue;
             }
-            let day = self.day(row.at_us.or(row.from_us).unwrap_or(self.period.start_us()));
+            let day = self.day(row, row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(self.period)));
             if sku.meter_on(day).is_none() {
                 continue; // a rule of another era: other SKUs count such rows on that day
             }
@@ -74,32 +78,42 @@ impl<'a> Slices<'a> {
             self.meter(row, *index, sku, &column)?;
         }
         if !fed {
-            let known = catalogue.prices_service(&row.provider, &row.service);
-            let reason = match known {
-                true => {
-                    format!("no SKU of {}/{} counts such a row of the table {}", row.provider, row.service, row.table)
-                }
-                false => format!("no price book for {}/{}", row.provider, row.service),
-            };
+            let reason = format!(
+                "no SKU of {}/{} counts such a row of the table {}{}",
+                row.provider,
+                row.service,
+                row.table,
+                self.unknown_word(row)
+            );
             self.leave_unpriced(row, None, reason);
         }
         Ok(())
     }
 
-    /// The column `quantity` in the unit the SKU measures in, or why it cannot be.
-    fn quantity_column(&self, row: &Row, sku: &Sku) -> (Value, Option<String>) {
-        match (row.value("quantity"), &row.unit) {
-            (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month.us(self.period)) {
-                Ok(factor) => (Value::Number(quantity * factor), None),
-                Err(error) => (Value::Null, Some(error.to_string())),
-            },
-            (value, _) => (value, None),
+    /// The first word of a row that no SKU knows, and the one most like it.
+    fn unknown_word(&self, row: &Row) -> String {
+        let skus = self.catalogue.fed_by(&row.provider, &row.service, row.table);
+        let filters: Vec<_> = skus.iter().filter_map(|sku| self.catalogue.sku(*sku).filter.as_ref()).collect();
+        for (column, value) in &row.columns {
+            let Value::Text(text) = value else { continue };
+            let known: BTreeSet<&str> = filters.iter().flat_map(|filter| filter.words_of(column)).collect();
+            if !known.is_empty() && !known.contains(text.as_str()) {
+                let shown: String = text.chars().take(40).collect();
+                return match nearest(text, known.iter().copied()) {
+                    Some(near) => format!(": `{column}` is `{shown}`, did you mean `{near}`?"),
+                    None => {
+                        let some: Vec<_> = known.into_iter().take(12).collect();
+                        format!(": `{column}` is `{shown}`, known are {}", some.join(", "))
+                    }
+                };
+            }
         }
+        String::new()
     }
 
     /// The day whose rules hold at an instant: the first or last of the period for instants outside.
-    fn day(&self, at_us: i64) -> NaiveDate {
-        day_of(at_us.clamp(self.period.start_us(), self.period.end_us() - 1))
+    fn day(&self, row: &Row, at_us: i64) -> NaiveDate {
+        row.zone.day_of(row.zone.within(self.period, at_us))
     }
 
     /// The quantity of one record on a day, in the SKU's unit; nothing when no rule holds, or (with a note) no value.
@@ -108,7 +122,7 @@ impl<'a> Slices<'a> {
         {
             return Some(gb_months * &row.count);
         }
-        let meter = sku.meter_on(self.day(day_us))?;
+        let meter = sku.meter_on(self.day(row, day_us))?;
         match meter.quantity.evaluate(column) {
             Value::Number(value) => Some(value * &row.count * sku.factor(meter, self.period)),
             _ => {
@@ -126,30 +140,63 @@ impl<'a> Slices<'a> {
         sku: &Sku,
         column: &dyn Fn(&str) -> Value,
     ) -> Result<(), EstimateError> {
-        let scope = self.scope(row, index, sku);
-        let start_us = self.period.start_us();
-        let at_us = row.at_us.or(row.from_us).unwrap_or(start_us);
+        let scope = scope_of(self.catalogue, row, index, sku);
+        let at_us = row.at_us.or(row.from_us).unwrap_or_else(|| row.zone.start_us(self.period));
         let held = row.held_us().filter(|_| matches!(sku.table, Table::Metered | Table::Storage));
-        if let (Some(window), Some(held)) = (sku.window, held) {
+        let covered = self.covered.contains(&index);
+        let window = match covered {
+            true => Some(Window::Hour),
+            false => sku.window.or_else(|| self.changes(row, sku, column).then_some(Window::Day)),
+        };
+        if let (Some(window), Some(held)) = (window, held) {
             return self.meter_windows(row, index, sku, (window, held), &scope, column);
         }
         let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
-        let hour_us = at_us.div_euclid(HOUR_US) * HOUR_US;
+        if covered && row.at_us.is_none() {
+            self.spread(row, index, &scope, &quantity);
+            return Ok(());
+        }
+        let (hour_us, _) = row.zone.window(Window::Hour, at_us);
         for day in 0..row.days {
-            self.push(row.index, index, &scope, hour_us + day * DAY_US, quantity.clone(), records(&row.count));
+            let at_us = row.zone.days_later_us(hour_us, day);
+            self.push(row.index, index, &scope, at_us, quantity.clone(), records(&row.count));
         }
         Ok(())
     }
 
-    fn scope(&self, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
-        let mut scope = row.scope.clone();
-        if scope.region.is_none() {
-            scope.region = self.catalogue.book_of(index).default_region.clone();
+    /// Whether a row's time must be cut at midnight: its price or rule changes inside the period, and cutting changes
+    /// nothing else.
+    fn changes(&self, row: &Row, sku: &Sku, column: &dyn Fn(&str) -> Value) -> bool {
+        let inside = |day: NaiveDate| self.period.first_day() < day && day <= self.period.last_day();
+        let days = sku.prices.iter().map(|price| price.from).chain(sku.meters.iter().map(|meter| meter.from));
+        let whole = |steps: Vec<i64>| {
+            let held = row.held_us().and_then(Exact::to_i128);
+            let from_us = i128::from(row.from_us.unwrap_or(0));
+            steps.into_iter().map(i128::from).all(|step| {
+                held.is_some_and(|held| held % step == 0) && from_us % step == 0 && i128::from(HOUR_US) % step == 0
+            })
+        };
+        let proportional = |day| {
+            sku.meter_on(day).and_then(|meter| meter.quantity.proportional_steps("held_us", column)).is_some_and(whole)
+        };
+        row.held_us().is_some() && days.flatten().any(|day| inside(day) && proportional(day))
+    }
+
+    /// Spreads usage without a time evenly over the hours of its days, or of the period: a commitment covers so much
+    /// of every hour.
+    fn spread(&mut self, row: &Row, sku: SkuIndex, scope: &Scope, quantity: &Exact) {
+        let start_us = row.zone.start_us(self.period);
+        let end_us = match row.days {
+            1 => row.zone.end_us(self.period),
+            days => row.zone.days_later_us(start_us, days),
+        };
+        let hours = (end_us - start_us) / HOUR_US;
+        let times = if row.days == 1 { Exact::one() } else { Exact::from(row.days) };
+        let share = (quantity * times).checked_div(&Exact::from(hours)).unwrap_or_default();
+        let mut records = records(&row.count);
+        for hour in 0..hours {
+            self.push(row.index, sku, scope, start_us + hour * HOUR_US, share.clone(), std::mem::take(&mut records));
         }
-        if sku.scope_per_row && scope.resource.is_none() {
-            scope.resource = Some(format!("row-{}", row.index));
-        }
-        scope
     }
 
     /// Cuts a level held for a time at the borders of windows.
@@ -162,27 +209,24 @@ impl<'a> Slices<'a> {
         scope: &Scope,
         column: &dyn Fn(&str) -> Value,
     ) -> Result<(), EstimateError> {
-        let limit = Exact::from(HELD_DAYS_MAX * DAY_US);
+        let period_start_us = row.zone.start_us(self.period);
         let thing = level_key(row);
-        let next = self.ends.get(&(index, thing.clone())).cloned().unwrap_or_default();
-        let start = row.from_us.map_or(next, |from_us| Exact::from(from_us - self.period.start_us()));
+        let next = self.ends.get(&(index, thing.clone())).cloned().unwrap_or_else(|| Exact::from(period_start_us));
+        let start = row.from_us.map_or(next, Exact::from);
         let end = &start + held;
-        if end > limit {
+        if end > Exact::from(period_start_us + HELD_DAYS_MAX * DAY_US) {
             let message = format!("held beyond {HELD_DAYS_MAX} days from the start of the period");
             return Err(EstimateError::Row { row: row.index, message, hint: None });
         }
         self.ends.insert((index, thing.clone()), end.clone());
-        let step = Exact::from(window.us());
-        let first =
-            start.checked_div(&step).map_or(0, |windows| windows.floor_to_integer().to_i128().unwrap_or(0) as i64);
+        let first_us =
+            start.floor_to_integer().to_i128().and_then(|us| i64::try_from(us).ok()).unwrap_or(period_start_us);
         let mut records = records(&row.count);
-        for number in first.. {
-            let (opens, closes) = (Exact::from(number * window.us()), Exact::from((number + 1) * window.us()));
-            if opens >= end {
-                break;
-            }
-            let at_us = self.period.start_us() + number * window.us();
-            let part = Value::Number(end.clone().min(closes) - start.clone().max(opens));
+        let mut next_us = row.zone.window(window, first_us).0;
+        while Exact::from(next_us) < end {
+            let (at_us, closes_us) = row.zone.window(window, next_us);
+            next_us = closes_us;
+            let part = Value::Number(end.clone().min(Exact::from(closes_us)) - start.clone().max(Exact::from(at_us)));
             let in_window = |name: &str| if name == "held_us" { part.clone() } else { column(name) };
             let column: &dyn Fn(&str) -> Value = if sku.maximum_per.is_some() { column } else { &in_window };
             let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
@@ -221,8 +265,31 @@ impl<'a> Slices<'a> {
     }
 }
 
+/// The column `quantity` in the unit the SKU measures in, or why it cannot be.
+pub(super) fn quantity_column(row: &Row, sku: &Sku, period: Period) -> (Value, Option<String>) {
+    match (row.value("quantity"), &row.unit) {
+        (Value::Number(quantity), Some(unit)) => match unit.factor(&sku.quantity_unit, sku.month_us(period)) {
+            Ok(factor) => (Value::Number(quantity * factor), None),
+            Err(error) => (Value::Null, Some(error.to_string())),
+        },
+        (value, _) => (value, None),
+    }
+}
+
+/// Whose usage a row is, for a SKU.
+pub(super) fn scope_of(catalogue: &Catalogue, row: &Row, index: SkuIndex, sku: &Sku) -> Scope {
+    let mut scope = row.scope.clone();
+    if scope.region.is_none() {
+        scope.region = catalogue.book_of(index).default_region.clone();
+    }
+    if sku.scope_per_row && scope.resource.is_none() {
+        scope.resource = Some(format!("row-{}", row.index));
+    }
+    scope
+}
+
 /// Whole records in a described count.
-fn records(count: &Exact) -> u64 {
+pub(super) fn records(count: &Exact) -> u64 {
     count.floor_to_integer().to_i128().and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX)
 }
 

@@ -95,29 +95,6 @@ pub(super) fn words(table: Table) -> Vec<&'static str> {
     words
 }
 
-/// The known word most like another one.
-pub(super) fn nearest(table: Table, word: &str) -> Option<&'static str> {
-    let word: String = word.chars().take(40).collect();
-    let distance = |known: &str| edits(&word, known);
-    words(table).into_iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2 + word.len() / 4)
-}
-
-/// How many letters must be inserted, removed or replaced to get from one word to the other.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,18 +104,6 @@ mod tests {
         for (alias, column, _) in ALIASES {
             assert!(Table::ALL.iter().any(|table| table.column(column).is_some()), "{alias} → {column}");
             assert!(Table::ALL.iter().all(|table| table.column(alias).is_none()), "{alias}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_word_is_found() {
-        for (table, word, expected) in [
-            (Table::Invocations, "memory_m", Some("memory_mb")),
-            (Table::Invocations, "durations_ms", Some("duration_ms")),
-            (Table::Requests, "operatoin", Some("operation")),
-            (Table::Requests, "wholly_unlike_anything", None),
-        ] {
-            assert_eq!(nearest(table, word), expected, "{word}");
         }
     }
 }

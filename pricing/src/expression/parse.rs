@@ -1,6 +1,6 @@
 //! Text of an expression to its tree
 use super::{Binary, DEPTH_MAX, ExpressionError, Function, Node, TEXT_BYTES_MAX};
-use crate::{exact::Exact, unit::Unit};
+use crate::{exact::Exact, nearest::did_you_mean_or, unit::Unit};
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -39,7 +39,7 @@ fn shown(token: &Token) -> String {
 }
 
 fn tokens(text: &str) -> Result<Vec<Token>, ExpressionError> {
-    let syntax = |message: String| ExpressionError::Syntax { message, text: text.to_owned() };
+    let syntax = |message: String| ExpressionError::Syntax { message, text: text.to_owned(), hint: None };
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -54,7 +54,11 @@ fn tokens(text: &str) -> Result<Vec<Token>, ExpressionError> {
             let value = Exact::parse(&rest[..end]).map_err(|error| syntax(error.to_string()))?;
             let unit = match unit_length {
                 0 => None,
-                _ => Some(Unit::parse(&after[..unit_length]).map_err(|error| syntax(error.to_string()))?),
+                _ => Some(Unit::parse(&after[..unit_length]).map_err(|error| ExpressionError::Syntax {
+                    message: error.to_string(),
+                    text: text.to_owned(),
+                    hint: error.hint(),
+                })?),
             };
             tokens.push(Token::Number { value, unit });
             length = end + unit_length;
@@ -85,7 +89,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&self, message: String) -> ExpressionError {
-        ExpressionError::Syntax { message, text: self.text.to_owned() }
+        ExpressionError::Syntax { message, text: self.text.to_owned(), hint: None }
     }
 
     /// Takes the next token when it is the symbol or keyword.
@@ -223,15 +227,18 @@ impl Parser<'_> {
             arguments.push(self.disjunction()?);
         }
         self.expect(")")?;
-        let (function, fits) = match name {
-            "ceil_to" => (Function::CeilTo, arguments.len() == 2),
-            "ceil_div" => (Function::CeilDiv, arguments.len() == 2),
-            "floor_to" => (Function::FloorTo, arguments.len() == 2),
-            "greatest" => (Function::Greatest, true),
-            "least" => (Function::Least, true),
-            "coalesce" => (Function::Coalesce, true),
-            "if" => (Function::If, !arguments.len().is_multiple_of(2) && arguments.len() >= 3),
-            _ => return Err(self.error(format!("no function `{name}`"))),
+        let Some(function) = Function::ALL.into_iter().find(|function| function.name() == name) else {
+            let hint = did_you_mean_or(name, Function::ALL.map(Function::name));
+            return Err(ExpressionError::Syntax {
+                message: format!("no function `{name}`"),
+                text: self.text.to_owned(),
+                hint,
+            });
+        };
+        let fits = match function {
+            Function::CeilTo | Function::CeilDiv | Function::FloorTo => arguments.len() == 2,
+            Function::Greatest | Function::Least | Function::Coalesce => true,
+            Function::If => !arguments.len().is_multiple_of(2) && arguments.len() >= 3,
         };
         match fits {
             true => Ok(Node::Call { function, arguments }),

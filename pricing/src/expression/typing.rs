@@ -2,6 +2,7 @@
 use super::{Binary, ExpressionError, Function, Node};
 use crate::{
     exact::Exact,
+    nearest::did_you_mean_or,
     table::{ColumnKind, Table},
     unit::{Dimensions, Unit},
 };
@@ -38,7 +39,7 @@ pub(super) struct Checker<'a> {
 }
 
 fn meaning(message: String) -> ExpressionError {
-    ExpressionError::Meaning(message)
+    ExpressionError::Meaning { message, hint: None }
 }
 
 impl Checker<'_> {
@@ -109,7 +110,10 @@ impl Checker<'_> {
 
     fn column(&self, name: &str) -> Result<Type, ExpressionError> {
         match self.table.column(name).map(|column| column.kind) {
-            None => Err(meaning(format!("no column `{name}` in the table {}", self.table))),
+            None => Err(ExpressionError::Meaning {
+                message: format!("no column `{name}` in the table {}", self.table),
+                hint: did_you_mean_or(name, self.table.columns().iter().map(|column| column.name)),
+            }),
             Some(ColumnKind::Text) => Ok(Type::Text),
             Some(ColumnKind::Number("")) => Ok(Type::plain()),
             Some(ColumnKind::Number(unit)) => {

@@ -9,6 +9,7 @@ use crate::{
     exact::Exact,
     period::Period,
     scope::SCOPE_COLUMNS,
+    zone::Zone,
 };
 
 /// One allowance as one SKU draws on it.
@@ -20,6 +21,8 @@ pub(super) struct Draw<'a> {
     columns: [bool; 4],
     /// The whole allowance: in base units, or money.
     full: Exact,
+    /// Whose midnight begins a day's allowance.
+    zone: Zone,
     /// Base units in one unit of the SKU; nothing for money.
     base_per_unit: Option<Exact>,
 }
@@ -36,7 +39,7 @@ pub(super) struct Pots<'a> {
 /// Whether the options of a rating give an allowance in a period at all.
 fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> bool {
     let chosen = match &options.allowances {
-        Allowances::All => true,
+        Allowances::All => !allowance.on_request,
         Allowances::None => false,
         Allowances::Only(ids) => ids.contains(&allowance.id),
     };
@@ -50,7 +53,7 @@ fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> b
 impl<'a> Draw<'a> {
     /// The allowances a SKU draws on in a period, in book order.
     pub fn all(sku: &Sku, book: &'a PriceBook, period: Period, options: &RatingOptions) -> Vec<Self> {
-        let month_us = sku.month.us(period);
+        let month_us = sku.month_us(period);
         let given = sku.allowances.iter().filter_map(|index| Some((*index, book.allowances.get(*index)?)));
         given
             .filter(|(_, allowance)| is_given(allowance, period, options))
@@ -62,7 +65,7 @@ impl<'a> Draw<'a> {
                     }
                 };
                 let columns = SCOPE_COLUMNS.map(|column| allowance.scope.iter().any(|name| name == column));
-                Self { index, allowance, columns, full, base_per_unit }
+                Self { index, allowance, columns, full, zone: book.zone, base_per_unit }
             })
             .collect()
     }
@@ -91,7 +94,7 @@ impl<'a> Pots<'a> {
                 *value = None;
             }
         }
-        let window = draw.allowance.window.map_or(0, |window| at_us.div_euclid(window.us()));
+        let window = draw.allowance.window.map_or(0, |window| draw.zone.window(window, at_us).0);
         let left = self.left.entry((book, draw.index, key_scope, window)).or_insert_with(|| draw.full.clone());
         if left.is_zero() {
             return Exact::zero();

@@ -84,6 +84,17 @@ async fn every_charge_of_the_bill_explains_itself() {
         for words in ["How it comes about", "Price book", "The meter", "By resource", "By day", "Records"] {
             assert!(page.text.contains(words), "{url}: {words}");
         }
+        // The page says what the API says, step by step, and shows the tiers where there are several.
+        let answer = server.get(&format!("/api/v1/explain?charge={link}")).await.json();
+        let steps = answer["steps"].as_array().unwrap();
+        let list = between(&page.text, "<ol class=\"steps\">", "</ol>")[0];
+        assert_eq!(list.matches("<li>").count(), steps.len(), "{url}");
+        assert!(list.contains("Billed cost ") && list.contains("List price "), "{url}: {list}");
+        let tiers = answer["tiers"].as_array().unwrap();
+        assert_eq!(page.text.contains("The tiers"), tiers.len() > 1, "{url}");
+        let explained = tiers.iter().filter(|tier| tier["is_explained"] == true).count();
+        assert_eq!(explained, 1, "{url}");
+        assert_eq!(page.text.contains("Before rounding"), !answer["before_rounding"].is_null(), "{url}");
     }
     let free = server.get("/bill?period=2026-10&allowances=false").await;
     assert!(free.text.contains("&#38;allowances=false\"") || free.text.contains("&allowances=false\""));

@@ -1,0 +1,194 @@
+//! Tables of any shape, by a declared [mapping](crate::mapping): CSV with a header, or a JSON object a line.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+
+use crate::defaults::Defaults;
+use crate::error::IngestError;
+use crate::format::{Format, Recognition, Sink};
+use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
+use crate::record::{
+    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
+};
+use crate::table::Table;
+
+mod csv_rows;
+pub(crate) mod fields;
+mod json_rows;
+
+use fields::Fields;
+
+/// `mapped`: a file that a mapping describes.
+pub struct Mapped {
+    /// The mapping.
+    pub mapping: Mapping,
+}
+
+/// One row of the file: values by the names the mapping uses.
+trait Row {
+    /// The value of a column; nothing where it is empty or absent.
+    fn value(&self, column: &str) -> Option<&str>;
+    /// The row as a rejected one.
+    fn rejected(&self, reason: String) -> RejectedRow;
+}
+
+impl Format for Mapped {
+    fn name(&self) -> &'static str {
+        "mapped"
+    }
+
+    fn description(&self) -> &'static str {
+        "CSV with a header, or a JSON object a line, of any columns; needs `--mapping FILE.toml`"
+    }
+
+    fn recognises(&self, _: &[u8]) -> Option<Recognition> {
+        None
+    }
+
+    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        let mut reader = RowReader { mapping: &self.mapping, defaults, seen: HashMap::new() };
+        let begins_at = skip_byte_order_mark(input)?;
+        let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
+        match head.trim_ascii_start().first() {
+            Some(b'{') => json_rows::read(input, sink, &mut reader),
+            Some(_) => csv_rows::read(input, begins_at, sink, &mut reader),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Consumes a byte order mark; how many bytes that were.
+fn skip_byte_order_mark(input: &mut dyn BufRead) -> Result<u64, IngestError> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let marked = input.fill_buf().map_err(crate::decompress::ingest_error)?.starts_with(MARK);
+    if marked {
+        input.consume(MARK.len());
+    }
+    Ok(if marked { MARK.len() as u64 } else { 0 })
+}
+
+/// Turns rows into records.
+struct RowReader<'a> {
+    mapping: &'a Mapping,
+    defaults: &'a Defaults,
+    /// How often a row without a declared key has occurred.
+    seen: HashMap<RecordKey, u64>,
+}
+
+impl RowReader<'_> {
+    /// Hands a row over, as a record or as a rejected row.
+    fn take(&mut self, row: &dyn Row, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        match self.record(row) {
+            Ok(record) => sink.record(record),
+            Err(reason) => sink.reject(row.rejected(reason)),
+        }
+    }
+
+    fn record(&mut self, row: &dyn Row) -> Result<Record, String> {
+        let from_us = self.time(row, self.mapping.time.as_ref())?;
+        let end_us = self.time(row, self.mapping.end.as_ref())?;
+        let held_us = match (from_us, end_us) {
+            (Some(from_us), Some(end_us)) if end_us > from_us => Some(end_us - from_us),
+            (Some(_), Some(_)) => return Err("the row ends before it begins, or in the same instant".to_owned()),
+            _ => None,
+        };
+        let usage = match self.mapping.usage_table() {
+            Some(Table::Invocations) => {
+                let mut invocation: Invocation = self.fill(row)?;
+                self.defaults.complete_invocation(&mut invocation);
+                Usage::Invocation(Box::new(invocation))
+            }
+            Some(Table::Requests) => {
+                let mut request: Request = self.fill(row)?;
+                self.defaults.complete_request(&mut request);
+                Usage::Request(Box::new(request))
+            }
+            Some(Table::Storage) => {
+                let mut stored: StoredBytes = self.fill(row)?;
+                self.defaults.complete_stored_bytes(&mut stored);
+                stored.held_us = stored.held_us.or(held_us);
+                Usage::StoredBytes(Box::new(stored))
+            }
+            _ => {
+                let mut metered: MeteredQuantity = self.fill(row)?;
+                self.defaults.complete_metered_quantity(&mut metered);
+                metered.held_us = metered.held_us.or(held_us);
+                Usage::MeteredQuantity(Box::new(metered))
+            }
+        };
+        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
+        Ok(Record { time, key: self.key(row), usage })
+    }
+
+    fn time(&self, row: &dyn Row, column: Option<&TimeColumn>) -> Result<Option<i64>, String> {
+        let Some(column) = column else { return Ok(None) };
+        let name = &column.column;
+        let text = row.value(name).ok_or_else(|| format!("`{name}` is empty, expected a time"))?;
+        column.read(text).map(Some).map_err(|problem| format!("`{name}` {problem}"))
+    }
+
+    fn fill<R: Fields>(&self, row: &dyn Row) -> Result<R, String> {
+        let mut record = R::default();
+        for (name, source) in &self.mapping.columns {
+            let (text, described): (_, Option<&DescribedColumn>) = match source {
+                Source::Value(constant) => (Some(constant.value.as_str()), None),
+                Source::Column(column) => (row.value(column), None),
+                Source::Described(described) => (row.value(&described.column), Some(described)),
+            };
+            match text {
+                Some(text) => record
+                    .set(name, text, described)
+                    .map_err(|problem| format!("`{}` {problem}", source.column().unwrap_or(name)))?,
+                None if matches!(name.as_str(), "provider" | "service") => {
+                    return Err(format!("`{}` is empty", source.column().unwrap_or(name)));
+                }
+                None => {}
+            }
+        }
+        Ok(record)
+    }
+
+    /// The declared key, or the mapped values and how often they have occurred in the file.
+    fn key(&mut self, row: &dyn Row) -> RecordKey {
+        let table = Some(self.mapping.table.as_str());
+        if !self.mapping.key.columns.is_empty() {
+            let values = self.mapping.key.columns.iter().map(|column| row.value(column));
+            return RecordKey::of(&[Some("mapped"), table].into_iter().chain(values).collect::<Vec<_>>());
+        }
+        let times = self.mapping.time.iter().chain(&self.mapping.end).map(|time| row.value(&time.column));
+        let values = self.mapping.columns.values().map(|source| match source {
+            Source::Value(constant) => Some(constant.value.as_str()),
+            other => other.column().and_then(|column| row.value(column)),
+        });
+        let parts: Vec<_> = [Some("mapped"), table].into_iter().chain(times).chain(values).collect();
+        let content = RecordKey::of(&parts);
+        let occurrence = self.seen.entry(content).or_default();
+        *occurrence += 1;
+        RecordKey::of(&[Some("mapped row"), Some(&hex::encode(content.0)), Some(&occurrence.to_string())])
+    }
+}
+
+/// Whether the columns a mapping names are there.
+fn check_columns(mapping: &Mapping, names: &[String]) -> Result<(), IngestError> {
+    let wrong = |problem: String| Err(IngestError::WrongColumns { problem });
+    let times = mapping.time.iter().chain(&mapping.end).map(|time| time.column.as_str());
+    let sources = mapping.columns.values().filter_map(Source::column);
+    for wanted in times.chain(sources).chain(mapping.key.columns.iter().map(String::as_str)) {
+        match names.iter().filter(|name| *name == wanted).count() {
+            1 => {}
+            0 => return wrong(format!("there is no column `{wanted}`; there are {}", shown(names))),
+            count => return wrong(format!("the column `{wanted}` is there {count} times")),
+        }
+    }
+    Ok(())
+}
+
+/// The first of many names.
+fn shown(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 30;
+    let mut text = names.iter().take(SHOWN_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN_MAX {
+        text += &format!(" and {} more", names.len() - SHOWN_MAX);
+    }
+    text
+}

@@ -1,0 +1,135 @@
+//! CSV with a header
+use std::io::{BufRead, Read};
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::{Row, RowReader, check_columns};
+use crate::decompress::ingest_error;
+use crate::error::{IngestError, excerpt};
+use crate::format::Sink;
+use crate::record::RejectedRow;
+
+/// Longest record, in bytes, line ends in quotes included.
+const RECORD_BYTES_MAX: u64 = 16 << 20;
+/// Most columns.
+const COLUMNS_MAX: usize = 10_000;
+/// Separators that are tried, in this order at equal counts.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// Reads rows up to the end.
+pub(super) fn read(
+    input: &mut dyn BufRead,
+    begins_at: u64,
+    sink: &mut dyn Sink,
+    reader: &mut RowReader<'_>,
+) -> Result<(), IngestError> {
+    let head = input.fill_buf().map_err(ingest_error)?;
+    let delimiter = reader.mapping.delimiter.map_or_else(|| delimiter(head), |delimiter| delimiter as u8);
+    let mut limited = Limited { inner: input, since_record: 0 };
+    let mut rows = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .has_headers(false)
+        .buffer_capacity(1 << 16)
+        .from_reader(&mut limited);
+    let mut record = ByteRecord::new();
+    if !rows.read_byte_record(&mut record).map_err(broken)? {
+        return Ok(());
+    }
+    if record.len() > COLUMNS_MAX {
+        let problem = format!("the header has {} columns, more than {COLUMNS_MAX}", record.len());
+        return Err(IngestError::WrongColumns { problem });
+    }
+    let names: Vec<String> = record
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned())
+        .collect();
+    check_columns(reader.mapping, &names)?;
+    while rows.read_byte_record(&mut record).map_err(broken)? {
+        rows.get_mut().since_record = 0;
+        let row = CsvRow { names: &names, record: &record, begins_at };
+        if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
+            continue;
+        }
+        if record.len() != names.len() {
+            let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
+            sink.reject(row.rejected(reason))?;
+            continue;
+        }
+        if let Some(place) = (0..record.len()).find(|place| row.text(*place).is_none()) {
+            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names[place])))?;
+            continue;
+        }
+        reader.take(&row, sink)?;
+    }
+    Ok(())
+}
+
+/// The separator that stands most often in the first line.
+fn delimiter(head: &[u8]) -> u8 {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
+    let mut best = DELIMITERS[0];
+    for delimiter in DELIMITERS {
+        if count(delimiter) > count(best) {
+            best = delimiter;
+        }
+    }
+    best
+}
+
+struct CsvRow<'a> {
+    names: &'a [String],
+    record: &'a ByteRecord,
+    /// Byte of the file at which the CSV begins.
+    begins_at: u64,
+}
+
+impl CsvRow<'_> {
+    fn text(&self, place: usize) -> Option<&str> {
+        std::str::from_utf8(self.record.get(place)?).ok()
+    }
+}
+
+impl Row for CsvRow<'_> {
+    fn value(&self, column: &str) -> Option<&str> {
+        let place = self.names.iter().position(|name| name == column)?;
+        self.text(place).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    fn rejected(&self, reason: String) -> RejectedRow {
+        let position = self.record.position();
+        let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
+        RejectedRow {
+            line: position.map(csv::Position::line),
+            byte_offset: self.begins_at + position.map_or(0, csv::Position::byte),
+            reason,
+            excerpt: excerpt(&text),
+        }
+    }
+}
+
+fn broken(error: csv::Error) -> IngestError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => ingest_error(error),
+        other => IngestError::WrongColumns { problem: format!("the CSV cannot be read: {other:?}") },
+    }
+}
+
+/// Stops a record that never ends, such as one with a quote that is never closed.
+struct Limited<'a> {
+    inner: &'a mut dyn BufRead,
+    since_record: u64,
+}
+
+impl Read for Limited<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.since_record > RECORD_BYTES_MAX {
+            let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes: is a quote never closed?");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
+        }
+        let read = self.inner.read(buffer)?;
+        self.since_record += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,226 @@
+//! The columns of the usage tables by name: how a mapping sets them, and the units it may give their numbers in
+use crate::format::decimal;
+use crate::mapping::DescribedColumn;
+use crate::record::{Invocation, MeteredQuantity, Request, StoredBytes};
+use crate::table::Table;
+
+/// A field of a record, to be set.
+enum Field<'a> {
+    Text(&'a mut Option<String>),
+    Name(&'a mut String),
+    Integer(&'a mut Option<i64>),
+    Flag(&'a mut Option<bool>),
+    Decimal(&'a mut Option<i128>),
+}
+
+/// A record whose fields have names.
+pub(super) trait Fields: Default {
+    /// Sets a field from a text of the file.
+    ///
+    /// # Errors
+    /// What is wrong with the text, to follow its name.
+    fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String>;
+}
+
+macro_rules! fields {
+    ($record:ty, $names:ident, text: [$($text:ident),*], integer: [$($integer:ident),*], flag: [$($flag:ident),*], decimal: [$($decimal:ident),*]) => {
+        const $names: &[&str] = &["provider", "service", $(stringify!($text),)* $(stringify!($integer),)* $(stringify!($flag),)* $(stringify!($decimal),)*];
+
+        impl Fields for $record {
+            fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String> {
+                let field = match name {
+                    "provider" => Field::Name(&mut self.provider),
+                    "service" => Field::Name(&mut self.service),
+                    $(stringify!($text) => Field::Text(&mut self.$text),)*
+                    $(stringify!($integer) => Field::Integer(&mut self.$integer),)*
+                    $(stringify!($flag) => Field::Flag(&mut self.$flag),)*
+                    $(stringify!($decimal) => Field::Decimal(&mut self.$decimal),)*
+                    _ => return Ok(()),
+                };
+                field.set(name, text, described)
+            }
+        }
+    };
+}
+
+fields!(Invocation, INVOCATION, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type], integer: [duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
+fields!(Request, REQUEST, text: [account, region, resource, operation, variant, status, storage_class, source, request_id], integer: [request_bytes, response_bytes, units], flag: [], decimal: []);
+fields!(StoredBytes, STORED_BYTES, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
+fields!(MeteredQuantity, METERED_QUANTITY, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
+
+/// The columns of a usage table that a mapping may set.
+pub(crate) fn names(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Invocations => INVOCATION,
+        Table::Requests => REQUEST,
+        Table::Storage => STORED_BYTES,
+        Table::Metered => METERED_QUANTITY,
+        _ => &[],
+    }
+}
+
+impl Field<'_> {
+    fn set(self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String> {
+        match self {
+            Field::Name(field) => text.clone_into(field),
+            Field::Text(field) => *field = Some(text.to_owned()),
+            Field::Flag(field) => *field = Some(flag(text)?),
+            Field::Integer(field) => *field = Some(integer(name, text, described)?),
+            Field::Decimal(field) => {
+                let places = i32::from(MeteredQuantity::SCALE);
+                *field = Some(decimal::exact_wide(&plain(text, described), places)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Ok(true),
+        "false" | "no" | "0" => Ok(false),
+        _ => Err(format!("is `{}`, expected true or false", crate::error::excerpt(text.as_bytes()))),
+    }
+}
+
+/// The number with a point as its decimal mark and nothing between its digits.
+fn plain(text: &str, described: Option<&DescribedColumn>) -> String {
+    let Some(described) = described else { return text.to_owned() };
+    let mut plain: String = text.chars().filter(|character| Some(*character) != described.thousands).collect();
+    if let Some(mark) = described.decimal.filter(|mark| *mark != '.') {
+        // A point is then no part of a number, and must not pass as one.
+        plain = plain
+            .chars()
+            .map(|character| {
+                if character == '.' {
+                    '?'
+                } else if character == mark {
+                    '.'
+                } else {
+                    character
+                }
+            })
+            .collect();
+    }
+    plain
+}
+
+/// The number in the unit of the column, which is whole.
+fn integer(name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<i64, String> {
+    let plain = plain(text, described);
+    let unit = described.and_then(|described| described.unit.as_deref());
+    let Some((numerator, denominator)) = unit.and_then(|unit| unit_factor(name, unit)) else {
+        return decimal::exact(&plain, 0);
+    };
+    let scaled = decimal::exact_wide(&plain, SCALE)?;
+    let wrong = |why: &str| format!("is `{}`, {why}", crate::error::excerpt(text.as_bytes()));
+    let too_large = || wrong("which is too large");
+    let numerator = scaled.checked_mul(numerator).ok_or_else(too_large)?;
+    let denominator = 10_i128.pow(SCALE.unsigned_abs()).checked_mul(denominator).ok_or_else(too_large)?;
+    if numerator % denominator != 0 {
+        return Err(wrong(&format!("which is not a whole number in the unit of `{name}`")));
+    }
+    i64::try_from(numerator / denominator).map_err(|_| too_large())
+}
+
+/// Fractional digits kept while a unit is converted.
+const SCALE: i32 = 12;
+
+/// Units of time, as so many of the column's own.
+const MICROSECONDS: &[(&str, i128, i128)] = &[
+    ("us", 1, 1),
+    ("ms", 1_000, 1),
+    ("s", 1_000_000, 1),
+    ("min", 60_000_000, 1),
+    ("h", 3_600_000_000, 1),
+    ("day", 86_400_000_000, 1),
+];
+const MILLISECONDS: &[(&str, i128, i128)] = &[("ms", 1, 1), ("s", 1_000, 1), ("min", 60_000, 1)];
+const BYTES: &[(&str, i128, i128)] = &[
+    ("B", 1, 1),
+    ("KB", 1_000, 1),
+    ("MB", 1_000_000, 1),
+    ("GB", 1_000_000_000, 1),
+    ("TB", 1_000_000_000_000, 1),
+    ("KiB", 1 << 10, 1),
+    ("MiB", 1 << 20, 1),
+    ("GiB", 1 << 30, 1),
+    ("TiB", 1 << 40, 1),
+];
+/// Memory is configured in MB that are binary.
+const MEBIBYTES: &[(&str, i128, i128)] =
+    &[("MB", 1, 1), ("MiB", 1, 1), ("GB", 1_024, 1), ("GiB", 1_024, 1), ("B", 1, 1 << 20)];
+const THOUSANDTHS: &[(&str, i128, i128)] = &[("milli", 1, 1), ("vCPU", 1_000, 1)];
+
+fn units(column: &str) -> &'static [(&'static str, i128, i128)] {
+    match column {
+        "vcpu_milli" => THOUSANDTHS,
+        name if name.ends_with("_us") => MICROSECONDS,
+        name if name.ends_with("_ms") => MILLISECONDS,
+        name if name.ends_with("_mb") => MEBIBYTES,
+        name if name.ends_with("bytes") => BYTES,
+        _ => &[],
+    }
+}
+
+/// How many of a column's own unit another unit is, as a fraction.
+pub(crate) fn unit_factor(column: &str, unit: &str) -> Option<(i128, i128)> {
+    units(column).iter().find(|(name, ..)| *name == unit).map(|(_, numerator, denominator)| (*numerator, *denominator))
+}
+
+/// The units a column's numbers may be given in.
+pub(crate) fn unit_names(column: &str) -> String {
+    let names: Vec<_> = units(column).iter().map(|(name, ..)| *name).collect();
+    if names.is_empty() { "it has none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_can_set_every_column_of_a_table() {
+        for table in Table::USAGE {
+            let own = ["date", table.time_column(), "time_source", "record_key", "upload_id"];
+            let schema = table.schema();
+            let columns = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !own.contains(name));
+            let mut columns: Vec<_> = columns.collect();
+            let mut names = names(table).to_vec();
+            columns.sort_unstable();
+            names.sort_unstable();
+            assert_eq!(names, columns, "{}", table.name());
+        }
+    }
+
+    #[test]
+    fn numbers_are_converted_exactly_or_refused() {
+        let described = |unit: &str, mark: char| DescribedColumn {
+            column: "c".into(),
+            unit: Some(unit.into()),
+            decimal: Some(mark),
+            thousands: (mark == ',').then_some('.'),
+        };
+        for (name, text, unit, mark, expected) in [
+            ("duration_us", "1.5", "ms", '.', Ok(1_500)),
+            ("duration_us", "1.234,5", "ms", ',', Ok(1_234_500)),
+            ("duration_us", "0.0000001", "s", '.', Err("not a whole number")),
+            ("memory_mb", "0.5", "GB", '.', Ok(512)),
+            ("memory_mb", "134217728", "B", '.', Ok(128)),
+            ("memory_mb", "134217729", "B", '.', Err("not a whole number")),
+            ("bytes", "1.5", "GiB", '.', Ok(1_610_612_736)),
+            ("bytes", "99999999999999999", "TiB", '.', Err("too large")),
+            ("vcpu_milli", "0.25", "vCPU", '.', Ok(250)),
+            ("duration_us", "-1", "ms", '.', Err("no negative")),
+            ("duration_us", "NaN", "ms", '.', Err("expected a decimal")),
+            ("duration_us", "1.5", "ms", ',', Ok(15_000)),
+        ] {
+            let found = integer(name, text, Some(&described(unit, mark)));
+            match expected {
+                Ok(value) => assert_eq!(found, Ok(value), "{text} {unit}"),
+                Err(words) => assert!(found.as_ref().is_err_and(|error| error.contains(words)), "{text}: {found:?}"),
+            }
+        }
+        let comma = DescribedColumn { column: "c".into(), unit: None, decimal: Some(','), thousands: None };
+        assert!(integer("duration_us", "1.5", Some(&comma)).is_err(), "a point is no decimal mark there");
+    }
+}
