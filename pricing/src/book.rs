@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use crate::{
+    activity::Activity,
     exact::Exact,
     expression::Expression,
     period::Period,
@@ -44,6 +45,8 @@ pub struct PriceBook {
     pub skus: Vec<Sku>,
     /// The allowances.
     pub allowances: Vec<Allowance>,
+    /// The activities, in the order of the file.
+    pub activities: Vec<Activity>,
 }
 
 /// A SKU: what is counted, how, in which unit, at which prices.

@@ -15,6 +15,7 @@ use crate::{
     unit::{MonthLength, Unit, Window},
 };
 
+mod activity;
 mod price;
 mod reader;
 #[cfg(test)]
@@ -41,6 +42,7 @@ const BOOK_KEYS: &[&str] = &[
     "regions",
     "sku",
     "allowance",
+    "activity",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -155,7 +157,9 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         default_region: reader.text(root, "default_region").map(str::to_owned),
         skus,
         allowances: Vec::new(),
+        activities: Vec::new(),
     };
+    book.activities = activity::read(reader, root, &book);
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
     book

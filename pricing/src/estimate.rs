@@ -2,7 +2,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use self::{row::Row, slices::Slices};
+use self::{activity::Activities, row::Row, slices::Slices};
 use crate::{
     catalogue::Catalogue,
     charge::Charge,
@@ -11,12 +11,15 @@ use crate::{
     rating::{RatingOptions, rate},
 };
 
+mod activity;
 mod request;
 mod row;
 mod slices;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
+
+pub(crate) use vocabulary::edits;
 
 pub use request::{EstimateRequest, RowValue, UsageRow};
 
@@ -100,10 +103,14 @@ impl EstimateError {
 /// A row with a word its usage table does not know, a value its word cannot have, or a time outside the period.
 pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estimate, EstimateError> {
     let mut slices = Slices::new(catalogue, request.period);
+    let mut activities = Activities::new(catalogue, request.period);
     for (index, raw) in request.usage.iter().enumerate() {
-        slices.add(&Row::read(&request, index, raw)?)?;
+        let row = Row::read(&request, index, raw)?;
+        let taken = activities.take(&row)?;
+        slices.add(&row, taken)?;
     }
     slices.finish();
+    activities.finish(&mut slices);
     let Slices { slices, rows, mut unpriced, .. } = slices;
     let EstimateRequest { allowances, account_opened, agreement, .. } = request;
     let options = RatingOptions { allowances, account_opened, agreement };

@@ -7,6 +7,8 @@ pub(super) const ROW_WORDS: &[&str] = &[
     "at",
     "count",
     "days",
+    "every_ms",
+    "every_s",
     "from",
     "organisation",
     "provider",
@@ -103,7 +105,7 @@ pub(super) fn nearest(table: Table, word: &str) -> Option<&'static str> {
 }
 
 /// How many letters must be inserted, removed or replaced to get from one word to the other.
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.chars().enumerate() {
