@@ -239,6 +239,17 @@ impl Expression {
         proportional::steps(&self.node, column, row)
     }
 
+    /// The texts the expression compares with or yields.
+    pub(crate) fn texts(&self) -> BTreeSet<&str> {
+        let mut texts = BTreeSet::new();
+        self.node.visit(&mut |node| {
+            if let Node::Text(text) = node {
+                texts.insert(text.as_str());
+            }
+        });
+        texts
+    }
+
     /// The columns the expression reads.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns = BTreeSet::new();
