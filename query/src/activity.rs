@@ -4,7 +4,7 @@
 //! model. Instances may be up when a month begins, so the scan starts earlier: far enough that nothing before it could
 //! matter, however far that is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::activity::POOL_COLUMNS;
+use paygrain_pricing::activity::{HourTime, POOL_COLUMNS, Pool};
 use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::{
     Activity, ActivityMeter, ActivityRecord, Catalogue, Exact, Expression, MachineIndex, Period, PriceBook, Value, Zone,

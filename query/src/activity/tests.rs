@@ -1,5 +1,6 @@
 //! Recorded requests of services that charge the time of instances, against bills worked by hand and estimates
 use paygrain_ingest::record::Invocation;
+use paygrain_pricing::rating::Allowances;
 use paygrain_pricing::{Catalogue, EstimateRequest, Exact, estimate};
 
 use crate::bill::{BillRequest, Dimension, RatedUsage};
@@ -14,7 +15,7 @@ fn us(time: &str) -> i64 {
 
 async fn rated(rows: Vec<(i64, Invocation)>, month: &str) -> RatedUsage {
     let mut request = BillRequest::new(month.parse().unwrap());
-    request.rating.allowances = false;
+    request.rating.allowances = Allowances::None;
     let session = session(vec![batch(rows)]);
     RatedUsage::of(&session, &Catalogue::embedded().unwrap(), &request).await.unwrap()
 }

@@ -1,6 +1,6 @@
 //! `paygrain prices show`: everything in one price book.
 
-use paygrain_pricing::{Catalogue, Exact, Price, PriceBook, Sku};
+use paygrain_pricing::{Activity, Catalogue, Exact, Price, PriceBook, Sku};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -21,6 +21,12 @@ pub(super) fn run(catalogue: &Catalogue, name: &str, format: OutputFormat) -> Re
         OutputFormat::Table => {
             print_text(&format!("{}, version {}, {}\n", book.title, book.version, book.currency))?;
             rows.print()?;
+            for (index, activity) in book.activities.iter().enumerate() {
+                if index == 0 {
+                    print_text("\nActivities: the time of instances, from records of their requests\n")?;
+                }
+                print_text(&format!("  {}\n", activity_text(activity)))?;
+            }
             print_text("\nSources\n")?;
             for (key, address) in &book.sources {
                 print_text(&format!("  {key}: {address}\n"))?;
@@ -46,6 +52,36 @@ fn push_price(rows: &mut Rows, sku: &Sku, price: &Price) {
         ]);
         from = tier.up_to.clone().unwrap_or(from);
     }
+}
+
+/// What an activity does, in one line.
+fn activity_text(activity: &Activity) -> String {
+    let timing = activity.timing;
+    let mut text = format!("{}: {}", activity.id, activity.table);
+    if let Some(filter) = &activity.filter {
+        text += &format!(" where {filter}");
+    }
+    text += &format!("; requests at once: {}; meter {}", activity.concurrency, activity.busy);
+    if let Some(idle) = activity.idle.as_ref().filter(|idle| **idle != activity.busy) {
+        text += &format!(", idle {idle}");
+    }
+    let seconds = |us: i64| Exact::ratio(us, 1_000_000).unwrap_or_default();
+    for (name, us, absent) in [("tail", timing.tail_us, 0), ("minimum", timing.minimum_us, 0), ("step", timing.step_us, 1)] {
+        if us != absent {
+            text += &format!(", {name} {} s", seconds(us));
+        }
+    }
+    format!("{text} ({}, {})", activity.source, activity.mark)
+}
+
+fn activity_document(activity: &Activity) -> Value {
+    json!({
+        "id": activity.id, "table": activity.table.name(), "filter": activity.filter.as_ref().map(ToString::to_string),
+        "duration": activity.duration.to_string(), "concurrency": activity.concurrency.to_string(),
+        "tail_us": activity.timing.tail_us, "minimum_us": activity.timing.minimum_us,
+        "step_us": activity.timing.step_us, "busy": activity.busy, "idle": activity.idle,
+        "source": activity.source, "mark": activity.mark,
+    })
 }
 
 fn book_document(book: &PriceBook) -> Value {
@@ -74,5 +110,6 @@ fn book_document(book: &PriceBook) -> Value {
     json!({
         "price_book": book.name, "title": book.title, "version": book.version, "currency": book.currency,
         "sources": book.sources, "skus": skus,
+        "activities": book.activities.iter().map(activity_document).collect::<Vec<_>>(),
     })
 }
