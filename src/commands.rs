@@ -90,7 +90,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,
-        Command::Prices(command) => command.run(&context),
+        Command::Prices(command) => command.run(&context).await,
         Command::Completions(command) => command.run(),
         Command::Samples(command) => command.run(),
     }

@@ -346,6 +346,26 @@ impl UsageRow for MeteredQuantity {
     }
 }
 
+/// Largest integer a column takes, by what its name says it measures: 31 years of microseconds, a petabyte of memory, an
+/// exabyte of data. Metering adds and multiplies such numbers without ever leaving its integers.
+fn largest(column: &str) -> i64 {
+    match column {
+        name if name.ends_with("_us") || name.ends_with("_ms") => 10_i64.pow(15),
+        name if name.ends_with("_mb") || name.ends_with("_milli") => 10_i64.pow(9),
+        _ => 10_i64.pow(18),
+    }
+}
+
+/// What is wrong with the first integer of a record that is below 0 or beyond what anything measures.
+pub(crate) fn out_of_range<R: UsageRow>(row: &R) -> Option<String> {
+    R::columns().iter().find_map(|column| {
+        let Column::Integer(name, get) = column else { return None };
+        let value = get(row)?;
+        (value < 0 || value > largest(name))
+            .then(|| format!("`{name}` is {value}, expected a number from 0 to {}", largest(name)))
+    })
+}
+
 /// The columns of a usage table before the upload's id is known.
 pub fn staged_schema(table: Table) -> SchemaRef {
     let fields: Vec<_> = table.schema().fields().iter().filter(|f| f.name() != "upload_id").cloned().collect();
@@ -390,8 +410,16 @@ fn charge_fields() -> Vec<Field> {
     fields.extend(["charge_id", "period", "provider", "service", "sku", "description"].map(|name| text(name, false)));
     fields.extend(["organisation", "account", "region", "resource"].map(|name| text(name, true)));
     fields.extend(
-        ["charge_category", "consumed_quantity", "consumed_unit", "free_quantity", "pricing_quantity", "pricing_unit"]
-            .map(|name| text(name, false)),
+        [
+            "charge_category",
+            "charge_frequency",
+            "consumed_quantity",
+            "consumed_unit",
+            "free_quantity",
+            "pricing_quantity",
+            "pricing_unit",
+        ]
+        .map(|name| text(name, false)),
     );
     fields.extend([integer("tier", false), text("tier_from", false), text("tier_to", true)]);
     fields.extend(

@@ -29,7 +29,7 @@ use crate::mapping::Mapping;
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
 };
-use crate::table::{RowFacts, Table, UsageRow, UsageRows, staged_schema};
+use crate::table::{RowFacts, Table, UsageRow, UsageRows, out_of_range, staged_schema};
 
 /// Rows per staged batch.
 const BATCH_ROWS: usize = 8192;
@@ -314,6 +314,17 @@ impl Staging {
 
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
+        let wrong = match &record.usage {
+            Usage::Invocation(row) => out_of_range(&**row),
+            Usage::Request(row) => out_of_range(&**row),
+            Usage::StoredBytes(row) => out_of_range(&**row),
+            Usage::MeteredQuantity(row) => out_of_range(&**row),
+        };
+        if let Some(reason) = wrong {
+            // The format has read the row: which one it was, the record itself has to say.
+            let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
+            return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
+        }
         self.read += 1;
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),

@@ -87,6 +87,8 @@ pub struct Sku {
     pub table: Table,
     /// Services whose rows feed the SKU.
     pub services: Vec<String>,
+    /// SKUs of the book, by base, that charge the same rows in the same unit on purpose.
+    pub also: Vec<String>,
     /// Which rows; absent: every row.
     pub filter: Option<Expression>,
     /// The part of the filter that all keys of a `by` SKU share; [`Sku::filter`] is this and the key.

@@ -274,6 +274,7 @@ impl Catalogue {
         let names: BTreeSet<&String> = given.values().collect();
         problems.extend(catalogue.check_commitments().into_iter().filter(|problem| names.contains(&problem.book)));
         for book in catalogue.books.iter().filter(|book| given.get(&key(book)) == Some(&book.name)) {
+            problems.extend(catalogue.check_overlaps(book));
             problems.extend(catalogue.check_examples(book));
         }
         problems
@@ -319,6 +320,11 @@ impl Catalogue {
     /// The SKU of that name, such as `aws.lambda.duration-x86`.
     pub fn find_sku(&self, name: &str) -> Option<SkuIndex> {
         self.skus().find(|(_, sku)| sku.name == name).map(|(index, _)| index)
+    }
+
+    /// Every provider and service whose rows feed a SKU.
+    pub fn services(&self) -> BTreeSet<(&str, &str)> {
+        self.fed_by.keys().map(|(provider, service, _)| (provider.as_str(), service.as_str())).collect()
     }
 
     /// Whether any book names the provider and service as one whose rows it prices.

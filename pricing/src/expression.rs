@@ -239,15 +239,30 @@ impl Expression {
         proportional::steps(&self.node, column, row)
     }
 
-    /// The texts the expression compares with or yields.
-    pub(crate) fn texts(&self) -> BTreeSet<&str> {
-        let mut texts = BTreeSet::new();
-        self.node.visit(&mut |node| {
-            if let Node::Text(text) = node {
-                texts.insert(text.as_str());
+    /// The texts that a column is compared with.
+    pub fn words_of(&self, column: &str) -> BTreeSet<&str> {
+        let is_column = |node: &Node| {
+            let mut found = false;
+            node.visit(&mut |node| found |= matches!(node, Node::Column(name) if name == column));
+            found
+        };
+        let mut words = BTreeSet::new();
+        self.node.visit(&mut |node| match node {
+            Node::Binary { operator: Binary::Equal | Binary::NotEqual, left, right } => match (&**left, &**right) {
+                (one, Node::Text(text)) | (Node::Text(text), one) if is_column(one) => {
+                    words.insert(text.as_str());
+                }
+                _ => {}
+            },
+            Node::In { node, items } if is_column(node) => {
+                words.extend(items.iter().filter_map(|item| match item {
+                    Node::Text(text) => Some(text.as_str()),
+                    _ => None,
+                }));
             }
+            _ => {}
         });
-        texts
+        words
     }
 
     /// The columns the expression reads.

@@ -15,12 +15,14 @@ pub mod book;
 mod book_file;
 pub mod catalogue;
 pub mod charge;
+pub mod difference;
 pub mod estimate;
 pub mod exact;
 mod examples;
 pub mod explanation;
 pub mod expression;
 pub mod nearest;
+mod overlap;
 pub mod period;
 pub mod rating;
 pub mod scope;
@@ -33,6 +35,7 @@ pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
+pub use difference::{Difference, differences};
 pub use estimate::{
     Estimate, EstimateError, EstimateRequest, RowValue, Unpriced, UsageRow, estimate, explain_estimate,
 };

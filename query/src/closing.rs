@@ -24,8 +24,8 @@ use crate::session::session_and_versions;
 
 pub use self::document::BookUsed;
 pub use self::line::{BillLine, CORRECTION};
-pub(crate) use self::verify::verify;
 pub use self::verify::{Mismatch, Verification};
+pub(crate) use self::verify::{first_revision, verify};
 
 /// How often a closing is worked out anew because another one of the period came first.
 const ATTEMPTS_MAX: u32 = 20;

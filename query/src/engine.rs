@@ -181,6 +181,15 @@ impl Engine {
         FocusExport::of(&session(self.lake()).await?, self.catalogue(), &request).await
     }
 
+    /// An issued bill as FOCUS rows, up to a revision: the first revision by resource and day, later ones as corrections.
+    /// The rating options of the request give way to those of the bill.
+    ///
+    /// # Errors
+    /// As [`Engine::revision`], and when the lake no longer has what the bill was rated on.
+    pub async fn focus_of_revision(&self, request: &FocusRequest, revision: u32) -> Result<FocusExport, QueryError> {
+        FocusExport::of_revision(self, request, revision).await
+    }
+
     /// The overview of a month, by default the latest with usage; `None` when there is no usage at all.
     ///
     /// # Errors

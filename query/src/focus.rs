@@ -11,6 +11,8 @@ use datafusion::prelude::SessionContext;
 use paygrain_pricing::{Catalogue, Exact};
 
 use crate::bill::{BillRequest, RatedUsage, UnpricedUsage};
+use crate::closing::{CORRECTION, first_revision};
+use crate::engine::Engine;
 use crate::error::QueryError;
 
 mod columns;
@@ -153,6 +155,25 @@ impl FocusExport {
     ) -> Result<Self, QueryError> {
         let usage = RatedUsage::of(session, catalogue, &request.bill).await?;
         Ok(Self { rows: rows::rows(catalogue, &usage, request), unpriced: usage.unpriced })
+    }
+
+    /// The rows of an issued bill up to a revision: its first revision in detail, and the lines of later ones as
+    /// corrections.
+    pub(crate) async fn of_revision(
+        engine: &Engine,
+        request: &FocusRequest,
+        revision: u32,
+    ) -> Result<Self, QueryError> {
+        let stored = engine.revision(request.bill.period, request.bill.provider.as_deref(), Some(revision)).await?;
+        let (catalogue, bill, usage) = first_revision(engine, &request.bill).await?;
+        let corrections = stored.lines.iter().filter(|line| line.charge_class == Some(CORRECTION));
+        let request = FocusRequest {
+            bill,
+            corrections: corrections.map(Correction::of_line).collect(),
+            invoice_id: request.invoice_id.clone().or(Some(stored.summary.id.clone())),
+            ..request.clone()
+        };
+        Ok(Self { rows: rows::rows(&catalogue, &usage, &request), unpriced: stored.unpriced })
     }
 
     /// Sum of `BilledCost`, exact: the total of the bill and of the corrections.

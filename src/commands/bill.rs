@@ -215,7 +215,12 @@ fn group_rows(bill: &Bill, shortened: bool) -> Rows {
 
 /// The scope's values, or `-` for the whole account.
 pub fn scope_text(scope: &Scope) -> String {
-    let values: Vec<_> =
-        ["organisation", "account", "region", "resource"].iter().filter_map(|c| scope.get(c)).collect();
-    if values.is_empty() { "-".into() } else { values.join(" ") }
+    let values = scope_values(scope);
+    if values.is_empty() { "-".into() } else { values }
+}
+
+/// The scope's values.
+pub fn scope_values(scope: &Scope) -> String {
+    let values = ["organisation", "account", "region", "resource"].iter().filter_map(|column| scope.get(column));
+    values.collect::<Vec<_>>().join(" ")
 }

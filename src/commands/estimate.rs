@@ -1,5 +1,6 @@
 //! `paygrain estimate`: usage described, not recorded, through the same rating.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use paygrain_pricing::{Agreement, Breakdown, Charge, EstimateRequest, explain_es
 use serde::Serialize;
 
 use super::Context;
-use super::bill::scope_text;
+use super::bill::{scope_text, scope_values};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text};
 
@@ -88,7 +89,7 @@ impl Estimate {
         for charge in &estimate.charges {
             rows.push(vec![
                 charge.sku.clone(),
-                scope_text(&charge.scope),
+                if self.format == OutputFormat::Csv { scope_values(&charge.scope) } else { scope_text(&charge.scope) },
                 charge.consumed_quantity.to_string(),
                 charge.free_quantity.to_string(),
                 charge.consumed_unit.clone(),
@@ -102,8 +103,14 @@ impl Estimate {
             return rows.print_csv();
         }
         rows.print()?;
+        let rows_left_out: BTreeSet<usize> = estimate.unpriced.iter().map(|unpriced| unpriced.row).collect();
+        let without = match rows_left_out.len() {
+            0 => String::new(),
+            1 => ", WITHOUT 1 usage row that has no price, see below".to_owned(),
+            count => format!(", WITHOUT {count} usage rows that have no price, see below"),
+        };
         print_text(&format!(
-            "\nTotal {} {} (exact {})\n",
+            "\nTotal {} {} (exact {}){without}\n",
             grouped(&estimate.rounded_total),
             estimate.currency,
             estimate.total

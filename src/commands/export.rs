@@ -57,6 +57,9 @@ struct Focus {
     /// Invoice the charges are on, for the column InvoiceId
     #[arg(long, value_name = "ID")]
     invoice_id: Option<String>,
+    /// Export the issued bill up to this revision: corrections are rows of their own
+    #[arg(long, value_name = "NUMBER")]
+    revision: Option<u32>,
     #[command(flatten)]
     rating: RatingArguments,
 }
@@ -85,7 +88,10 @@ impl Focus {
         let period = period_with_usage(&engine, self.period.as_deref()).await?;
         let bill = self.rating.request(period, Vec::new())?;
         let request = FocusRequest { charge_period, invoice_id: self.invoice_id.clone(), ..FocusRequest::new(bill) };
-        let export = engine.focus(&request).await?;
+        let export = match self.revision {
+            Some(revision) => engine.focus_of_revision(&request, revision).await?,
+            None => engine.focus(&request).await?,
+        };
         for usage in &export.unpriced {
             eprintln!(
                 "not priced, so not exported: {} records of {}.{} ({}): {}",

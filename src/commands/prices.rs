@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json};
 
 mod check;
+mod diff;
 mod show;
 
 /// List, show, check and compare price books
@@ -20,7 +21,8 @@ Examples:
   paygrain prices list
   paygrain prices show aws/lambda
   paygrain prices check my-prices
-  paygrain prices check my-prices/aws/lambda.toml --format json")]
+  paygrain prices check my-prices/aws/lambda.toml --format json
+  paygrain prices diff shipped my-prices --period 2026-10")]
 pub struct Prices {
     #[command(subcommand)]
     action: Action,
@@ -54,15 +56,17 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         format: OutputFormat,
     },
+    Diff(Box<diff::Diff>),
 }
 
 impl Prices {
     /// Runs the command.
-    pub fn run(self, context: &Context) -> Result<(), Failure> {
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
             Action::List { format } => list(&context.price_books.catalogue()?, format),
             Action::Show { book, format } => show::run(&context.price_books.catalogue()?, &book, format),
             Action::Check { paths, format } => check::run(context, &paths, format),
+            Action::Diff(diff) => diff.run(context).await,
         }
     }
 }

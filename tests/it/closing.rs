@@ -381,7 +381,7 @@ fn no_version_of_the_lake_is_cleaned_away() {
     let files: Vec<_> = all
         .iter()
         .enumerate()
-        .map(|(index, event)| place.file(&format!("late{index}.log"), text_log(&[event.clone()])))
+        .map(|(index, event)| place.file(&format!("late{index}.log"), text_log(std::slice::from_ref(event))))
         .collect();
     place.ingest(&FLAGS, &files.iter().map(std::path::PathBuf::as_path).collect::<Vec<_>>());
     let names: Vec<_> =

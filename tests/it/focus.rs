@@ -151,3 +151,26 @@ fn files_are_whole_named_and_never_overwritten_unasked() {
     let run = place.run(&["export", "focus", "--period", "2020-01"]);
     assert!(run.code == Some(1) && run.stderr.contains("no usage in 2020-01"), "{}", run.stderr);
 }
+
+#[test]
+fn an_issued_bill_is_exported_with_its_corrections() {
+    let place = samples();
+    let close = || assert_eq!(place.run(&["close", "--period", "2026-10", "--allowances", "none"]).code, Some(0));
+    close();
+    let first = export(&place, &["--revision", "1"]);
+    let late = place.file("late.log", crate::harness::text_log(&crate::harness::Invocation::many(77, 30)));
+    place.ingest(&["--account", "123456789012", "--region", "us-east-1", "--resource", "late"], &[&late]);
+    close();
+    assert_eq!(export(&place, &["--revision", "1"]), first, "late usage changes nothing that was issued");
+    let second = rows(&export(&place, &["--revision", "2"]));
+    let bills = place.json(&["bills", "--format", "json"]);
+    for (number, rows) in [rows(&first), second.clone()].iter().enumerate() {
+        let total: Exact = rows.iter().map(|row| exact(&row["BilledCost"])).sum();
+        assert_eq!(total.to_string(), bills["bills"][number]["total"].as_str().unwrap());
+    }
+    let corrections: Vec<&Row> = second.iter().filter(|row| row["ChargeClass"] == "Correction").collect();
+    assert!(!corrections.is_empty() && corrections.iter().all(|row| row["ChargeCategory"] == "Usage"));
+    assert!(second.iter().all(|row| row["InvoiceId"] == "2026-10-r2"));
+    let run = place.run(&["export", "focus", "--period", "2026-10", "--revision", "3"]);
+    assert!(run.code == Some(1) && run.stderr.contains("no revision 3"), "{}", run.stderr);
+}

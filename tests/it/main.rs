@@ -5,6 +5,8 @@ mod harness;
 
 /// Discounts, commitments, currencies; months in the provider's zone.
 mod agreement;
+/// Described usage with mistakes.
+mod bad_estimates;
 /// Every kind of bad input: a clear error, and nothing lost or half-written.
 mod bad_input;
 /// Bills against hand-worked amounts and an independent oracle; groups and explanations sum to the bill.

@@ -153,3 +153,51 @@ fn bad_tables_are_refused_and_bad_rows_kept() {
     let run = place.run(&["ingest", "--mapping", "wrong.toml", "cluster-usage.csv"]);
     assert!(run.code == Some(1) && run.stderr.contains("no usage table `meterd`"), "{}", run.stderr);
 }
+
+#[test]
+fn numbers_up_to_the_bounds_are_billed_exactly_and_none_beyond_lands() {
+    let place = Workplace::new();
+    place.file(
+        "m.toml",
+        "table = 'invocations'\n[time]\ncolumn = 'at'\n[columns]\nprovider = { value = 'aws' }\n\
+         service = { value = 'lambda' }\nregion = { value = 'us-east-1' }\nduration_us = 'd'\ninit_us = 'i'\n\
+         memory_mb = 'm'\nbilled_ms = 'b'\n",
+    );
+    let line = |at: u32, d: &str, m: &str, b: &str| {
+        format!("{{\"at\": \"2025-06-0{at}T00:00:00Z\", \"d\": {d}, \"i\": {d}, \"m\": {m}, \"b\": {b}}}\n")
+    };
+    let (time, memory) = ("1000000000000000", "1000000000");
+    let good =
+        [line(1, time, memory, "null"), line(2, "1", memory, time), line(3, "1", "1", "1"), line(4, "0", "0", "0")];
+    let bad = [
+        line(5, "1000000000000001", "1", "1"),
+        line(5, "1", "1000000001", "1"),
+        line(5, "1", "1", "1000000000000001"),
+        line(5, "9223372036854775807", "9223372036854775807", "9223372036854775807"),
+        line(5, "9223372036854775808", "1", "1"),
+        line(5, "1e400", "1", "1"),
+    ];
+    place.file("a.ndjson", good.concat() + &bad.concat());
+    let upload = ingest(&place, "m.toml", "a.ndjson");
+    assert_eq!((&upload["accepted"], &upload["rejected"]), (&4.into(), &6.into()));
+    assert!(upload["first_rejected"].to_string().contains("expected a number from 0 to 1000000000"), "{upload}");
+    // In June 2025 INIT is not billed: 1e15 us and 1e15 ms at 1e9 MB, 1 ms at 1 MB, and nothing.
+    let exact = |text: &str| paygrain_pricing::Exact::parse(text).unwrap();
+    let gib_s = exact("1e15") * exact("1e9") + exact("1e18") * exact("1e9") + exact("1000");
+    let gib_s = gib_s.checked_div(&exact("1024000000")).unwrap();
+    let bill = place.json(&["bill", "--period", "2025-06", "--allowances", "none", "--format", "json"]);
+    let duration: Vec<_> = bill["charges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|charge| charge["sku"] == "aws.lambda.duration-x86")
+        .collect();
+    let consumed: paygrain_pricing::Exact =
+        duration.iter().map(|charge| exact(charge["consumed_quantity"].as_str().unwrap())).sum();
+    assert_eq!(gib_s, consumed);
+    let tiers = exact("6e9") * exact("0.0000166667") + exact("9e9") * exact("0.000015");
+    let expected = tiers + (gib_s - exact("15e9")) * exact("0.0000133334");
+    let billed: paygrain_pricing::Exact =
+        duration.iter().map(|charge| exact(charge["billed_cost"].as_str().unwrap())).sum();
+    assert_eq!(expected, billed);
+}

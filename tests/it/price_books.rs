@@ -83,3 +83,107 @@ fn nothing_to_check_is_no_success() {
         assert!(run.code == Some(1) && run.stderr.contains(expected), "{path}: {}", run.stderr);
     }
 }
+
+#[test]
+fn books_are_compared_and_a_month_is_rated_with_both() {
+    use crate::harness::{Invocation, scaled, text_log};
+    let place = Workplace::new();
+    let same = place.run(&["prices", "diff", "shipped", "shipped"]);
+    assert_eq!((same.code, same.stdout.as_str()), (Some(0), "No difference.\n"));
+
+    place.file("old/acme/store.toml", BOOK);
+    place.file(
+        "new/acme/store.toml",
+        BOOK.replace("price = \"1\"", "price = \"1.25\"").replace("total = \"5\"", "total = \"6.25\""),
+    );
+    let answer = place.json(&["prices", "diff", "old", "new", "--format", "json"]);
+    let only = &answer["differences"][0];
+    assert_eq!(answer["differences"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&only["item"], &only["what"], &only["percent"]),
+        (&"acme.store.put".into(), &"price".into(), &"25".into())
+    );
+    let table = place.run(&["prices", "diff", "shipped", "new/acme/store.toml"]).stdout;
+    assert!(table.contains("acme.store.put") && table.contains("all of it"), "{table}");
+
+    // The shipped Lambda book with a dearer request: only that SKU costs more.
+    let log = place.file("a.log", text_log(&Invocation::many(90, 40)));
+    place.ingest(&["--account", "1", "--region", "us-east-1", "--resource", "f"], &[&log]);
+    let shipped = include_str!("../../pricing/price_books/aws/lambda.toml");
+    assert!(shipped.contains("price = \"0.20\""));
+    place.file("dear/lambda.toml", shipped.replace("price = \"0.20\"", "price = \"0.30\""));
+    let answer = place.json(&[
+        "prices",
+        "diff",
+        "aws/lambda",
+        "dear",
+        "--period",
+        "2026-10",
+        "--allowances",
+        "none",
+        "--format",
+        "json",
+    ]);
+    let cost = &answer["cost"];
+    let amount = |value: &serde_json::Value| scaled(value.as_str().unwrap());
+    assert_eq!(amount(&cost["difference"]), 40 * scaled("0.0000001"));
+    assert_eq!(amount(&cost["after"]) - amount(&cost["before"]), amount(&cost["difference"]));
+    assert_eq!(cost["skus"].as_array().unwrap().len(), 1);
+    assert_eq!(cost["skus"][0]["sku"], "aws.lambda.requests");
+    assert!(
+        answer["differences"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["item"] == "aws.lambda.requests" && one["percent"] == "50")
+    );
+
+    for (arguments, words) in [
+        (&["shipped", "aws/lamda"][..], "did you mean `aws/lambda`?"),
+        (&["shipped", "nowhere/at/all"], "neither a price book nor a path"),
+        (&["shipped", "dear", "--period", "2020-01"], "no usage in 2020-01"),
+    ] {
+        let run = place.run(&[&["prices", "diff"], arguments].concat());
+        assert_eq!(run.code, Some(1), "{arguments:?}: {}", run.stdout);
+        assert!(run.stderr.contains(words), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+/// Follows the guide to the letter: writes the files it shows under the names it gives, runs the commands it shows, and
+/// compares what they print with what it prints.
+#[test]
+fn a_service_is_added_in_ten_minutes() {
+    let guide = include_str!("../../docs/add-a-service.md");
+    let place = Workplace::new();
+    let (mut name, mut files, mut commands) = (None, 0, 0);
+    let mut lines = guide.lines();
+    while let Some(line) = lines.next() {
+        if line.contains(" as `")
+            && (line.contains("ave this as") || line.contains("log as") || line.contains("records as"))
+        {
+            name = line.split(" as `").nth(1).and_then(|rest| rest.split('`').next());
+        }
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if language != "console" {
+            place.file(
+                name.take().unwrap_or_else(|| panic!("no name for:\n{}", block.join("\n"))),
+                block.join("\n") + "\n",
+            );
+            files += 1;
+            continue;
+        }
+        for (index, line) in block.iter().enumerate() {
+            let Some(command) = line.strip_prefix("$ paygrain ") else { continue };
+            let expected: Vec<&str> =
+                block[index + 1..].iter().take_while(|line| !line.starts_with('$')).copied().collect();
+            let run = place.run(&command.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(run.code, Some(0), "{command}: {}", run.stderr);
+            if !expected.is_empty() {
+                assert_eq!(run.stdout.trim_end().lines().collect::<Vec<_>>(), expected, "{command}");
+            }
+            commands += 1;
+        }
+    }
+    assert_eq!((files, commands), (4, 4));
+}

@@ -1,5 +1,6 @@
 //! The JSON API, one file per resource. It answers what the pages show, with every digit.
 
+pub mod bills;
 pub mod charges;
 pub mod estimate;
 pub mod explain;

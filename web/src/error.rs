@@ -93,9 +93,18 @@ impl AppError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::NoSuchPage { .. } | Self::NoSuchUpload { .. } | Self::Query(QueryError::NoSuchCharge { .. }) => {
-                StatusCode::NOT_FOUND
+            Self::NoSuchPage { .. }
+            | Self::NoSuchUpload { .. }
+            | Self::Query(
+                QueryError::NoSuchCharge { .. }
+                | QueryError::NoSuchBill { .. }
+                | QueryError::NoSuchRevision { .. }
+                | QueryError::NotClosed { .. },
+            ) => StatusCode::NOT_FOUND,
+            Self::Query(QueryError::ClosedOtherwise { .. } | QueryError::ClosedMeanwhile { .. }) => {
+                StatusCode::CONFLICT
             }
+            Self::Query(QueryError::NothingToClose { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadParameter { .. }
             | Self::MissingParameter { .. }

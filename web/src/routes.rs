@@ -26,6 +26,8 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/overview", get(api::overview::show))
         .route("/api/v1/charges", get(api::charges::list))
         .route("/api/v1/explain", get(api::explain::show))
+        .route("/api/v1/bills", get(api::bills::list).post(api::bills::create))
+        .route("/api/v1/bills/{id}", get(api::bills::show))
         .route("/api/v1/exports/{file}", get(api::exports::focus))
         .route("/api/v1/estimate", post(api::estimate::create))
         .route("/api/v1/uploads", get(api::uploads::list))

@@ -211,10 +211,13 @@ fn check_meter<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &PriceBook, 
     }
     let metered = || book.skus.iter().filter(|sku| sku.table == Table::Metered && sku.services.contains(&book.service));
     let filters = |sku: &Sku| sku.filter.as_ref().is_some_and(|filter| filter.columns().contains("meter"));
-    let takes = |sku: &&Sku| !filters(sku) || sku.filter.as_ref().is_some_and(|filter| filter.texts().contains(meter));
+    let takes = |sku: &&Sku| {
+        !filters(sku) || sku.filter.as_ref().is_some_and(|filter| filter.words_of("meter").contains(meter))
+    };
     let takers: Vec<&Sku> = metered().filter(takes).collect();
     if takers.is_empty() {
-        let known: BTreeSet<&str> = metered().filter_map(|sku| sku.filter.as_ref()).flat_map(|f| f.texts()).collect();
+        let known: BTreeSet<&str> =
+            metered().filter_map(|sku| sku.filter.as_ref()).flat_map(|f| f.words_of("meter")).collect();
         let hint = nearest(meter, known).map_or_else(String::new, |known| format!(", did you mean `{known}`?"));
         reader.problem(at(entry, key), format!("no SKU of the table metered takes the meter `{meter}`{hint}"));
     }

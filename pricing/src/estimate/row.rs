@@ -1,5 +1,5 @@
 //! One described usage row, understood: its table, columns in base units, times and scope
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
@@ -13,6 +13,7 @@ use crate::{
     exact::Exact,
     expression::Value,
     nearest::did_you_mean,
+    nearest::nearest,
     period::Period,
     scope::Scope,
     table::{ColumnKind, Table},
@@ -20,6 +21,8 @@ use crate::{
     zone::Zone,
 };
 
+/// Largest number that describes usage.
+const NUMBER_MAX: i128 = 10_i128.pow(30);
 /// Most days a row may recur on.
 const DAYS_MAX: i128 = 31;
 
@@ -77,6 +80,7 @@ impl Row {
         let provider = or(reader.text("provider")?, &request.provider)
             .ok_or_else(|| reader.error("`provider` is missing, in the row and in the request".to_owned()))?;
         let service = reader.text("service")?.ok_or_else(|| reader.error("`service` is missing".to_owned()))?;
+        reader.known_service(catalogue, &provider, &service)?;
         reader.zone = catalogue.zone(&provider, &service);
         let scope = Scope {
             organisation: or(reader.text("organisation")?, &request.organisation),
@@ -86,7 +90,7 @@ impl Row {
         };
         let unit = match reader.text("unit")? {
             None => None,
-            Some(text) => Some(Unit::parse(&text).map_err(|error| reader.error(error.to_string()))?),
+            Some(text) => Some(Unit::parse(&text).map_err(|error| reader.wrong(error.to_string(), error.hint()))?),
         };
         let at_us = reader.instant("at")?;
         let mut row = Self {
@@ -143,7 +147,32 @@ impl Row {
 
 impl RowReader<'_> {
     fn error(&self, message: String) -> EstimateError {
-        EstimateError::Row { row: self.index, message, hint: None }
+        self.wrong(message, None)
+    }
+
+    fn wrong(&self, message: String, hint: Option<String>) -> EstimateError {
+        EstimateError::Row { row: self.index, message, hint }
+    }
+
+    /// A service without a price book is a mistake: an estimate without it would be wrong.
+    fn known_service(&self, catalogue: &Catalogue, provider: &str, service: &str) -> Result<(), EstimateError> {
+        if catalogue.prices_service(provider, service) {
+            return Ok(());
+        }
+        let known = catalogue.services();
+        let of_provider: BTreeSet<&str> =
+            known.iter().filter(|(of, _)| *of == provider).map(|(_, service)| *service).collect();
+        let shown = |text: &str| text.chars().take(40).collect::<String>();
+        let near = |near: Option<&str>| near.map(|near| format!("did you mean `{near}`?"));
+        if of_provider.is_empty() {
+            let providers: BTreeSet<&str> = known.iter().map(|(provider, _)| *provider).collect();
+            let all = || Some(format!("providers: {}", providers.iter().copied().collect::<Vec<_>>().join(", ")));
+            let hint = near(nearest(provider, providers.iter().copied())).or_else(all);
+            return Err(self.wrong(format!("no price book is of the provider `{}`", shown(provider)), hint));
+        }
+        let all = || Some(format!("services: {}", of_provider.iter().copied().collect::<Vec<_>>().join(", ")));
+        let hint = near(nearest(service, of_provider.iter().copied())).or_else(all);
+        Err(self.wrong(format!("no price book for {}/{}", shown(provider), shown(service)), hint))
     }
 
     /// The words that have a value.
@@ -184,8 +213,11 @@ impl RowReader<'_> {
             Some(RowValue::Number(number)) => number.clone(),
             Some(RowValue::Null) => return Ok(None),
         };
-        match number.is_negative() {
-            true => Err(self.error(format!("`{word}` is {number}, below 0"))),
+        if number.is_negative() {
+            return Err(self.error(format!("`{word}` is {number}, below 0")));
+        }
+        match number > NUMBER_MAX {
+            true => Err(self.error(format!("`{word}` is beyond 10^30: no usage is that large"))),
             false => Ok(Some(number)),
         }
     }

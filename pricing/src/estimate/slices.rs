@@ -9,6 +9,7 @@ use crate::{
     catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     expression::Value,
+    nearest::nearest,
     period::{DAY_US, HOUR_US, Period},
     rating::UsageSlice,
     scope::Scope,
@@ -77,16 +78,37 @@ impl<'a> Slices<'a> {
             self.meter(row, *index, sku, &column)?;
         }
         if !fed {
-            let known = catalogue.prices_service(&row.provider, &row.service);
-            let reason = match known {
-                true => {
-                    format!("no SKU of {}/{} counts such a row of the table {}", row.provider, row.service, row.table)
-                }
-                false => format!("no price book for {}/{}", row.provider, row.service),
-            };
+            let reason = format!(
+                "no SKU of {}/{} counts such a row of the table {}{}",
+                row.provider,
+                row.service,
+                row.table,
+                self.unknown_word(row)
+            );
             self.leave_unpriced(row, None, reason);
         }
         Ok(())
+    }
+
+    /// The first word of a row that no SKU knows, and the one most like it.
+    fn unknown_word(&self, row: &Row) -> String {
+        let skus = self.catalogue.fed_by(&row.provider, &row.service, row.table);
+        let filters: Vec<_> = skus.iter().filter_map(|sku| self.catalogue.sku(*sku).filter.as_ref()).collect();
+        for (column, value) in &row.columns {
+            let Value::Text(text) = value else { continue };
+            let known: BTreeSet<&str> = filters.iter().flat_map(|filter| filter.words_of(column)).collect();
+            if !known.is_empty() && !known.contains(text.as_str()) {
+                let shown: String = text.chars().take(40).collect();
+                return match nearest(text, known.iter().copied()) {
+                    Some(near) => format!(": `{column}` is `{shown}`, did you mean `{near}`?"),
+                    None => {
+                        let some: Vec<_> = known.into_iter().take(12).collect();
+                        format!(": `{column}` is `{shown}`, known are {}", some.join(", "))
+                    }
+                };
+            }
+        }
+        String::new()
     }
 
     /// The day whose rules hold at an instant: the first or last of the period for instants outside.

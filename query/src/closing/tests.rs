@@ -35,6 +35,7 @@ fn charge(id: &str, quantity: Exact, free: Exact, unit_price: Exact, record_coun
         description: "Requests".into(),
         scope: Scope { account: Some("1".into()), region: Some("us-east-1".into()), ..Scope::default() },
         charge_category: "Usage",
+        charge_frequency: "Usage-Based",
         consumed_quantity: quantity.clone(),
         consumed_unit: "request".into(),
         free_quantity: free.clone(),
@@ -73,8 +74,10 @@ fn charge(id: &str, quantity: Exact, free: Exact, unit_price: Exact, record_coun
     }
 }
 
-/// The numbers of charges by id and price.
-fn numbers(charges: &[Charge]) -> BTreeMap<(String, Exact), (Vec<Exact>, Vec<AllowanceShare>, u64)> {
+/// Amounts, allowances and records of charges, by id and unit price.
+type Numbers = BTreeMap<(String, Exact), (Vec<Exact>, Vec<AllowanceShare>, u64)>;
+
+fn numbers(charges: &[Charge]) -> Numbers {
     let numbers = |charge: &Charge| {
         let exact = [
             &charge.consumed_quantity,

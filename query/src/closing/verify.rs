@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::document::{BookUsed, Revision, StoredOptions, lake_versions, read_json};
 use super::line::{BillLine, difference};
 use super::{BillSummary, bill_request, document_text, find, rows_of};
-use crate::bill::RatedUsage;
+use crate::bill::{BillRequest, RatedUsage};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::metering::{cell, literal};
@@ -71,14 +71,15 @@ pub(crate) async fn verify(
     if hash != row.document_sha256 {
         mismatches.push(mismatch("SHA-256 of the document as issued".into(), &row.document_sha256, &hash));
     }
+    let rerun_sha256 = sha256_hex(&rerun);
     if stored != rerun {
         let found = document_mismatches(&stored, &rerun);
         match found.is_empty() {
-            true => mismatches.push(mismatch("bytes of the document".into(), &hash, &sha256_hex(&rerun))),
+            true => mismatches.push(mismatch("bytes of the document".into(), &hash, &rerun_sha256)),
             false => mismatches.extend(found),
         }
     }
-    Ok(Verification { bill: BillSummary::of(row)?, rerun_sha256: sha256_hex(&rerun), mismatches })
+    Ok(Verification { bill: BillSummary::of(row)?, rerun_sha256, mismatches })
 }
 
 /// Issues one revision again, on top of the lines of those before it.
@@ -99,6 +100,24 @@ async fn rate_again(
     lines.extend(new);
     let row = BillRow { record_count: usage.record_count, ..row.clone() };
     Revision { row, lines, books: &books, unpriced: &usage.unpriced, currency: usage.currency()? }.written()
+}
+
+/// The first revision of a bill rated again on the lake as it was then, and the price books it was rated with.
+pub(crate) async fn first_revision(
+    engine: &Engine,
+    request: &BillRequest,
+) -> Result<(Catalogue, BillRequest, RatedUsage), QueryError> {
+    let provider = request.provider.as_deref();
+    let issued = engine.lake().issued_bills().await?;
+    let row = find(&issued, request.period, provider, Some(1))?;
+    let books: Vec<BookUsed> = read_json(&row.id, &row.price_books)?;
+    let catalogue = catalogue(row, &books, &engine.lake().price_book_texts().await?)?;
+    let options: StoredOptions = read_json(&row.id, &row.options)?;
+    let session = session_at(engine.lake(), &lake_versions(row)?).await?;
+    let rated = bill_request(request.period, row.provider.clone(), options.into());
+    let rated = BillRequest { attribution: request.attribution, ..rated };
+    let usage = RatedUsage::of(&session, &catalogue, &rated).await?;
+    Ok((catalogue, rated, usage))
 }
 
 /// The price books of a bill, from their stored texts.

@@ -2,6 +2,8 @@
 
 use paygrain_pricing::{Charge, Exact};
 
+use crate::closing::BillLine;
+
 /// A difference to a charge of an earlier billing period, billed in a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
@@ -22,6 +24,20 @@ pub struct Correction {
 }
 
 impl Correction {
+    /// A line of an issued bill that corrects an earlier revision: its quantities and amounts are differences.
+    pub fn of_line(line: &BillLine) -> Self {
+        let charge = &line.charge;
+        Self {
+            consumed_quantity: charge.consumed_quantity.clone(),
+            priced_quantity: priced(charge),
+            list_cost: priced(charge) * &charge.unit_price,
+            contracted_cost: priced(charge) * &charge.contracted_unit_price,
+            billed_cost: charge.billed_cost.clone(),
+            effective_cost: charge.effective_cost.clone(),
+            charge: charge.clone(),
+        }
+    }
+
     /// The difference between a charge as billed and as rated now; one of them may be absent. Nothing when they are equal.
     pub fn between(billed: Option<&Charge>, now: Option<&Charge>) -> Option<Self> {
         let difference =

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 13] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -51,6 +51,24 @@ const OPERATIONS: [Operation; 10] = [
     },
     Operation {
         method: "GET",
+        path: "/api/v1/bills",
+        input: "",
+        answer: "the bills that were issued, by period, provider and revision",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/bills/{id}",
+        input: "",
+        answer: "one issued bill, byte for byte: its lines, its price books, what it was rated on",
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/bills",
+        input: "JSON: period, provider, dry_run",
+        answer: "closes a month: its bill, or corrections of it. 201, or 200 if there is nothing to correct",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/exports/focus.csv, focus.parquet",
         input: "?period, version=1.2|1.1|1.0, charge_period=day|hour|month, invoice_id, provider, allowances, attribution, account_opened",
         answer: "the charges of a month as FOCUS rows, as a file",
@@ -67,7 +85,7 @@ const OPERATIONS: [Operation; 10] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 10],
+    operations: [Operation; 13],
 }
 
 /// `GET /api`

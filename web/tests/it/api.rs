@@ -59,6 +59,34 @@ async fn charges_are_exported_as_focus_rows() {
 }
 
 #[tokio::test]
+async fn a_month_is_closed_once_and_shown_as_closed() {
+    let server = Server::with_usage().await;
+    assert_eq!(server.get("/api/v1/bills").await.json()["bills"], serde_json::json!([]));
+    let close =
+        |body: &'static str| server.send(request(Method::POST, "/api/v1/bills").body(Body::from(body)).unwrap());
+    let dry = close(r#"{"period": "2026-10", "dry_run": true}"#).await;
+    assert_eq!((dry.status, &dry.json()["outcome"]), (StatusCode::OK, &"would_issue".into()));
+    let issued = close(r#"{"period": "2026-10"}"#).await;
+    assert_eq!(issued.status, StatusCode::CREATED);
+    assert_eq!(issued.header("location"), "/api/v1/bills/2026-10-r1");
+    let bill = server.get("/api/v1/bills/2026-10-r1").await;
+    assert_eq!(bill.json()["id"], "2026-10-r1");
+    let again = close(r#"{"period": "2026-10"}"#).await;
+    assert_eq!((again.status, &again.json()["outcome"]), (StatusCode::OK, &"nothing_to_correct".into()));
+    let page = server.get("/bill?period=2026-10").await.text;
+    assert!(page.contains("revision 1</a>") && page.contains("The rating of today is the same"), "{page}");
+    for (body, status) in [
+        (r#"{"period": "10-2026"}"#, 400),
+        (r#"{"month": "2026-10"}"#, 400),
+        (r#"{"period": "2026-10", "provider": "aws"}"#, 409),
+        (r#"{"period": "2020-01"}"#, 422),
+    ] {
+        assert_eq!(close(body).await.status.as_u16(), status, "{body}");
+    }
+    assert_eq!(server.get("/api/v1/bills/2026-10-r9").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn problems_are_problem_details() {
     let server = Server::with_usage().await;
     for (url, status, words) in [
