@@ -252,5 +252,4 @@ impl<'a> Records<'a> {
 }
 
 /// Instance time by pool and hour.
-type Times =
-    Vec<(paygrain_pricing::activity::Pool, std::collections::BTreeMap<i64, paygrain_pricing::activity::HourTime>)>;
+type Times = Vec<(Pool, BTreeMap<i64, HourTime>)>;
