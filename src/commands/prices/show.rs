@@ -168,7 +168,7 @@ fn activity_rows(book: &PriceBook) -> Rows {
         "mark",
         "source",
     ]);
-    let seconds = |us: i64| Exact::ratio(us, 1_000_000).unwrap_or_default().to_string();
+    let seconds = |us: i64| Exact::ratio(us.into(), 1_000_000).unwrap_or_default().to_string();
     for activity in &book.activities {
         rows.push(vec![
             activity.id.clone(),
