@@ -34,6 +34,7 @@ use crate::table::{ASSUMED, Table};
 use crate::upload::{Staged, with_upload_id};
 
 mod bills;
+mod columns;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 
@@ -144,7 +145,10 @@ impl Lake {
         let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
         for _ in 0..ATTEMPTS_MAX {
             if let Some(found) = self.table(table).await? {
-                return Ok(found);
+                if let Some(complete) = self.with_every_column(table, found).await? {
+                    return Ok(complete);
+                }
+                continue;
             }
             let path = self.url(table)?.to_file_path().map_err(|()| IngestError::BadLake {
                 lake: self.name.to_string(),

@@ -98,6 +98,12 @@ pub struct Invocation {
     pub cold_start: Option<bool>,
     /// CPU time used, in microseconds.
     pub cpu_us: Option<i64>,
+    /// Size, class or plan that picks the price, such as an instance class.
+    pub variant: Option<String>,
+    /// The instance, replica or container it ran on.
+    pub instance: Option<String>,
+    /// How many requests that instance takes at once.
+    pub concurrency: Option<i64>,
 }
 
 /// One API or storage request, event or message: a row of the table `requests`.
@@ -131,6 +137,12 @@ pub struct Request {
     pub source: Option<String>,
     /// The provider's id of the request.
     pub request_id: Option<String>,
+    /// How long it was in work, in microseconds.
+    pub duration_us: Option<i64>,
+    /// The instance, replica or object that served it.
+    pub instance: Option<String>,
+    /// How many requests that instance takes at once.
+    pub concurrency: Option<i64>,
 }
 
 /// Bytes stored in one resource and class over an interval: a row of the table `storage`.

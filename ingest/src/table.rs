@@ -162,7 +162,7 @@ enum Column<R> {
 }
 
 // Columns that filters use come first: Delta keeps statistics of the first 32.
-static INVOCATION_COLUMNS: [Column<Invocation>; 28] = [
+static INVOCATION_COLUMNS: [Column<Invocation>; 31] = [
     Column::Text("provider", |r| Some(&r.provider)),
     Column::Text("service", |r| Some(&r.service)),
     Column::Text("account", |r| r.account.as_deref()),
@@ -191,9 +191,12 @@ static INVOCATION_COLUMNS: [Column<Invocation>; 28] = [
     Column::Flag("cold_start", |r| r.cold_start),
     Column::Integer("cpu_us", |r| r.cpu_us),
     Column::Text("request_id", |r| r.request_id.as_deref()),
+    Column::Text("variant", |r| r.variant.as_deref()),
+    Column::Text("instance", |r| r.instance.as_deref()),
+    Column::Integer("concurrency", |r| r.concurrency),
 ];
 
-static REQUEST_COLUMNS: [Column<Request>; 14] = [
+static REQUEST_COLUMNS: [Column<Request>; 17] = [
     Column::Text("provider", |r| Some(&r.provider)),
     Column::Text("service", |r| Some(&r.service)),
     Column::Text("account", |r| r.account.as_deref()),
@@ -208,6 +211,9 @@ static REQUEST_COLUMNS: [Column<Request>; 14] = [
     Column::Text("storage_class", |r| r.storage_class.as_deref()),
     Column::Text("source", |r| r.source.as_deref()),
     Column::Text("request_id", |r| r.request_id.as_deref()),
+    Column::Integer("duration_us", |r| r.duration_us),
+    Column::Text("instance", |r| r.instance.as_deref()),
+    Column::Integer("concurrency", |r| r.concurrency),
 ];
 
 static STORAGE_COLUMNS: [Column<StoredBytes>; 10] = [

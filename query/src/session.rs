@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{cast, ident, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::scalar::ScalarValue;
 use paygrain_ingest::Lake;
 use paygrain_ingest::table::Table;
 
@@ -70,13 +72,58 @@ fn empty_session() -> SessionContext {
 
 fn register(session: &SessionContext, table: Table, found: Option<Arc<dyn TableProvider>>) -> Result<(), QueryError> {
     let provider = match found {
-        Some(provider) => provider,
+        Some(provider) => with_every_column(session, table, provider)?,
         None => Arc::new(MemTable::try_new(table.schema(), vec![vec![]])?),
     };
     session.register_table(table.name(), provider)?;
     Ok(())
 }
 
+/// The table with every column of its schema: a lake of an earlier version may lack some, which are null then.
+fn with_every_column(
+    session: &SessionContext,
+    table: Table,
+    found: Arc<dyn TableProvider>,
+) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let known = found.schema();
+    let schema = table.schema();
+    if schema.fields().iter().all(|field| known.index_of(field.name()).is_ok()) {
+        return Ok(found);
+    }
+    let columns = schema.fields().iter().map(|field| match known.index_of(field.name()) {
+        Ok(_) => ident(field.name()),
+        Err(_) => cast(lit(ScalarValue::Null), field.data_type().clone()).alias(field.name()),
+    });
+    Ok(session.read_table(found)?.select(columns.collect::<Vec<_>>())?.into_view())
+}
+
 fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Schema;
+
+    use super::*;
+    use crate::sql::SqlAnswer;
+
+    #[tokio::test]
+    async fn columns_that_an_older_lake_lacks_are_null() {
+        let (_, rows) = crate::testing::batch(vec![(0, paygrain_ingest::record::Invocation::default())]);
+        let old: Vec<usize> = (0..rows.num_columns())
+            .filter(|place| {
+                !["variant", "instance", "concurrency"].contains(&rows.schema().field(*place).name().as_str())
+            })
+            .collect();
+        let schema: Schema = rows.schema().project(&old).unwrap();
+        let table = MemTable::try_new(Arc::new(schema), vec![vec![rows.project(&old).unwrap()]]).unwrap();
+        let session = empty_session();
+        register(&session, Table::Invocations, Some(Arc::new(table))).unwrap();
+        let sql = "SELECT variant, instance, concurrency, time_source FROM invocations WHERE instance IS NULL";
+        let found = SqlAnswer::of(&session, sql).await.unwrap().text_rows().unwrap();
+        assert_eq!(found, [[None, None, None, Some("logged".to_owned())]]);
+        let provider = session.table_provider("invocations").await.unwrap();
+        assert_eq!(provider.schema().fields().len(), Table::Invocations.schema().fields().len());
+    }
 }

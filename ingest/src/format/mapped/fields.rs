@@ -43,8 +43,8 @@ macro_rules! fields {
     };
 }
 
-fields!(Invocation, INVOCATION, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type], integer: [duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
-fields!(Request, REQUEST, text: [account, region, resource, operation, variant, status, storage_class, source, request_id], integer: [request_bytes, response_bytes, units], flag: [], decimal: []);
+fields!(Invocation, INVOCATION, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
+fields!(Request, REQUEST, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
 fields!(StoredBytes, STORED_BYTES, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
 fields!(MeteredQuantity, METERED_QUANTITY, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
 
