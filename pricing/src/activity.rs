@@ -109,6 +109,31 @@ impl Activity {
         tail_us.saturating_add(minimum_us).saturating_add(step_us)
     }
 
+    /// The meters of its rows: busy, and idle where that is another one and charged.
+    pub fn meters(&self) -> impl Iterator<Item = &str> {
+        let idle = self.idle.as_deref().filter(|_| !self.timing.tail_is_busy);
+        std::iter::once(self.busy.as_str()).chain(idle)
+    }
+
+    /// What it makes of its records, in words.
+    pub fn words(&self) -> String {
+        let seconds = |us: i64| Exact::ratio(i128::from(us), 1_000_000).unwrap_or_default();
+        let Timing { tail_us, minimum_us, step_us, tail_is_busy } = self.timing;
+        let mut words = format!("activity {} makes the time of instances of them", self.id);
+        words += &format!(": an instance takes {} at once", self.concurrency);
+        if tail_us > 0 {
+            let charged = if tail_is_busy { ", charged as busy" } else { "" };
+            words += &format!(", and stays up {} s after its last request{charged}", seconds(tail_us));
+        }
+        if minimum_us > 0 {
+            words += &format!(", a busy interval lasts at least {} s", seconds(minimum_us));
+        }
+        if step_us > 1 {
+            words += &format!(", rounded up to steps of {} s", seconds(step_us));
+        }
+        words + &format!(" (rule: source {}, {})", self.source, self.mark)
+    }
+
     /// What a row with these columns is to the activity; nothing when the filter does not take it.
     pub fn record(&self, row: &dyn Fn(&str) -> Value) -> Option<ActivityRecord> {
         if self.filter.as_ref().is_some_and(|filter| !filter.passes(row)) {

@@ -265,6 +265,14 @@ impl Expression {
         words
     }
 
+    /// The expression with a text in place of a column.
+    #[must_use]
+    pub fn given(&self, column: &str, text: &str) -> Self {
+        let mut given = self.clone();
+        given.node.replace(column, text);
+        given
+    }
+
     /// The columns the expression reads.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns = BTreeSet::new();
@@ -278,6 +286,24 @@ impl Expression {
 }
 
 impl Node {
+    /// Puts a text in place of a column.
+    fn replace(&mut self, column: &str, text: &str) {
+        match self {
+            Node::Column(name) if name == column => *self = Node::Text(text.to_owned()),
+            Node::Literal { .. } | Node::Text(_) | Node::Null | Node::Column(_) => {}
+            Node::Negate(node) | Node::Not(node) | Node::IsNull { node, .. } => node.replace(column, text),
+            Node::In { node, items } => {
+                node.replace(column, text);
+                items.iter_mut().for_each(|item| item.replace(column, text));
+            }
+            Node::Binary { left, right, .. } => {
+                left.replace(column, text);
+                right.replace(column, text);
+            }
+            Node::Call { arguments, .. } => arguments.iter_mut().for_each(|argument| argument.replace(column, text)),
+        }
+    }
+
     /// Calls `see` on the node and everything below it.
     fn visit<'a>(&'a self, see: &mut impl FnMut(&'a Node)) {
         see(self);

@@ -15,13 +15,18 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::activity::{HourTime, POOL_COLUMNS, Pool};
 use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::{
-    Activity, ActivityMeter, ActivityRecord, Catalogue, Exact, Expression, MachineIndex, Period, PriceBook, Value, Zone,
+    Activity, ActivityMeter, ActivityRecord, Catalogue, Exact, Expression, MachineIndex, Period, PriceBook, Sku, Value,
+    Zone,
 };
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
-use crate::metering::{Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp};
+use crate::explain::Records as RecordsPage;
+use crate::metering::{Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp, within};
+use crate::sql::SqlAnswer;
 
+#[cfg(test)]
+mod service_tests;
 #[cfg(test)]
 mod tests;
 
@@ -87,6 +92,85 @@ pub(crate) fn condition(activity: &Activity) -> String {
     activity.filter.as_ref().map_or_else(|| "true".to_owned(), Expression::to_sql)
 }
 
+/// The records behind a charge that is the time of instances.
+pub(crate) struct ActivityRecords<'a> {
+    activity: &'a Activity,
+    table: Table,
+    /// What follows `FROM`.
+    from: String,
+    /// How many there are.
+    total: u64,
+}
+
+impl<'a> ActivityRecords<'a> {
+    /// The records whose instance time feeds a SKU: those that start between two instants and meet the conditions, of
+    /// every activity of the SKU's book whose meters it takes.
+    pub async fn of(
+        session: &SessionContext,
+        book: &'a PriceBook,
+        sku: &Sku,
+        bounds: (i64, i64),
+        conditions: &[String],
+    ) -> Result<Vec<Self>, QueryError> {
+        let mut found = Vec::new();
+        for activity in &book.activities {
+            let filter = sku.filter.iter().flat_map(Expression::columns);
+            let filter = filter.filter(|name| !ROW_COLUMNS.contains(name));
+            let records = Records::with_columns(book, activity, filter);
+            let mut from =
+                format!("{} AND {} AND {}", records.from, within(records.table, bounds), taken(activity, sku));
+            conditions.iter().for_each(|condition| from += &format!(" AND {condition}"));
+            let total = SqlAnswer::of(session, &format!("SELECT count(*) FROM {from}")).await?.text_rows()?;
+            let total = total.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or(0);
+            if total > 0 {
+                found.push(Self { activity, table: records.table, from, total });
+            }
+        }
+        Ok(found)
+    }
+
+    /// A page of the records of several activities, one after the other, each in time order.
+    pub async fn page(
+        session: &SessionContext,
+        all: &[Self],
+        offset: u64,
+        limit: u64,
+    ) -> Result<RecordsPage, QueryError> {
+        let mut page = RecordsPage { columns: Vec::new(), rows: Vec::new(), offset, total: 0 };
+        let mut skip = offset;
+        for own in all {
+            page.total += own.total;
+            let left = limit.saturating_sub(page.rows.len() as u64);
+            let (skipped, from, time) = (skip.min(own.total), &own.from, own.table.time_column());
+            skip -= skipped;
+            let sql = format!(
+                "SELECT {time} AS started_at, resource, request_id, instance, {} AS occupied_us FROM {from} \
+                 ORDER BY 1, resource, record_key LIMIT {left} OFFSET {skipped}",
+                own.activity.duration.to_sql(),
+            );
+            let rows = SqlAnswer::of(session, &sql).await?;
+            page.rows.extend(rows.text_rows()?);
+            page.columns = rows.columns;
+        }
+        Ok(page)
+    }
+
+    /// How the records become the time that is charged, in words.
+    pub fn words(&self) -> String {
+        self.activity.words()
+    }
+}
+
+/// Columns of an activity's rows that are not those of its records.
+const ROW_COLUMNS: [&str; 3] = ["meter", "quantity", "held_us"];
+
+/// Whether a SKU takes the rows of a record's instance, as SQL over the record.
+fn taken(activity: &Activity, sku: &Sku) -> String {
+    let Some(filter) = &sku.filter else { return "true".to_owned() };
+    let takes = |meter| format!("coalesce({}, false)", filter.given("meter", meter).to_sql());
+    format!("({})", activity.meters().map(takes).collect::<Vec<_>>().join(" OR "))
+}
+
 /// The records of one activity in the lake.
 struct Records<'a> {
     book: &'a PriceBook,
@@ -100,11 +184,19 @@ struct Records<'a> {
 
 impl<'a> Records<'a> {
     fn of(book: &'a PriceBook, activity: &'a Activity) -> Self {
+        Self::with_columns(book, activity, std::iter::empty())
+    }
+
+    /// The same, with further columns to ask for.
+    fn with_columns<'b>(book: &'a PriceBook, activity: &'a Activity, further: impl Iterator<Item = &'b str>) -> Self
+    where
+        'a: 'b,
+    {
         let table = match activity.table {
             paygrain_pricing::Table::Requests => Table::Requests,
             _ => Table::Invocations,
         };
-        let named = columns_of(activity).chain(POOL_COLUMNS).chain(["instance"]);
+        let named = columns_of(activity).chain(POOL_COLUMNS).chain(["instance"]).chain(further);
         // The accounts of an organisation are known to an agreement, not to the lake.
         let rows = rows_with_every_column(table, named.filter(|name| *name != "organisation"));
         let from = format!(

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{
-    Agreement, BeforeRounding, Breakdown, Catalogue, Charge, Exact, Expression, MeteringRule, SkuIndex, TierLine,
+    Agreement, BeforeRounding, Breakdown, Catalogue, Charge, Exact, Expression, MeteringRule, Sku, SkuIndex, TierLine,
 };
 use serde::Serialize;
 
+use crate::activity::ActivityRecords;
 use crate::bill::{BillRequest, RatedUsage, RowShare};
 use crate::error::QueryError;
 use crate::metering::{columns_of_rules, condition, literal, pricing_table, rows_with_every_column, timestamp, within};
@@ -82,11 +83,23 @@ impl Explanation {
         let sku = shares.first().map(|share| usage.rows[share.row].sku);
         let metered =
             sku.and_then(|sku| MeteredRecords::of(catalogue, sku, &charges[charge], &request.rating.agreement));
-        let (records, before) = match metered {
+        let (mut records, before) = match metered {
             Some(metered) => (metered.page(session, offset, limit).await?, metered.before_rounding(session).await?),
             None => (Records { columns: Vec::new(), rows: Vec::new(), offset, total: 0 }, None),
         };
-        let Breakdown { steps, before_rounding, tiers } = Breakdown::of(catalogue, charges, charge, before);
+        let Breakdown { mut steps, before_rounding, tiers } = Breakdown::of(catalogue, charges, charge, before);
+        // Time of instances: what is behind it are the records of the requests they served.
+        let is_metered = |sku: &SkuIndex| catalogue.sku(*sku).table == paygrain_pricing::Table::Metered;
+        if let Some(index) = sku.filter(|sku| records.total == 0 && is_metered(sku)) {
+            let (charge, sku, book) = (&charges[charge], catalogue.sku(index), catalogue.book_of(index));
+            let bounds = (sku.zone.start_us(charge.period), sku.zone.end_us(charge.period));
+            let scope = scope_conditions(sku, charge, &request.rating.agreement);
+            let served = ActivityRecords::of(session, book, sku, bounds, &scope).await?;
+            if !served.is_empty() {
+                records = ActivityRecords::page(session, &served, offset, limit).await?;
+                steps.splice(1..1, served.iter().map(ActivityRecords::words));
+            }
+        }
         Ok(Self { charge: charges[charge].clone(), steps, before_rounding, tiers, by_resource, by_day, records })
     }
 }
@@ -142,14 +155,7 @@ impl<'a> MeteredRecords<'a> {
         let services: BTreeSet<String> =
             rules.iter().flat_map(|rule| rule.services).map(|service| literal(service)).collect();
         conditions.push(format!("service IN ({})", services.into_iter().collect::<Vec<_>>().join(", ")));
-        for column in &catalogue.sku(sku).scope {
-            if column == "organisation" {
-                conditions.push(of_organisation(agreement, charge.scope.organisation.as_deref()));
-            } else {
-                let value = charge.scope.get(column).map(literal);
-                conditions.push(value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}")));
-            }
-        }
+        conditions.extend(scope_conditions(catalogue.sku(sku), charge, agreement));
         // A row that began before the rule is cut where the rule begins.
         let cases: Vec<_> = match table {
             Table::Storage | Table::Metered => {
@@ -236,6 +242,18 @@ impl<'a> MeteredRecords<'a> {
         }
         Ok(Some(before))
     }
+}
+
+/// The rows of a charge's scope, as SQL conditions.
+fn scope_conditions(sku: &Sku, charge: &Charge, agreement: &Agreement) -> Vec<String> {
+    let condition = |column: &String| {
+        if column == "organisation" {
+            return of_organisation(agreement, charge.scope.organisation.as_deref());
+        }
+        let value = charge.scope.get(column).map(literal);
+        value.map_or(format!("{column} IS NULL"), |value| format!("{column} = {value}"))
+    };
+    sku.scope.iter().map(condition).collect()
 }
 
 /// The rows of an organisation's accounts, as SQL; without a name those of all accounts that no organisation has.
