@@ -334,6 +334,12 @@ fn twelve_month_allowances_need_the_day_the_account_was_opened() {
     assert_eq!(storage(json!("2024-07-31")), "0.023");
     assert_eq!(storage(json!("2024-06-30")), "0.138");
     assert_eq!(storage(Json::Null), "0.138");
+    // Accounts opened from 2025-07-15 on get other credits.
+    let later = |opened: &str| {
+        let usage = json!([{"service": "s3", "gb_months": 6}]);
+        total(json!({"period": "2025-10", "account_opened": opened, "usage": usage}))
+    };
+    assert_eq!((later("2025-07-14").as_str(), later("2025-07-15").as_str()), ("0.023", "0.138"));
 }
 
 #[test]
