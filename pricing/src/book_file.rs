@@ -17,6 +17,7 @@ use crate::{
     zone::Zone,
 };
 
+mod activity;
 mod category;
 mod check;
 mod commitment;
@@ -52,6 +53,7 @@ const BOOK_KEYS: &[&str] = &[
     "allowance",
     "commitment",
     "example",
+    "activity",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -197,7 +199,9 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         allowances: Vec::new(),
         examples,
         commitments,
+        activities: Vec::new(),
     };
+    book.activities = activity::read(reader, root, &book);
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
     book

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use paygrain_pricing::book::{CommittedRates, Grant};
-use paygrain_pricing::{Catalogue, Exact, Meter, Price, PriceBook, Sku};
+use paygrain_pricing::{Activity, Catalogue, Exact, Meter, Price, PriceBook, Sku};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -27,6 +27,7 @@ pub(super) fn run(catalogue: &Catalogue, name: &str, format: OutputFormat) -> Re
             titled("Rules", rule_rows(book))?;
             titled("Allowances", allowance_rows(book))?;
             titled("Commitments", commitment_rows(book))?;
+            titled("Activities", activity_rows(book))?;
             titled("Examples", example_rows(book))?;
             print_text("\nSources\n")?;
             for (key, address) in &book.sources {
@@ -152,6 +153,51 @@ fn push_price(rows: &mut Rows, sku: &Sku, price: &Price) {
     }
 }
 
+/// The activities: which records become the time of instances.
+fn activity_rows(book: &PriceBook) -> Rows {
+    let mut rows = Rows::new([
+        "activity",
+        "table",
+        "filter",
+        "concurrency",
+        "tail_s#",
+        "minimum_s#",
+        "step_s#",
+        "busy",
+        "idle",
+        "mark",
+        "source",
+    ]);
+    let seconds = |us: i64| Exact::ratio(us.into(), 1_000_000).unwrap_or_default().to_string();
+    for activity in &book.activities {
+        rows.push(vec![
+            activity.id.clone(),
+            activity.table.name().to_owned(),
+            activity.filter.as_ref().map(ToString::to_string).unwrap_or_default(),
+            activity.concurrency.to_string(),
+            seconds(activity.timing.tail_us),
+            seconds(activity.timing.minimum_us),
+            seconds(activity.timing.step_us),
+            activity.busy.clone(),
+            activity.idle.clone().unwrap_or_default(),
+            activity.mark.clone(),
+            activity.source.clone(),
+        ]);
+    }
+    rows
+}
+
+/// An activity, times in microseconds.
+fn activity_document(activity: &Activity) -> Value {
+    json!({
+        "id": activity.id, "table": activity.table.name(), "filter": activity.filter.as_ref().map(ToString::to_string),
+        "duration": activity.duration.to_string(), "concurrency": activity.concurrency.to_string(),
+        "tail_us": activity.timing.tail_us, "minimum_us": activity.timing.minimum_us,
+        "step_us": activity.timing.step_us, "busy": activity.busy, "idle": activity.idle,
+        "source": activity.source, "mark": activity.mark,
+    })
+}
+
 fn book_document(book: &PriceBook) -> Value {
     let price = |price: &Price| {
         let tiers: Vec<_> = price
@@ -187,6 +233,6 @@ fn book_document(book: &PriceBook) -> Value {
         "price_book": book.name, "title": book.title, "version": book.version, "currency": book.currency,
         "provider_title": book.provider_title, "category": book.category, "subcategory": book.subcategory,
         "time_zone": book.zone.to_string(), "sources": book.sources, "skus": skus,
-        "allowances": allowances.objects(), "commitments": commitments.objects(), "examples": examples.objects(),
+        "allowances": allowances.objects(), "commitments": commitments.objects(), "activities": book.activities.iter().map(activity_document).collect::<Vec<_>>(), "examples": examples.objects(),
     })
 }
