@@ -1,5 +1,6 @@
 //! Tables for people, JSON and CSV for programs, all on standard output.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::ValueEnum;
@@ -49,6 +50,12 @@ impl Rows {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Each row as an object of texts, by column.
+    pub fn objects(&self) -> Vec<BTreeMap<&str, &str>> {
+        let names = || self.columns.iter().map(|column| column.name.as_str());
+        self.rows.iter().map(|row| names().zip(row.iter().map(String::as_str)).collect()).collect()
     }
 
     /// Prints the table for people.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use crate::{
+    activity::Activity,
     estimate::EstimateRequest,
     exact::Exact,
     expression::Expression,
@@ -52,6 +53,8 @@ pub struct PriceBook {
     pub examples: Vec<Example>,
     /// The plans that accounts can commit to.
     pub commitments: Vec<CommitmentPlan>,
+    /// The activities, in the order of the file.
+    pub activities: Vec<Activity>,
 }
 
 /// Usage as in the file of an estimate, and what it costs by the book.
@@ -84,6 +87,8 @@ pub struct Sku {
     pub table: Table,
     /// Services whose rows feed the SKU.
     pub services: Vec<String>,
+    /// SKUs of the book, by base, that charge the same rows in the same unit on purpose.
+    pub also: Vec<String>,
     /// Which rows; absent: every row.
     pub filter: Option<Expression>,
     /// The part of the filter that all keys of a `by` SKU share; [`Sku::filter`] is this and the key.

@@ -17,6 +17,7 @@ use crate::{
     zone::Zone,
 };
 
+mod activity;
 mod check;
 mod commitment;
 mod example;
@@ -51,6 +52,7 @@ const BOOK_KEYS: &[&str] = &[
     "allowance",
     "commitment",
     "example",
+    "activity",
     "note",
 ];
 const SKU_KEYS: &[&str] = &[
@@ -58,6 +60,7 @@ const SKU_KEYS: &[&str] = &[
     "description",
     "table",
     "services",
+    "also",
     "filter",
     "unit",
     "meter_unit",
@@ -194,7 +197,9 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         allowances: Vec::new(),
         examples,
         commitments,
+        activities: Vec::new(),
     };
+    book.activities = activity::read(reader, root, &book);
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
     link_allowances(&mut book, allowances);
     book
@@ -277,6 +282,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         id,
         table,
         services: reader.texts(entry, "services").unwrap_or_else(|| vec![book.service.clone()]),
+        also: reader.texts(entry, "also").unwrap_or_default(),
         filter: filter.clone(),
         base_filter: filter.clone(),
         key: None,

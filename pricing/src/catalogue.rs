@@ -274,6 +274,7 @@ impl Catalogue {
         let names: BTreeSet<&String> = given.values().collect();
         problems.extend(catalogue.check_commitments().into_iter().filter(|problem| names.contains(&problem.book)));
         for book in catalogue.books.iter().filter(|book| given.get(&key(book)) == Some(&book.name)) {
+            problems.extend(catalogue.check_overlaps(book));
             problems.extend(catalogue.check_examples(book));
         }
         problems

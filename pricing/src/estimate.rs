@@ -2,7 +2,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use self::{row::Row, slices::Slices};
+use self::{activity::Activities, row::Row, slices::Slices};
 use crate::{
     agreement::AgreementError,
     catalogue::Catalogue,
@@ -12,6 +12,7 @@ use crate::{
     rating::{RatingOptions, rate},
 };
 
+mod activity;
 mod breakdown;
 mod request;
 mod row;
@@ -111,10 +112,14 @@ impl EstimateError {
 pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estimate, EstimateError> {
     request.agreement.check(catalogue)?;
     let mut slices = Slices::new(catalogue, request.period, request.agreement.covered(catalogue));
+    let mut activities = Activities::new(catalogue, request.period);
     for (index, raw) in request.usage.iter().enumerate() {
-        slices.add(&Row::read(catalogue, &request, index, raw)?)?;
+        let row = Row::read(catalogue, &request, index, raw)?;
+        let taken = activities.take(&row)?;
+        slices.add(&row, taken)?;
     }
     slices.finish();
+    activities.finish(&mut slices);
     let Slices { slices, rows, mut unpriced, .. } = slices;
     let EstimateRequest { allowances, account_opened, agreement, .. } = request;
     let options = RatingOptions { allowances, account_opened, agreement };

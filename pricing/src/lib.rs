@@ -9,6 +9,7 @@
 //! [`estimate()`] (described usage to charges, through the same rating).
 #![deny(clippy::float_arithmetic)]
 
+pub mod activity;
 pub mod agreement;
 pub mod book;
 mod book_file;
@@ -21,6 +22,7 @@ mod examples;
 pub mod explanation;
 pub mod expression;
 pub mod nearest;
+mod overlap;
 pub mod period;
 pub mod rating;
 pub mod scope;
@@ -28,6 +30,7 @@ pub mod table;
 pub mod unit;
 pub mod zone;
 
+pub use activity::{Activity, ActivityMeter, ActivityRecord, ActivityUsage, MachineIndex, UntakenTime};
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};

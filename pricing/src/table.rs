@@ -86,14 +86,19 @@ const INVOCATIONS: &[Column] = columns![
     text("os"),
     text("invoke_mode"),
     text("trigger"),
+    text("instance"),
+    number("concurrency", ""),
 ];
 
 const REQUESTS: &[Column] = columns![
     number("request_bytes", "B"),
     number("response_bytes", "B"),
     number("units", ""),
+    number("duration_us", "us"),
     text("storage_class"),
     text("source"),
+    text("instance"),
+    number("concurrency", ""),
 ];
 
 const STORAGE: &[Column] =

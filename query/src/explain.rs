@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::bill::{BillRequest, RatedUsage, RowShare};
 use crate::error::QueryError;
-use crate::metering::{condition, literal, pricing_table, rows_with_every_column, timestamp, within};
+use crate::metering::{columns_of_rules, condition, literal, pricing_table, rows_with_every_column, timestamp, within};
 use crate::sql::SqlAnswer;
 
 /// Everything behind one charge.
@@ -159,7 +159,8 @@ impl<'a> MeteredRecords<'a> {
         };
         conditions.push(format!("({})", cases.join(" OR ")));
         let named: Vec<&MeteringRule<'_>> = rules.iter().collect();
-        let from = format!("{} WHERE {}", rows_with_every_column(table, &named), conditions.join(" AND "));
+        let from =
+            format!("{} WHERE {}", rows_with_every_column(table, columns_of_rules(&named)), conditions.join(" AND "));
         Some(Self { table, bounds, charge, rules, from })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`Engine`] is what the outside calls; each answer is a typed request and typed rows in a file of its own.
 
+mod activity;
 pub mod bill;
 pub mod closing;
 pub mod engine;

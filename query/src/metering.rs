@@ -12,8 +12,9 @@ use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
+use paygrain_pricing::{Activity, Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
 
+use crate::activity::{activities_of, columns_of, meter_activities};
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::intervals::meter_intervals;
@@ -62,6 +63,7 @@ pub async fn meter(
     for table in [Table::Storage, Table::Metered] {
         meter_intervals(session, catalogue, table, period, provider, &mut metered).await?;
     }
+    meter_activities(session, catalogue, period, provider, &mut metered).await?;
     for table in [Table::Invocations, Table::Requests] {
         let rules = catalogue.metering(pricing_table(table), period);
         let widest = catalogue.widest_period_us(period);
@@ -73,7 +75,8 @@ pub async fn meter(
             let zone = catalogue.zone(&source.provider, &source.service);
             let own = (zone.start_us(period), zone.end_us(period));
             let scanned = fed.iter().fold(own, |(from, to), rule| (from.min(rule.from_us), to.max(rule.to_us)));
-            let question = Question { table, own, scanned, source: &source };
+            let activities = activities_of(catalogue, table, &source.provider, &source.service);
+            let question = Question { table, own, scanned, source: &source, activities };
             question.metered(session, catalogue, &fed, &mut metered).await?;
         }
     }
@@ -172,6 +175,8 @@ struct Question<'a> {
     /// The same for all rules that its rows feed: books of other zones may take some.
     scanned: (i64, i64),
     source: &'a Source,
+    /// The activities that take some of its rows.
+    activities: Vec<&'a Activity>,
 }
 
 /// Columns in front of the keys and sums: hour, account, region, resource, rows, rows without a SKU.
@@ -211,7 +216,7 @@ impl Question<'_> {
         let group_by: String = (0..keys.len()).map(|index| format!(", k{index}")).collect();
         let sql = format!(
             "SELECT {outer} FROM (SELECT {inner} FROM {} WHERE {}) GROUP BY hour, account, region, resource{group_by}",
-            rows_with_every_column(self.table, rules),
+            rows_with_every_column(self.table, self.columns(rules)),
             self.condition(),
         );
         let mut sums = Sums { keys: &keys, meters: &meters, rows: BTreeMap::new(), record_count: 0, without_sku: 0 };
@@ -229,11 +234,18 @@ impl Question<'_> {
         Ok(())
     }
 
-    /// The rows that no meter takes, as SQL.
+    /// The columns that rules and activities read.
+    fn columns<'b>(&'b self, rules: &'b [&MeteringRule<'_>]) -> impl Iterator<Item = &'b str> {
+        let activities = self.activities.iter().flat_map(|activity| columns_of(activity));
+        columns_of_rules(rules).chain(activities)
+    }
+
+    /// The rows that no meter and no activity takes, as SQL.
     fn without_sku(&self, catalogue: &Catalogue, meters: &[Meter<'_>]) -> String {
         let taken: Vec<_> = meters
             .iter()
             .map(|meter| format!("({} AND {})", meter.condition(catalogue, self), meter.known_key()))
+            .chain(self.activities.iter().map(|activity| crate::activity::condition(activity)))
             .collect();
         match taken.is_empty() {
             true => "true".to_owned(),
@@ -255,7 +267,7 @@ impl Question<'_> {
         };
         let sql = format!(
             "SELECT {kind}, count(*) FROM {} WHERE {} AND {} AND {unpriced} GROUP BY 1 ORDER BY 1",
-            rows_with_every_column(self.table, rules),
+            rows_with_every_column(self.table, self.columns(rules)),
             self.condition(),
             between(self.table, self.own),
         );
@@ -335,14 +347,19 @@ impl Sums<'_> {
     }
 }
 
-/// The table as a `FROM` item in which every column that the rules name exists: what the lake does not have is null.
-pub(crate) fn rows_with_every_column(table: Table, rules: &[&MeteringRule<'_>]) -> String {
+/// The columns that rules read.
+pub(crate) fn columns_of_rules<'a>(rules: &'a [&MeteringRule<'_>]) -> impl Iterator<Item = &'a str> {
+    let columns = |rule: &'a &MeteringRule<'_>| {
+        rule.filter.iter().flat_map(|filter| filter.columns()).chain(rule.quantity.columns())
+    };
+    rules.iter().flat_map(columns)
+}
+
+/// The table as a `FROM` item in which every named column exists: what the lake does not have is null.
+pub(crate) fn rows_with_every_column<'a>(table: Table, named: impl IntoIterator<Item = &'a str>) -> String {
     use paygrain_pricing::table::ColumnKind;
     let schema = table.schema();
-    let named: BTreeSet<&str> = rules
-        .iter()
-        .flat_map(|rule| rule.filter.iter().flat_map(|filter| filter.columns()).chain(rule.quantity.columns()))
-        .collect();
+    let named: BTreeSet<&str> = named.into_iter().collect();
     let missing: String = named
         .into_iter()
         .filter(|name| *name != "billed_us" && schema.index_of(name).is_err())

@@ -27,6 +27,7 @@ const NUMBER_MAX: i128 = 10_i128.pow(30);
 const DAYS_MAX: i128 = 31;
 
 /// A usage row in the words of its table.
+#[derive(Clone)]
 pub(super) struct Row {
     pub index: usize,
     pub provider: String,
@@ -39,8 +40,10 @@ pub(super) struct Row {
     pub days: i64,
     /// Whose midnight begins the days and months of the row's service.
     pub zone: Zone,
-    /// When, UTC microseconds; absent: the start of the period.
+    /// When, UTC microseconds; absent: the start of the period. Of evenly spaced records the first.
     pub at_us: Option<i64>,
+    /// From the start of one record to that of the next, microseconds; absent: the row says nothing about it.
+    pub every_us: Option<i64>,
     /// Start of the row's interval, UTC microseconds.
     pub from_us: Option<i64>,
     /// Stored quantity already in the SKU's unit.
@@ -100,6 +103,7 @@ impl Row {
             days: reader.days()?,
             zone: reader.zone,
             at_us,
+            every_us: reader.every()?,
             from_us: None,
             gb_months: reader.number("gb_months")?,
             unit,
@@ -112,6 +116,7 @@ impl Row {
             row.from_us = Some(from_us);
             row.columns.insert("held_us", Value::Number(Exact::from(to_us - from_us)));
         }
+        reader.check_arrivals(&row)?;
         for (name, value) in [
             ("provider", Some(&row.provider)),
             ("service", Some(&row.service)),
@@ -222,6 +227,43 @@ impl RowReader<'_> {
             None => Ok(1),
             Some((Some(days), _)) if (1..=DAYS_MAX).contains(&days) => Ok(days as i64),
             Some((_, days)) => Err(self.error(format!("`days` is {days}: a whole number from 1 to {DAYS_MAX}"))),
+        }
+    }
+
+    /// From the start of one record to that of the next, microseconds: `every_ms` or `every_s`.
+    fn every(&self) -> Result<Option<i64>, EstimateError> {
+        let (word, unit_us, number) = match (self.number("every_ms")?, self.number("every_s")?) {
+            (None, None) => return Ok(None),
+            (Some(number), None) => ("every_ms", 1_000, number),
+            (None, Some(number)) => ("every_s", 1_000_000, number),
+            (Some(_), Some(_)) => return Err(self.error("both `every_ms` and `every_s`".to_owned())),
+        };
+        let us = &number * Exact::from(unit_us);
+        let us = us.to_i128().filter(|us| *us > 0).and_then(|us| i64::try_from(us).ok());
+        us.map(Some).ok_or_else(|| self.error(format!("`{word}` is {number}: above 0, in whole microseconds")))
+    }
+
+    /// Evenly spaced records are requests with a first one, and the last starts in the period.
+    fn check_arrivals(&self, row: &Row) -> Result<(), EstimateError> {
+        let Some(every_us) = row.every_us else { return Ok(()) };
+        if matches!(row.table, Table::Storage | Table::Metered) {
+            return Err(
+                self.error(format!("`every_ms` and `every_s` space requests: the table {} has none", row.table))
+            );
+        }
+        let Some(at_us) = row.at_us else {
+            return Err(self.error("`every_ms` and `every_s` need `at`, the time of the first record".to_owned()));
+        };
+        let count = row
+            .count
+            .to_i128()
+            .ok_or_else(|| self.error(format!("`count` is {}: records at times of their own are whole", row.count)))?;
+        let last_us = i128::from(row.zone.days_later_us(at_us, row.days - 1))
+            + count.saturating_sub(1).saturating_mul(i128::from(every_us));
+        match last_us < i128::from(row.zone.end_us(self.period)) {
+            true => Ok(()),
+            false => Err(self
+                .error(format!("the last of {count} records would start after the end of the period {}", self.period))),
         }
     }
 

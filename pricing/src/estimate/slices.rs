@@ -53,13 +53,13 @@ impl<'a> Slices<'a> {
         }
     }
 
-    /// Meters one row for every SKU it feeds.
+    /// Meters one row for every SKU it feeds; `taken`: an activity takes it besides.
     ///
     /// # Errors
     /// A quantity in a unit the SKU does not measure; a level held too long.
-    pub fn add(&mut self, row: &Row) -> Result<(), EstimateError> {
+    pub fn add(&mut self, row: &Row, taken: bool) -> Result<(), EstimateError> {
         let catalogue = self.catalogue;
-        let mut fed = false;
+        let mut fed = taken;
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
             let (quantity, conversion) = quantity_column(row, sku, self.period);
@@ -151,6 +151,9 @@ impl<'a> Slices<'a> {
         if let (Some(window), Some(held)) = (window, held) {
             return self.meter_windows(row, index, sku, (window, held), &scope, column);
         }
+        if let Some(every_us) = row.every_us {
+            return self.meter_arrivals(row, index, sku, (at_us, every_us), &scope, column);
+        }
         let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
         if covered && row.at_us.is_none() {
             self.spread(row, index, &scope, &quantity);
@@ -197,6 +200,33 @@ impl<'a> Slices<'a> {
         for hour in 0..hours {
             self.push(row.index, sku, scope, start_us + hour * HOUR_US, share.clone(), std::mem::take(&mut records));
         }
+    }
+
+    /// Spreads records that start so far apart over the hours they start in.
+    fn meter_arrivals(
+        &mut self,
+        row: &Row,
+        index: SkuIndex,
+        sku: &Sku,
+        (at_us, every_us): (i64, i64),
+        scope: &Scope,
+        column: &dyn Fn(&str) -> Value,
+    ) -> Result<(), EstimateError> {
+        let count = i64::try_from(records(&row.count)).unwrap_or(i64::MAX);
+        for day in 0..row.days {
+            let mut next = 0;
+            while next < count {
+                let start_us = row.zone.days_later_us(at_us, day) + next * every_us;
+                let (hour_us, _) = row.zone.window(Window::Hour, start_us);
+                let rest_us = hour_us + HOUR_US - start_us;
+                let in_hour = ((rest_us + every_us - 1) / every_us).min(count - next);
+                let one = Row { count: Exact::from(in_hour), ..row.clone() };
+                let Some(quantity) = self.quantity(&one, sku, start_us, column) else { return Ok(()) };
+                self.push(row.index, index, scope, hour_us, quantity, in_hour as u64);
+                next += in_hour;
+            }
+        }
+        Ok(())
     }
 
     /// Cuts a level held for a time at the borders of windows.
@@ -251,6 +281,25 @@ impl<'a> Slices<'a> {
     fn push(&mut self, row: usize, sku: SkuIndex, scope: &Scope, at_us: i64, quantity: Exact, record_count: u64) {
         self.slices.push(UsageSlice { sku, scope: scope.clone(), at_us, quantity, record_count });
         self.rows.push(row);
+    }
+
+    /// A slice that an activity made of a row and perhaps others.
+    pub fn push_slice(&mut self, row: usize, slice: UsageSlice) {
+        self.slices.push(slice);
+        self.rows.push(row);
+    }
+
+    /// Instance time that no price applies to.
+    pub fn push_unpriced(&mut self, row: usize, service: &str, sku: Option<SkuIndex>, reason: String) {
+        let sku = sku.map(|sku| self.catalogue.sku(sku));
+        self.unpriced.push(Unpriced {
+            row,
+            service: service.to_owned(),
+            sku: sku.map(|sku| sku.name.clone()),
+            quantity: None,
+            unit: sku.map(|sku| sku.unit.text().to_owned()),
+            reason,
+        });
     }
 
     fn leave_unpriced(&mut self, row: &Row, sku: Option<&Sku>, reason: String) {

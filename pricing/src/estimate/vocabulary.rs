@@ -7,6 +7,8 @@ pub(super) const ROW_WORDS: &[&str] = &[
     "at",
     "count",
     "days",
+    "every_ms",
+    "every_s",
     "from",
     "organisation",
     "provider",
