@@ -115,6 +115,8 @@ pub struct Sku {
     pub zone: Zone,
     /// Prices by period and region set.
     pub prices: Vec<Price>,
+    /// The prices are parts of another SKU's.
+    pub percent: Option<PercentPrices>,
     /// Allowances the SKU draws on, as indexes into [`PriceBook::allowances`].
     pub allowances: Vec<usize>,
     /// Window slices must not cross: that of the maximum, or the shortest of the allowances.
@@ -132,6 +134,36 @@ pub struct SkuKey {
     pub default: Option<String>,
     /// The value.
     pub value: String,
+}
+
+/// Prices that are a percentage of another SKU's.
+#[derive(Clone, Debug)]
+pub struct PercentPrices {
+    /// The column that holds the key and what an absent value stands for, of a SKU per key of the other.
+    pub by: Option<(String, Option<String>)>,
+    /// The periods, in time order.
+    pub periods: Vec<PercentPeriod>,
+}
+
+/// A percentage of another SKU's prices, for some time.
+#[derive(Clone, Debug)]
+pub struct PercentPeriod {
+    /// Name of the other SKU with provider and service, or its base: all its keys.
+    pub of: String,
+    /// How many hundredths of its price.
+    pub percent: Exact,
+    /// The percentage as written.
+    pub percent_text: String,
+    /// First day, inclusive.
+    pub from: Option<NaiveDate>,
+    /// Last day, exclusive.
+    pub to: Option<NaiveDate>,
+    /// Key of the source.
+    pub source: String,
+    /// How sure the percentage is.
+    pub mark: String,
+    /// Line of the file.
+    pub line: usize,
 }
 
 /// A per-record rule in one era.
@@ -224,6 +256,8 @@ pub struct Allowance {
     pub to: Option<NaiveDate>,
     /// Given only so many months after the account was opened.
     pub expires_months: Option<u32>,
+    /// Given only to accounts opened before that day.
+    pub opened_before: Option<NaiveDate>,
     /// Part of a plan: cannot be switched off.
     pub always: bool,
     /// Not everyone's: given only where it is asked for by name.

@@ -5,11 +5,11 @@ use toml::de::DeTable;
 
 use self::reader::{Entry, Reader};
 use crate::{
-    book::{Allowance, Grant, Meter, PriceBook, Sku, SkuKey},
+    book::{Meter, PriceBook, Sku, SkuKey},
     catalogue::Problem,
     exact::Exact,
     expression::{Expression, Type},
-    nearest::{did_you_mean, did_you_mean_or},
+    nearest::did_you_mean_or,
     period::HOUR_US,
     scope::SCOPE_COLUMNS,
     table::{ColumnKind, Table},
@@ -18,9 +18,13 @@ use crate::{
 };
 
 mod activity;
+mod allowance;
 mod check;
 mod commitment;
 mod example;
+pub(crate) mod percent;
+#[cfg(test)]
+mod percent_tests;
 mod price;
 mod reader;
 #[cfg(test)]
@@ -75,24 +79,6 @@ const SKU_KEYS: &[&str] = &[
     "scale",
 ];
 const METER_KEYS: &[&str] = &["from", "to", "quantity", "source", "mark", "note"];
-const ALLOWANCE_KEYS: &[&str] = &[
-    "id",
-    "skus",
-    "quantity",
-    "unit",
-    "credit",
-    "period",
-    "scope",
-    "expires_months",
-    "region",
-    "from",
-    "to",
-    "source",
-    "mark",
-    "note",
-    "always",
-    "on_request",
-];
 
 /// What SKUs and allowances take from their book.
 struct BookContext {
@@ -175,7 +161,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     let commitments = commitments.collect();
     reader.place.clear();
     let entries = reader.tables(root, "allowance");
-    let allowances = entries.into_iter().filter_map(|entry| read_allowance(reader, entry, &context, &skus)).collect();
+    let allowances = entries.into_iter().filter_map(|entry| allowance::read(reader, entry, &context, &skus)).collect();
     let examples = reader.tables(root, "example");
     let examples = examples.into_iter().filter_map(|entry| example::read(reader, entry, &context)).collect();
     let mut book = PriceBook {
@@ -201,29 +187,8 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     };
     book.activities = activity::read(reader, root, &book);
     book.provider_title = reader.text(root, "provider_title").unwrap_or(&book.provider).to_owned();
-    link_allowances(&mut book, allowances);
+    allowance::link(&mut book, allowances);
     book
-}
-
-/// Gives every SKU its allowances, and what follows from them.
-fn link_allowances(book: &mut PriceBook, allowances: Vec<(Allowance, Vec<String>)>) {
-    for sku in &mut book.skus {
-        let mut columns: BTreeSet<&str> = sku.scope.iter().map(String::as_str).collect();
-        columns.insert("region");
-        for (index, (allowance, names)) in allowances.iter().enumerate() {
-            if names.contains(&sku.id) || names.contains(&sku.base) {
-                sku.allowances.push(index);
-                columns.extend(allowance.scope.iter().map(String::as_str));
-                sku.window = match (sku.window, allowance.window) {
-                    (Some(own), Some(other)) => Some(own.min(other)),
-                    (own, other) => own.or(other),
-                };
-            }
-        }
-        sku.scope_columns =
-            SCOPE_COLUMNS.into_iter().filter(|column| columns.contains(column)).map(str::to_owned).collect();
-    }
-    book.allowances = allowances.into_iter().map(|(allowance, _)| allowance).collect();
 }
 
 fn read_month<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<MonthLength> {
@@ -267,7 +232,8 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
     let filter = read_filter(reader, entry, table, &quantity_unit);
     let maximum_per = read_maximum(reader, entry);
     let meters = read_meters(reader, entry, table, &unit, &quantity_unit, maximum_per, book);
-    let prices = price::read(reader, entry, &unit, book);
+    let percent = percent::read(reader, entry, book);
+    let prices = if percent.is_none() { price::read(reader, entry, &unit, book) } else { Vec::new() };
     let mut scope = read_scope(reader, entry, &["row"]);
     let scope_per_row = scope.iter().any(|column| column == "row");
     scope.retain(|column| column != "row");
@@ -296,17 +262,22 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         month: read_month(reader, entry).unwrap_or(book.month),
         zone: book.zone,
         prices: Vec::new(),
+        percent: None,
         allowances: Vec::new(),
         window: maximum_per,
         scope_columns: Vec::new(),
     };
-    let keys: Vec<Option<String>> = match entry.has("by") {
+    if percent.is_some() && entry.has("by") {
+        // The keys are those of the other SKU; the column can be checked now.
+        key_filter(reader, entry, &sku, filter.as_ref(), "");
+    }
+    let keys: Vec<Option<String>> = match entry.has("by") && percent.is_none() {
         true => price::keys(&prices).into_iter().map(Some).collect(),
         false => vec![None],
     };
     check::default_key(reader, entry, &keys);
     for key in keys {
-        let mut sku = sku.clone();
+        let mut sku = Sku { percent: percent.clone(), ..sku.clone() };
         if let Some(key) = &key {
             sku.id = format!("{}:{key}", sku.base);
             sku.filter = key_filter(reader, entry, &sku, filter.as_ref(), key);
@@ -348,13 +319,18 @@ fn key_filter<'t>(
         reader.problem_with_hint(entry.start, format!("no text column `{by}` in the table {}", sku.table), hint);
         return None;
     }
-    let column = match reader.text(entry, "default") {
+    let text = key_filter_text(filter, by, reader.text(entry, "default"), key);
+    reader.ok(entry.start, Expression::parse_with_quantity(&text, sku.table, Some(&sku.quantity_unit)))
+}
+
+/// The text of the filter of one key: the filter all keys share and the key in its column.
+fn key_filter_text(filter: Option<&Expression>, by: &str, default: Option<&str>, key: &str) -> String {
+    let column = match default {
         Some(default) => format!("coalesce({by}, '{default}')"),
         None => by.to_owned(),
     };
     let own = filter.map_or_else(String::new, |filter| format!("({filter}) and "));
-    let text = format!("{own}{column} = '{key}'");
-    reader.ok(entry.start, Expression::parse_with_quantity(&text, sku.table, Some(&sku.quantity_unit)))
+    format!("{own}{column} = '{key}'")
 }
 
 fn read_maximum<'t>(reader: &mut Reader<'t>, entry: Entry<'t>) -> Option<Window> {
@@ -435,70 +411,4 @@ fn value_unit(expression: &Expression, maximum_per: Option<Window>) -> Option<Un
         dimensions.time += 1;
     }
     Some(Unit::from_parts(expression.to_string(), scale, *months, dimensions))
-}
-
-fn read_allowance<'t>(
-    reader: &mut Reader<'t>,
-    entry: Entry<'t>,
-    book: &BookContext,
-    skus: &[Sku],
-) -> Option<(Allowance, Vec<String>)> {
-    reader.place.clear();
-    let id = reader.required(entry, "id").to_owned();
-    reader.place = format!("allowance `{id}`");
-    reader.known_keys(entry, ALLOWANCE_KEYS);
-    let names = reader.texts(entry, "skus").unwrap_or_default();
-    if names.is_empty() {
-        reader.problem(entry.start, "`skus` is missing or empty");
-    }
-    let credit = reader.decimal(entry, "credit").map(|(credit, _)| Grant::Credit(credit));
-    let quantity = reader.decimal(entry, "quantity");
-    let unit = reader.unit(entry, "unit");
-    for name in &names {
-        let fed: Vec<&Sku> = skus.iter().filter(|sku| sku.id == *name || sku.base == *name).collect();
-        if fed.is_empty() {
-            let known: Vec<&str> = skus.iter().flat_map(|sku| [sku.base.as_str(), sku.id.as_str()]).collect();
-            reader.problem_with_hint(entry.start, format!("no SKU `{name}`"), did_you_mean(name, known));
-        }
-        for (sku, unit) in fed.iter().zip(unit.iter().cycle()) {
-            reader.ok(entry.start, unit.same_things(&sku.unit));
-        }
-    }
-    let grant = match (credit, quantity, unit) {
-        (Some(credit), None, None) => Some(credit),
-        (None, Some((quantity, _)), Some(unit)) => Some(Grant::Quantity { quantity, unit }),
-        _ => {
-            reader.problem(entry.start, "an allowance has either `quantity` and `unit` or `credit`");
-            None
-        }
-    };
-    let window = match reader.text(entry, "period") {
-        None | Some("month") => None,
-        Some(name) => {
-            let window = Window::from_name(name);
-            if window.is_none() {
-                reader.known_word(entry.start, "period", name, &["month", "day", "hour"]);
-            }
-            window
-        }
-    };
-    let region = check::read_region(reader, entry, book);
-    let source = reader.text(entry, "source").unwrap_or_default().to_owned();
-    check::source(reader, entry, &book.sources);
-    let (from, to) = check::read_days(reader, entry);
-    let allowance = Allowance {
-        id,
-        grant: grant?,
-        window,
-        scope: read_scope(reader, entry, &[]),
-        region,
-        from,
-        to,
-        expires_months: reader.count(entry, "expires_months"),
-        always: reader.flag(entry, "always"),
-        on_request: reader.flag(entry, "on_request"),
-        source,
-        mark: price::read_mark(reader, entry).unwrap_or_default(),
-    };
-    Some((allowance, names))
 }

@@ -194,6 +194,7 @@ impl Catalogue {
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, CatalogueError> {
         add_files(&mut books, files, &mut problems);
+        problems.extend(book_file::percent::resolve(&mut books));
         let catalogue = Self::of(books.into_values().collect());
         problems.extend(catalogue.check_commitments());
         match problems.is_empty() {
@@ -270,9 +271,11 @@ impl Catalogue {
     pub fn check(files: impl IntoIterator<Item = (String, String)>) -> Vec<Problem> {
         let (mut books, mut problems) = shipped();
         let given = add_files(&mut books, files, &mut problems);
+        let between = book_file::percent::resolve(&mut books);
         let catalogue = Self::of(books.into_values().collect());
         let names: BTreeSet<&String> = given.values().collect();
-        problems.extend(catalogue.check_commitments().into_iter().filter(|problem| names.contains(&problem.book)));
+        let between = between.into_iter().chain(catalogue.check_commitments());
+        problems.extend(between.filter(|problem| names.contains(&problem.book)));
         for book in catalogue.books.iter().filter(|book| given.get(&key(book)) == Some(&book.name)) {
             problems.extend(catalogue.check_overlaps(book));
             problems.extend(catalogue.check_examples(book));

@@ -172,6 +172,7 @@ fn allowance_text(allowance: &Allowance, skus: &BTreeSet<&str>) -> String {
     if let Some(months) = allowance.expires_months {
         text += &format!(", for {months} months");
     }
+    text += &day("for accounts opened before", allowance.opened_before);
     if allowance.always {
         text += ", always";
     }

@@ -454,13 +454,14 @@ fn size(allowance: &Allowance, currency: &str) -> String {
     let months = allowance
         .expires_months
         .map_or(String::new(), |months| format!(", for {months} months after an account is opened"));
+    let before = allowance.opened_before.map_or(String::new(), |day| format!(", to accounts opened before {day}"));
     let plan = if allowance.always { ", part of the plan" } else { "" };
     let source = if allowance.source.is_empty() {
         String::new()
     } else {
         format!(" (source {}{})", allowance.source, mark(&allowance.mark))
     };
-    format!("{much} a {every}{per}{months}{plan}{source}")
+    format!("{much} a {every}{per}{months}{before}{plan}{source}")
 }
 
 /// Whose usage a charge sums: `in account 123456789012 and region us-east-1`.

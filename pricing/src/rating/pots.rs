@@ -47,7 +47,8 @@ fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> b
     let expired = allowance.expires_months.is_some_and(|limit| {
         options.account_opened.is_none_or(|opened| months(period.first_day()) - months(opened) >= i64::from(limit))
     });
-    (chosen || allowance.always) && !expired
+    let too_new = allowance.opened_before.is_some_and(|day| options.account_opened.is_none_or(|opened| opened >= day));
+    (chosen || allowance.always) && !expired && !too_new
 }
 
 impl<'a> Draw<'a> {

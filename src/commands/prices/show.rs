@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use paygrain_pricing::book::{CommittedRates, Grant};
+use paygrain_pricing::book::{Allowance, CommittedRates, Grant};
 use paygrain_pricing::{Activity, Catalogue, Exact, Meter, Price, PriceBook, Sku};
 use serde_json::{Value, json};
 
@@ -68,6 +68,11 @@ fn rule_rows(book: &PriceBook) -> Rows {
     rows
 }
 
+/// Which accounts have it, where not all have.
+fn opened(allowance: &Allowance) -> String {
+    allowance.opened_before.map_or(String::new(), |day| format!(", accounts opened before {day}"))
+}
+
 fn allowance_rows(book: &PriceBook) -> Rows {
     let mut rows = Rows::new(["allowance", "gives", "each", "per", "from", "to", "given", "mark", "source"]);
     for allowance in &book.allowances {
@@ -78,8 +83,8 @@ fn allowance_rows(book: &PriceBook) -> Rows {
         let given = match (allowance.always, allowance.on_request, allowance.expires_months) {
             (true, ..) => "always".to_owned(),
             (_, true, _) => "on request".to_owned(),
-            (.., Some(months)) => format!("the first {months} months"),
-            _ => "by default".to_owned(),
+            (.., Some(months)) => format!("the first {months} months{}", opened(allowance)),
+            _ => format!("by default{}", opened(allowance)),
         };
         rows.push(vec![
             allowance.id.clone(),
