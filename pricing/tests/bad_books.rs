@@ -269,7 +269,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "coalesce(request_bytes, 0), 64KiB), 1)",
         "coalesce(request_bytes, 0), 64KiB), 1) * units * request_bytes * 10",
-        "book.toml:18: SKU `requests`: a number of 52 digits is possible, beyond the 38 digits of a product (multiply fewer columns, or use `scale`)",
+        "book.toml:18: SKU `requests`: a number of 50 digits is possible, beyond the 38 digits of a product (multiply fewer columns, or use `scale`)",
     ),
     (
         "coalesce(request_bytes, 0), 64KiB)",
