@@ -354,7 +354,7 @@ impl UsageRow for MeteredQuantity {
 
 /// Largest integer a column takes, by what its name says it measures: 31 years of microseconds, a petabyte of memory, an
 /// exabyte of data. Metering adds and multiplies such numbers without ever leaving its integers.
-fn largest(column: &str) -> i64 {
+pub fn largest(column: &str) -> i64 {
     match column {
         name if name.ends_with("_us") || name.ends_with("_ms") => 10_i64.pow(15),
         name if name.ends_with("_mb") || name.ends_with("_milli") => 10_i64.pow(9),

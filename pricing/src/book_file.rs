@@ -19,6 +19,7 @@ use crate::{
 
 mod activity;
 mod allowance;
+mod category;
 mod check;
 mod commitment;
 mod example;
@@ -164,6 +165,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
     let allowances = entries.into_iter().filter_map(|entry| allowance::read(reader, entry, &context, &skus)).collect();
     let examples = reader.tables(root, "example");
     let examples = examples.into_iter().filter_map(|entry| example::read(reader, entry, &context)).collect();
+    let (category, subcategory) = category::read(reader, root);
     let mut book = PriceBook {
         name: reader.book.to_owned(),
         text: reader.text.to_owned(),
@@ -171,8 +173,8 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         service: context.service,
         title: reader.text(root, "title").unwrap_or_default().to_owned(),
         provider_title: String::new(),
-        category: reader.text(root, "category").unwrap_or("Other").to_owned(),
-        subcategory: reader.text(root, "subcategory").unwrap_or("Other (Other)").to_owned(),
+        category,
+        subcategory,
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
         zone: context.zone,

@@ -14,6 +14,7 @@ use crate::{
 
 mod activity;
 mod breakdown;
+mod known_words;
 mod request;
 mod row;
 mod slices;

@@ -19,6 +19,7 @@ use crate::{
     unit::Unit,
 };
 
+mod bounds;
 mod evaluate;
 mod parse;
 mod proportional;
@@ -180,7 +181,8 @@ impl Expression {
     /// Compiles an expression over a table without a `quantity` unit of its own.
     ///
     /// # Errors
-    /// When the text is not an expression, names an unknown column, function or unit, or mixes units.
+    /// When the text is not an expression, names an unknown column, function or unit, mixes units, or can leave the
+    /// engine's integers.
     pub fn parse(text: &str, table: Table) -> Result<Self, ExpressionError> {
         Self::parse_with_quantity(text, table, None)
     }
@@ -192,6 +194,7 @@ impl Expression {
     pub fn parse_with_quantity(text: &str, table: Table, quantity: Option<&Unit>) -> Result<Self, ExpressionError> {
         let mut node = parse::parse(text)?;
         let value_type = typing::Checker { table, quantity }.check(&mut node)?;
+        bounds::check(&node, table)?;
         Ok(Self { text: text.to_owned(), node, value_type })
     }
 

@@ -34,6 +34,20 @@ pub struct Column {
     pub kind: ColumnKind,
 }
 
+impl Column {
+    /// The largest number a recorded row has in the column (ingestion refuses larger ones); nothing for text and for
+    /// `quantity`. 31 years of microseconds, a petabyte of memory, an exabyte of data; `billed_us` is recorded in
+    /// milliseconds.
+    pub fn largest(&self) -> Option<i128> {
+        match self.kind {
+            ColumnKind::Text | ColumnKind::Quantity => None,
+            ColumnKind::Number("us") if self.name != "billed_us" => Some(10_i128.pow(15)),
+            ColumnKind::Number("MiB" | "0.001") => Some(10_i128.pow(9)),
+            ColumnKind::Number(_) => Some(10_i128.pow(18)),
+        }
+    }
+}
+
 const fn text(name: &'static str) -> Column {
     Column { name, kind: ColumnKind::Text }
 }

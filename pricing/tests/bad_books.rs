@@ -265,6 +265,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("operation = 'call'", "operation == 'call'", "book.toml:16: SKU `requests`: "),
     ("operation = 'call'", "operation", "book.toml:16: SKU `requests`: the filter `operation` is not a condition"),
     ("held_us, 1h", "held_us, 1.5h", "book.toml:58: SKU `machine`: a number with a point"),
+    // overflow
+    (
+        "coalesce(request_bytes, 0), 64KiB), 1)",
+        "coalesce(request_bytes, 0), 64KiB), 1) * units * request_bytes * 10",
+        "book.toml:18: SKU `requests`: a number of 50 digits is possible, beyond the 38 digits of a product (multiply fewer columns, or use `scale`)",
+    ),
+    (
+        "coalesce(request_bytes, 0), 64KiB)",
+        "coalesce(request_bytes, 0), 9_000_000_000GB)",
+        "book.toml:18: SKU `requests`: a number of 20 digits is possible, beyond a 64-bit integer",
+    ),
+    (
+        "coalesce(request_bytes, 0), 64KiB)",
+        "request_bytes - 1KiB, 64KiB)",
+        "book.toml:18: SKU `requests`: `ceil_div` of what can be below 0 (write `ceil_div(greatest(…, 0), …)`)",
+    ),
     // words
     (
         "mark = \"derived\"\n[[sku.price]]",

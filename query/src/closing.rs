@@ -219,13 +219,13 @@ fn title(period: Period, provider: Option<&str>) -> String {
     provider.map_or_else(|| period.to_string(), |provider| format!("{period} of {provider}"))
 }
 
-/// `2026-10-r1`, `2026-10-aws-r1`; letters, digits, `.`, `_` and `-` as they are.
+/// `2026-10-r1`, `2026-10-aws-r1`: nothing that a URL would have to escape.
 fn bill_id(period: Period, provider: Option<&str>, revision: u32) -> String {
     let mut id = format!("{period}-");
     for byte in provider.unwrap_or_default().bytes() {
         match byte {
             b'.' | b'_' | b'-' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => id.push(char::from(byte)),
-            _ => id += &format!("%{byte:02X}"),
+            _ => id += &format!("~{byte:02X}"),
         }
     }
     if provider.is_some() {

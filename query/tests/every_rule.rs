@@ -2,7 +2,7 @@
 //! random rows with nulls.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
@@ -188,4 +188,97 @@ async fn sql_and_direct_evaluation_agree() {
     }
     assert!(compared > 10_000 && passed > 500, "{compared} quantities compared, {passed} rows taken");
     assert!(unrounded > 50, "{unrounded} rules round");
+}
+
+/// Columns whose numbers are at the limits of what ingestion takes, mixed so that the largest meet.
+fn columns_at_the_limits(table: Table) -> Vec<(&'static str, Cells)> {
+    let numbers = |stored: &'static str, seed: u64| {
+        let largest = paygrain_ingest::table::largest(stored);
+        let mut random = Random(seed);
+        let mut one = || match random.below(8) {
+            0 => None,
+            1 => Some(0),
+            2 => Some(1),
+            3 => Some(largest - 1),
+            4 => Some(largest / 3),
+            _ => Some(largest),
+        };
+        (0..ROWS).map(|row| if row == 0 { Some(largest) } else { one() }).collect()
+    };
+    let mut random = Random(11);
+    let columns = columns(&mut random, table).into_iter().enumerate();
+    let at_the_limit = columns.map(|(seed, (name, cells))| match cells {
+        Cells::Text(_) => (name, cells),
+        Cells::Number(_) => (name, Cells::Number(numbers(name, seed as u64))),
+    });
+    at_the_limit.collect()
+}
+
+#[test]
+fn ingestion_takes_no_larger_numbers_than_price_books_are_checked_for() {
+    for table in Table::ALL {
+        for column in table.columns() {
+            let (stored, factor) = if column.name == "billed_us" { ("billed_ms", 1000) } else { (column.name, 1) };
+            if let Some(largest) = column.largest() {
+                assert_eq!(i128::from(paygrain_ingest::table::largest(stored)) * factor, largest, "{}", column.name);
+            }
+        }
+    }
+}
+
+/// What the check of books lets pass never wraps and never fails in the engine: every shipped rule, and rules at the
+/// very limit of 64-bit integers and of 38 digits.
+#[tokio::test]
+async fn nothing_wraps_at_the_limits() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let at_the_limit = [
+        "request_bytes * response_bytes * 99",
+        "9_223_372_036_854_775_807 * units",
+        "8_223_372_036_854_775_807 + units",
+        "units - 8_223_372_036_854_775_807",
+        "units + units + units + units + units + units + units + units + units",
+        "ceil_to(units, 8_000_000_000_000_000_000)",
+        "ceil_div(units, 8_000_000_000_000_000_000)",
+        "floor_to(units, 8_000_000_000_000_000_000)",
+        "ceil_div(request_bytes * 999_999_999_999_999, 7B)",
+        "ceil_to(units * units * 99, 7)",
+        "floor_to(units * units * 90, 9_223_372_036_854_775_807)",
+        "greatest(units * response_bytes, units * request_bytes * 99)",
+        "if(units * units > 999_999_999_999_999_999, request_bytes * units * 99, 0B)",
+        "coalesce(units * response_bytes, request_bytes)",
+    ];
+    for (table, period) in
+        [(Table::Invocations, "2019-06"), (Table::Invocations, "2026-10"), (Table::Requests, "2026-10")]
+    {
+        let columns = columns_at_the_limits(table);
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        session.register_batch("t", batch(&columns)).unwrap();
+        let metering = catalogue.metering(table, period.parse().unwrap());
+        let different: BTreeMap<String, &Expression> =
+            metering.iter().map(|rule| (rule.quantity.to_string(), rule.quantity)).collect();
+        let mut rules: Vec<Expression> = different.into_values().cloned().collect();
+        if table == Table::Requests {
+            rules.extend(
+                at_the_limit.map(|text| Expression::parse(text, table).unwrap_or_else(|e| panic!("{text}: {e}"))),
+            );
+        }
+        let mut largest = Exact::zero();
+        for rule in &rules {
+            let sql = format!("arrow_cast({}, 'Decimal256(76, 0)')", rule.to_sql());
+            let metered = cast(&sql_column(&session, &sql).await, &DataType::Utf8).unwrap();
+            let metered = metered.as_string::<i32>();
+            for row in 0..ROWS {
+                let in_sql = metered.is_valid(row).then(|| metered.value(row).to_owned());
+                let direct = match evaluate(rule, &columns, row) {
+                    Value::Number(number) => {
+                        largest = largest.max(number.clone());
+                        Some(number.to_string())
+                    }
+                    _ => None,
+                };
+                assert_eq!(in_sql, direct, "row {row}: {rule}");
+            }
+        }
+        assert!(largest > Exact::parse("1e26").unwrap(), "{table}: {largest}");
+    }
 }

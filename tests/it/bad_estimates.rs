@@ -57,3 +57,16 @@ fn a_row_that_no_price_fits_cannot_be_overlooked() {
     let answer = place.json(&["estimate", file.to_str().unwrap(), "--format", "json"]);
     assert_eq!(answer["unpriced"][0]["row"], 0);
 }
+
+#[test]
+fn a_misspelt_word_that_loses_a_part_of_a_row_cannot_be_overlooked() {
+    let place = Workplace::new();
+    let file = place.file(
+        "usage.json",
+        r#"{"period": "2026-10", "provider": "aws", "region": "us-east-1", "allowances": false, "usage": [
+            {"service": "lambda", "count": 1000000, "duration_ms": 100, "memory_mb": 1024, "architecture": "arm65"}]}"#,
+    );
+    let run = place.run(&["estimate", file.to_str().unwrap()]);
+    assert!(run.stdout.contains("WITHOUT 1 usage row"), "{}", run.stdout);
+    assert!(run.stderr.contains("`architecture` is `arm65`, did you mean `arm64`?"), "{}", run.stderr);
+}

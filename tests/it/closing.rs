@@ -369,24 +369,26 @@ fn of_closings_at_once_one_wins() {
 
 #[test]
 fn no_version_of_the_lake_is_cleaned_away() {
-    // Logs of long ago, and enough commits behind them for a checkpoint that could replace them.
     let place = place(80, 5);
     close(&place, &[]);
-    let log = place.path("paygrain-lake/invocations/_delta_log");
-    let long_ago = SystemTime::now() - Duration::from_secs(400 * 86_400);
-    for entry in std::fs::read_dir(&log).unwrap() {
-        std::fs::File::options().write(true).open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
-    }
-    let all = Invocation::many(81, 25);
+    // Enough commits for a checkpoint that could stand for the logs before it, all of them long ago, and one today.
+    let all = Invocation::many(81, 26);
     let files: Vec<_> = all
         .iter()
         .enumerate()
         .map(|(index, event)| place.file(&format!("late{index}.log"), text_log(std::slice::from_ref(event))))
         .collect();
-    place.ingest(&FLAGS, &files.iter().map(std::path::PathBuf::as_path).collect::<Vec<_>>());
-    let names: Vec<_> =
-        std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().any(|name| name.contains("checkpoint")), "{names:?}");
+    let files: Vec<_> = files.iter().map(std::path::PathBuf::as_path).collect();
+    let (today, long_ago) = files.split_last().unwrap();
+    place.ingest(&FLAGS, long_ago);
+    let log = place.path("paygrain-lake/invocations/_delta_log");
+    let entries = || std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert!(entries().iter().any(|path| path.to_str().unwrap().contains("checkpoint")), "{:?}", entries());
+    let time = SystemTime::now() - Duration::from_secs(400 * 86_400);
+    for path in entries().iter().filter(|path| path.is_file()) {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+    place.ingest(&FLAGS, &[today]);
     let run = verify(&place, "1");
     assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
 }

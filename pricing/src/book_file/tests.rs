@@ -286,3 +286,41 @@ fn every_shipped_example_comes_out() {
         catalogue.books().iter().flat_map(|book| catalogue.check_examples(book)).map(|p| p.to_string()).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
+
+#[test]
+fn categories_are_those_of_the_specification() {
+    const BOOK: &str = r#"provider = "x"
+service = "y"
+[sources]
+S = "s"
+[[sku]]
+id = "a"
+table = "requests"
+unit = "request"
+price = [{ price = "1", per = "request", source = "S", mark = "seen" }]
+"#;
+    let read = |keys: &str| {
+        let books =
+            Catalogue::of_files([("x/y".to_owned(), format!("{keys}\n{BOOK}"))]).map_err(|error| error.to_string())?;
+        Ok::<_, String>((books.books()[0].category.clone(), books.books()[0].subcategory.clone()))
+    };
+    for (keys, category, subcategory) in [
+        ("", "Other", "Other (Other)"),
+        ("category = 'Compute'", "Compute", "Other (Compute)"),
+        ("subcategory = 'Object Storage'", "Storage", "Object Storage"),
+        ("category = 'Web'\nsubcategory = 'Application Platforms'", "Web", "Application Platforms"),
+    ] {
+        assert_eq!(read(keys), Ok((category.to_owned(), subcategory.to_owned())), "{keys}");
+    }
+    for (keys, problem) in [
+        ("category = 'Computing'", "x/y:1: `Computing` is no FOCUS service category"),
+        ("category = 'Compute'\nsubcategory = 'Serverless'", "x/y:2: `Serverless` is no FOCUS service subcategory"),
+        (
+            "category = 'Compute'\nsubcategory = 'Object Storage'",
+            "x/y:1: `Object Storage` is a subcategory of `Storage`, not of `Compute`",
+        ),
+    ] {
+        let error = read(keys).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+}

@@ -3,13 +3,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::{EstimateError, Unpriced, row::Row};
+use super::{
+    EstimateError, Unpriced,
+    known_words::{lost_to_unknown_words, unknown_word},
+    row::Row,
+};
 use crate::{
     book::Sku,
     catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     expression::Value,
-    nearest::nearest,
     period::{DAY_US, HOUR_US, Period},
     rating::UsageSlice,
     scope::Scope,
@@ -60,6 +63,9 @@ impl<'a> Slices<'a> {
     pub fn add(&mut self, row: &Row, taken: bool) -> Result<(), EstimateError> {
         let catalogue = self.catalogue;
         let mut fed = taken;
+        for reason in lost_to_unknown_words(catalogue, row) {
+            self.leave_unpriced(row, None, reason);
+        }
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
             let sku = catalogue.sku(*index);
             let (quantity, conversion) = quantity_column(row, sku, self.period);
@@ -83,32 +89,11 @@ impl<'a> Slices<'a> {
                 row.provider,
                 row.service,
                 row.table,
-                self.unknown_word(row)
+                unknown_word(catalogue, row).map_or_else(String::new, |word| format!(": {word}"))
             );
             self.leave_unpriced(row, None, reason);
         }
         Ok(())
-    }
-
-    /// The first word of a row that no SKU knows, and the one most like it.
-    fn unknown_word(&self, row: &Row) -> String {
-        let skus = self.catalogue.fed_by(&row.provider, &row.service, row.table);
-        let filters: Vec<_> = skus.iter().filter_map(|sku| self.catalogue.sku(*sku).filter.as_ref()).collect();
-        for (column, value) in &row.columns {
-            let Value::Text(text) = value else { continue };
-            let known: BTreeSet<&str> = filters.iter().flat_map(|filter| filter.words_of(column)).collect();
-            if !known.is_empty() && !known.contains(text.as_str()) {
-                let shown: String = text.chars().take(40).collect();
-                return match nearest(text, known.iter().copied()) {
-                    Some(near) => format!(": `{column}` is `{shown}`, did you mean `{near}`?"),
-                    None => {
-                        let some: Vec<_> = known.into_iter().take(12).collect();
-                        format!(": `{column}` is `{shown}`, known are {}", some.join(", "))
-                    }
-                };
-            }
-        }
-        String::new()
     }
 
     /// The day whose rules hold at an instant: the first or last of the period for instants outside.

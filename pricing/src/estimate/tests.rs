@@ -334,6 +334,12 @@ fn twelve_month_allowances_need_the_day_the_account_was_opened() {
     assert_eq!(storage(json!("2024-07-31")), "0.023");
     assert_eq!(storage(json!("2024-06-30")), "0.138");
     assert_eq!(storage(Json::Null), "0.138");
+    // Accounts opened from 2025-07-15 on get other credits.
+    let later = |opened: &str| {
+        let usage = json!([{"service": "s3", "gb_months": 6}]);
+        total(json!({"period": "2025-10", "account_opened": opened, "usage": usage}))
+    };
+    assert_eq!((later("2025-07-14").as_str(), later("2025-07-15").as_str()), ("0.023", "0.138"));
 }
 
 #[test]
@@ -444,4 +450,42 @@ fn toml_requests_read_like_json() {
     .unwrap();
     assert_eq!(estimate(&catalogue(), request).unwrap().total, 13);
     assert!(EstimateRequest::from_toml("period = \"2025-06\"\nusage = [{ count = 1.5 }]").is_err());
+}
+
+#[test]
+fn a_word_that_no_price_knows_leaves_no_part_of_a_row_out_unseen() {
+    let lambda = json!({"service": "lambda", "count": 1_000_000, "duration_ms": 100, "memory_mb": 1024});
+    let get = json!({"service": "s3", "operation": "GET", "source": "internet", "count": 1000, "response_gib": 1});
+    for (row, column, word, expected) in [
+        (
+            &lambda,
+            "architecture",
+            "arm65",
+            Some("aws.lambda.duration-x86 does not count the row: `architecture` is `arm65`, did you mean `arm64`?"),
+        ),
+        (&lambda, "architecture", "riscv", Some("`architecture` is `riscv`, known are arm64, x86_64")),
+        (&lambda, "capacity", "provisoned", Some("did you mean `provisioned`?")),
+        (
+            &get,
+            "storage_class",
+            "STANDART",
+            Some(
+                "aws.s3.requests-get:STANDARD does not count the row: `storage_class` is `STANDART`, did you mean `STANDARD`?",
+            ),
+        ),
+        // words that filters leave open
+        (&lambda, "runtime", "java21", None),
+        (&lambda, "architecture", "arm64", None),
+        (&get, "source", "aws", None),
+    ] {
+        let mut row = row.clone();
+        row[column] = json!(word);
+        let unpriced = estimated(json!({"allowances": false, "usage": [row]})).unpriced;
+        match expected {
+            Some(expected) => {
+                assert!(unpriced.len() == 1 && unpriced[0].reason.contains(expected), "{word}: {unpriced:?}")
+            }
+            None => assert_eq!(unpriced, [], "{word}"),
+        }
+    }
 }

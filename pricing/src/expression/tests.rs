@@ -118,3 +118,45 @@ fn columns_are_listed_once() {
     let expression = Expression::parse("if(os = 'x', duration_us, init_us + duration_us)", Table::Invocations).unwrap();
     assert_eq!(expression.columns().into_iter().collect::<Vec<_>>(), ["duration_us", "init_us", "os"]);
 }
+
+#[test]
+fn what_can_leave_the_integers_of_the_engine_is_refused() {
+    // Over requests: up to 10^18 bytes each way, 10^18 units.
+    for (expression, message) in [
+        ("request_bytes + response_bytes", None),
+        ("request_bytes * response_bytes", None),
+        ("request_bytes * 99", None),
+        ("request_bytes * response_bytes * 99", None),
+        ("request_bytes * response_bytes * 100", Some("a number of 39 digits is possible, beyond the 38 digits")),
+        ("request_bytes * response_bytes * units", Some("a number of 55 digits")),
+        ("9_223_372_036_854_775_807 * units", None),
+        ("9_223_372_036_854_775_808 * units", Some("beyond a 64-bit integer")),
+        ("8_223_372_036_854_775_807 + units", None),
+        ("8_223_372_036_854_775_808 + units", Some("a number of 19 digits is possible, beyond a 64-bit integer")),
+        ("units - 9_223_372_036_854_775_807 - 1", Some("beyond a 64-bit integer")),
+        ("units + units + units + units + units + units + units + units + units", None),
+        ("units + units + units + units + units + units + units + units + units + units", Some("beyond a 64-bit")),
+        ("ceil_to(units, 8_000_000_000_000_000_000)", None),
+        ("ceil_to(units, 9_000_000_000_000_000_000)", Some("beyond a 64-bit integer")),
+        ("ceil_div(request_bytes * 999_999_999_999_999, 7B)", None),
+        ("ceil_div(request_bytes * 1_000_000_000_000_000, 7B)", Some("a number of 34 digits")),
+        ("ceil_div(request_bytes - 5B, 7B)", Some("`ceil_div` of what can be below 0")),
+        ("ceil_to(greatest(request_bytes - 5B, 0), 7B)", None),
+        ("ceil_to(greatest(request_bytes - 5B, response_bytes), 7B)", Some("below 0")),
+        ("ceil_to(coalesce(request_bytes - 5B, 0), 7B)", Some("below 0")),
+        ("ceil_to(least(request_bytes, 5B) * 9_000_000_000_000_000_000, 7B)", None),
+        ("if(units + 8_300_000_000_000_000_000 > 1, 1, 2) = 1", Some("beyond a 64-bit integer")),
+        ("units in (1, 99_999_999_999_999_999_999)", Some("beyond a 64-bit integer")),
+        ("least(units, 5) * request_bytes * response_bytes", None),
+        ("greatest(units, 5) * request_bytes * response_bytes", Some("a number of 55 digits")),
+    ] {
+        let found = Expression::parse(expression, Table::Requests).err().map(|error| error.to_string());
+        match (message, &found) {
+            (None, None) => {}
+            (Some(message), Some(found)) if found.contains(message) => {}
+            _ => panic!("{expression}: {found:?}"),
+        }
+    }
+    let of_any_size = Expression::parse("quantity * memory_mb * held_us * size_mb * vcpu_milli", Table::Metered);
+    assert!(of_any_size.is_ok(), "rows of other tables are metered with numbers of any size");
+}

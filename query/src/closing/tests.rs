@@ -203,3 +203,11 @@ fn the_table_has_a_column_for_every_member_of_a_line() {
     let columns: BTreeSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(members, columns);
 }
+
+#[test]
+fn an_id_can_stand_in_a_url() {
+    let period = "2026-10".parse().unwrap();
+    assert_eq!(super::bill_id(period, None, 1), "2026-10-r1");
+    assert_eq!(super::bill_id(period, Some("aws"), 12), "2026-10-aws-r12");
+    assert_eq!(super::bill_id(period, Some("our cloud/é~"), 1), "2026-10-our~20cloud~2F~C3~A9~7E-r1");
+}

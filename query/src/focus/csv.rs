@@ -1,6 +1,7 @@
 //! FOCUS as CSV: a header line, text in quotes, numbers with every digit, null as nothing.
 //!
-//! Text is in quotes even where it need not be, so that null is never taken for an empty text.
+//! Text is in quotes even where it need not be, so that null is never taken for an empty text. A
+//! whole number has `.0`, so that readers that guess types take a column for the same type in every file.
 
 use std::io::Write;
 
@@ -23,6 +24,7 @@ pub(super) fn write(rows: &[FocusRow], columns: &[&Column], writer: &mut impl Wr
             match (column.cell)(row) {
                 Cell::Null => write!(writer, "{comma}"),
                 Cell::Text(text) => write!(writer, "{comma}\"{}\"", text.replace('"', "\"\"")),
+                Cell::Number(number) if number.is_integer() => write!(writer, "{comma}{number}.0"),
                 Cell::Number(number) => write!(writer, "{comma}{number}"),
                 Cell::Time(us) => write!(writer, "{comma}{}", time(us)),
             }?;
