@@ -51,7 +51,9 @@ pub struct Activity {
     pub name: String,
     /// Table of the records.
     pub table: Table,
-    /// Which records; absent: every record of the service.
+    /// Services whose records it takes.
+    pub services: Vec<String>,
+    /// Which records; absent: every record of the services.
     pub filter: Option<Expression>,
     /// How long a record keeps its place in its instance, in µs.
     pub duration: Expression,

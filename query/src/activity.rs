@@ -44,13 +44,13 @@ pub(crate) async fn meter_activities(
     metered: &mut Metered,
 ) -> Result<(), QueryError> {
     for book in catalogue.books().iter().filter(|book| provider.is_none_or(|name| name == book.provider)) {
-        for activity in &book.activities {
-            let records = Records::of(book, activity);
+        for (activity, service) in book.activities.iter().flat_map(own_services) {
+            let records = Records::of(book, activity, service);
             let times = records.times(session, period).await?;
-            let (usage, untaken) = catalogue.activity_usage(&book.provider, &book.service, activity, &times, period);
+            let (usage, untaken) = catalogue.activity_usage(&book.provider, service, activity, &times, period);
             metered.rows.extend(usage.into_iter().map(|one| MeteredRow {
                 sku: one.sku,
-                service: book.service.clone(),
+                service: service.to_owned(),
                 hour_us: one.hour_us,
                 day: catalogue.sku(one.sku).zone.day_of(one.hour_us),
                 scope: one.scope,
@@ -60,7 +60,7 @@ pub(crate) async fn meter_activities(
             metered.unpriced.extend(untaken.into_iter().map(|one| UnpricedUsage {
                 table: records.table.name().to_owned(),
                 provider: book.provider.clone(),
-                service: book.service.clone(),
+                service: service.to_owned(),
                 usage: activity.id.clone(),
                 record_count: one.record_count,
                 reason: one.reason,
@@ -70,6 +70,11 @@ pub(crate) async fn meter_activities(
     Ok(())
 }
 
+/// An activity with each service whose records it takes.
+fn own_services(activity: &Activity) -> impl Iterator<Item = (&Activity, &str)> {
+    activity.services.iter().map(move |service| (activity, service.as_str()))
+}
+
 /// The activities that take rows of a provider's service in one table.
 pub(crate) fn activities_of<'a>(
     catalogue: &'a Catalogue,
@@ -77,8 +82,7 @@ pub(crate) fn activities_of<'a>(
     provider: &str,
     service: &str,
 ) -> Vec<&'a Activity> {
-    let books = catalogue.books().iter().filter(|book| book.provider == provider && book.service == service);
-    books.flat_map(|book| &book.activities).filter(|activity| activity.table == pricing_table(table)).collect()
+    catalogue.activities(provider, service, pricing_table(table)).map(|(_, activity)| activity).collect()
 }
 
 /// The columns that an activity's rules read.
@@ -113,10 +117,10 @@ impl<'a> ActivityRecords<'a> {
         conditions: &[String],
     ) -> Result<Vec<Self>, QueryError> {
         let mut found = Vec::new();
-        for activity in &book.activities {
+        for (activity, service) in book.activities.iter().flat_map(own_services) {
             let filter = sku.filter.iter().flat_map(Expression::columns);
             let filter = filter.filter(|name| !ROW_COLUMNS.contains(name));
-            let records = Records::with_columns(book, activity, filter);
+            let records = Records::with_columns(book, activity, service, filter);
             let mut from =
                 format!("{} AND {} AND {}", records.from, within(records.table, bounds), taken(activity, sku));
             conditions.iter().for_each(|condition| from += &format!(" AND {condition}"));
@@ -183,12 +187,17 @@ struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    fn of(book: &'a PriceBook, activity: &'a Activity) -> Self {
-        Self::with_columns(book, activity, std::iter::empty())
+    fn of(book: &'a PriceBook, activity: &'a Activity, service: &str) -> Self {
+        Self::with_columns(book, activity, service, std::iter::empty())
     }
 
     /// The same, with further columns to ask for.
-    fn with_columns<'b>(book: &'a PriceBook, activity: &'a Activity, further: impl Iterator<Item = &'b str>) -> Self
+    fn with_columns<'b>(
+        book: &'a PriceBook,
+        activity: &'a Activity,
+        service: &str,
+        further: impl Iterator<Item = &'b str>,
+    ) -> Self
     where
         'a: 'b,
     {
@@ -202,7 +211,7 @@ impl<'a> Records<'a> {
         let from = format!(
             "{rows} WHERE provider = {} AND service = {} AND {}",
             literal(&book.provider),
-            literal(&book.service),
+            literal(service),
             condition(activity)
         );
         let duration = format!("CAST(greatest(coalesce({}, 0), 0) AS BIGINT)", activity.duration.to_sql());

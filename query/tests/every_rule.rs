@@ -190,6 +190,41 @@ async fn sql_and_direct_evaluation_agree() {
     assert!(unrounded > 50, "{unrounded} rules round");
 }
 
+#[tokio::test]
+async fn sql_and_direct_evaluation_of_activities_agree() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let mut random = Random(11);
+    let (mut taken, mut compared) = (0, 0);
+    let activities = || catalogue.books().iter().flat_map(|book| &book.activities);
+    for activity in (0..4).flat_map(|_| activities()) {
+        let columns = columns(&mut random, activity.table);
+        let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+        session.register_batch("t", batch(&columns)).unwrap();
+        if let Some(filter) = &activity.filter {
+            let in_sql = sql_column(&session, &filter.to_sql()).await;
+            for row in 0..ROWS {
+                let takes = in_sql.as_boolean().is_valid(row) && in_sql.as_boolean().value(row);
+                assert_eq!(takes, evaluate(filter, &columns, row) == Value::Bool(true), "{} {row}", activity.name);
+                taken += usize::from(takes);
+            }
+        }
+        for rule in [&activity.duration, &activity.concurrency] {
+            let in_sql = cast(&sql_column(&session, &rule.to_sql()).await, &DataType::Utf8).unwrap();
+            let in_sql = in_sql.as_string::<i32>();
+            for row in 0..ROWS {
+                let in_sql = in_sql.is_valid(row).then(|| in_sql.value(row).to_owned());
+                let direct = match evaluate(rule, &columns, row) {
+                    Value::Number(number) => Some(number.to_string()),
+                    _ => None,
+                };
+                assert_eq!(in_sql, direct, "{} row {row}: {rule}", activity.name);
+                compared += 1;
+            }
+        }
+    }
+    assert!(taken > 20 && compared > 500, "{taken} taken, {compared} compared");
+}
+
 /// Columns whose numbers are at the limits of what ingestion takes, mixed so that the largest meet.
 fn columns_at_the_limits(table: Table) -> Vec<(&'static str, Cells)> {
     let numbers = |stored: &'static str, seed: u64| {

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 
 use super::{Activity, HourTime, POOL_COLUMNS, Pool};
 use crate::{
+    book::PriceBook,
     catalogue::{Catalogue, SkuIndex},
     exact::Exact,
     expression::Value,
@@ -76,6 +77,18 @@ pub(crate) fn instances(quantity_unit: &Unit) -> Option<Exact> {
 }
 
 impl Catalogue {
+    /// The activities that take records of a table of a service, each with its book.
+    pub fn activities(
+        &self,
+        provider: &str,
+        service: &str,
+        table: Table,
+    ) -> impl Iterator<Item = (&PriceBook, &Activity)> {
+        let books = self.books().iter().filter(move |book| book.provider == provider);
+        let all = books.flat_map(|book| book.activities.iter().map(move |activity| (book, activity)));
+        all.filter(move |(_, own)| own.table == table && own.services.iter().any(|own| own == service))
+    }
+
     /// What the time of an activity's instances is in the SKUs that take its meters: by SKU, hour and scope.
     ///
     /// A SKU's rule is taken as a rate, its value for one hour of one instance, so that hours and periods cut time

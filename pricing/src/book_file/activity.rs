@@ -19,6 +19,7 @@ use crate::{
 const ACTIVITY_KEYS: &[&str] = &[
     "id",
     "table",
+    "services",
     "filter",
     "duration",
     "concurrency",
@@ -76,9 +77,15 @@ fn read_one<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &PriceBook, id:
     let mark = price::read_mark(reader, entry).unwrap_or_default();
     let busy = reader.required(entry, "busy").to_owned();
     let idle = reader.text(entry, "idle").map(str::to_owned);
-    check_meter(reader, entry, book, "busy", &busy);
-    if let Some(idle) = &idle {
-        check_meter(reader, entry, book, "idle", idle);
+    let services = reader.texts(entry, "services").unwrap_or_else(|| vec![book.service.clone()]);
+    if services.is_empty() {
+        reader.problem(at(entry, "services"), "`services` is empty: the activity takes no records");
+    }
+    for service in &services {
+        check_meter(reader, entry, (book, service), "busy", &busy);
+        if let Some(idle) = &idle {
+            check_meter(reader, entry, (book, service), "idle", idle);
+        }
     }
     let timing = Timing {
         tail_us: read_duration(reader, entry, "tail").unwrap_or(0),
@@ -109,7 +116,7 @@ fn read_one<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &PriceBook, id:
     }
     let concurrency = read_concurrency(reader, entry, table)?;
     let name = format!("{}.{}.{id}", book.provider, book.service);
-    Some(Activity { id, name, table, filter, duration, concurrency, timing, busy, idle, source, mark })
+    Some(Activity { id, name, table, services, filter, duration, concurrency, timing, busy, idle, source, mark })
 }
 
 fn at(entry: Entry<'_>, key: &str) -> usize {
@@ -205,11 +212,18 @@ fn nearest_unit(word: &str) -> Option<&'static str> {
 }
 
 /// A meter must have a SKU of the book that takes it, and the SKU must count time.
-fn check_meter<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &PriceBook, key: &str, meter: &str) {
+fn check_meter<'t>(
+    reader: &mut Reader<'t>,
+    entry: Entry<'t>,
+    (book, service): (&PriceBook, &str),
+    key: &str,
+    meter: &str,
+) {
     if meter.is_empty() {
         return;
     }
-    let metered = || book.skus.iter().filter(|sku| sku.table == Table::Metered && sku.services.contains(&book.service));
+    let of_service = |sku: &&Sku| sku.table == Table::Metered && sku.services.iter().any(|own| own == service);
+    let metered = || book.skus.iter().filter(of_service);
     let filters = |sku: &Sku| sku.filter.as_ref().is_some_and(|filter| filter.columns().contains("meter"));
     let takes = |sku: &&Sku| {
         !filters(sku) || sku.filter.as_ref().is_some_and(|filter| filter.words_of("meter").contains(meter))
@@ -219,7 +233,8 @@ fn check_meter<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &PriceBook, 
         let known: BTreeSet<&str> =
             metered().filter_map(|sku| sku.filter.as_ref()).flat_map(|f| f.words_of("meter")).collect();
         let hint = nearest(meter, known).map_or_else(String::new, |known| format!(", did you mean `{known}`?"));
-        reader.problem(at(entry, key), format!("no SKU of the table metered takes the meter `{meter}`{hint}"));
+        let whose = if service == book.service { String::new() } else { format!(" of the service `{service}`") };
+        reader.problem(at(entry, key), format!("no SKU of the table metered takes the meter `{meter}`{whose}{hint}"));
     }
     for sku in takers {
         let (_, _, dimensions) = sku.unit.parts();

@@ -14,20 +14,19 @@ use crate::{
 /// Most described records that are laid out one by one, over all rows of a request.
 const RECORDS_MAX: usize = 5_000_000;
 
-/// An activity: the place of its book in the catalogue, its own place in the book.
-type Place = (usize, usize);
-
 /// The records of a request that activities take.
 pub(super) struct Activities<'a> {
     catalogue: &'a Catalogue,
     period: Period,
-    taken: BTreeMap<Place, Taken>,
+    /// By the activity's name and the service of the records.
+    taken: BTreeMap<(&'a str, String), Taken<'a>>,
     record_count: usize,
 }
 
-/// What one activity takes.
-#[derive(Default)]
-struct Taken {
+/// What one activity takes of one service.
+struct Taken<'a> {
+    book: &'a PriceBook,
+    activity: &'a Activity,
     /// By row: what its records are.
     rows: Vec<(usize, ActivityRecord)>,
     /// Start, end and place in `rows` of each record.
@@ -45,15 +44,11 @@ impl<'a> Activities<'a> {
     /// When the row does not say when each of its records starts, or they are too many.
     pub fn take(&mut self, row: &Row) -> Result<bool, EstimateError> {
         let mut fed = false;
-        for (book_index, book) in self.catalogue.books().iter().enumerate() {
-            if book.provider != row.provider || book.service != row.service {
-                continue;
-            }
-            for (index, activity) in book.activities.iter().enumerate().filter(|(_, own)| own.table == row.table) {
-                if let Some(record) = activity.record(&|name| column(book, row, name)) {
-                    self.lay_out(row, book, activity, (book_index, index), record)?;
-                    fed = true;
-                }
+        let catalogue = self.catalogue;
+        for (book, activity) in catalogue.activities(&row.provider, &row.service, row.table) {
+            if let Some(record) = activity.record(&|name| column(book, row, name)) {
+                self.lay_out(row, book, activity, record)?;
+                fed = true;
             }
         }
         Ok(fed)
@@ -62,9 +57,8 @@ impl<'a> Activities<'a> {
     fn lay_out(
         &mut self,
         row: &Row,
-        book: &PriceBook,
-        activity: &Activity,
-        place: Place,
+        book: &'a PriceBook,
+        activity: &'a Activity,
         record: ActivityRecord,
     ) -> Result<(), EstimateError> {
         let error =
@@ -89,7 +83,7 @@ impl<'a> Activities<'a> {
             let message = format!(
                 "{}/{} charges the time of instances that serve several requests (activity {}), and the row does not \
                  say when {records}",
-                book.provider, book.service, activity.id
+                book.provider, row.service, activity.id
             );
             return Err(error(message, &measured));
         };
@@ -108,7 +102,9 @@ impl<'a> Activities<'a> {
                 ),
             )
         })?;
-        let taken = self.taken.entry(place).or_default();
+        let key = (activity.name.as_str(), row.service.clone());
+        let new = || Taken { book, activity, rows: Vec::new(), records: Vec::new() };
+        let taken = self.taken.entry(key).or_insert_with(new);
         let own = taken.rows.len();
         for day in 0..row.days {
             let first_us = row.zone.days_later_us(at_us, day);
@@ -122,9 +118,8 @@ impl<'a> Activities<'a> {
 
     /// Every record is known: instance time becomes slices.
     pub fn finish(self, slices: &mut Slices<'_>) {
-        for ((book, index), mut taken) in self.taken {
-            let Some(book) = self.catalogue.books().get(book) else { continue };
-            let activity = &book.activities[index];
+        for ((_, service), mut taken) in self.taken {
+            let (book, activity) = (taken.book, taken.activity);
             taken.records.sort_unstable();
             let mut meter =
                 ActivityMeter::new(activity, book.zone.start_us(self.period), book.zone.end_us(self.period));
@@ -134,7 +129,7 @@ impl<'a> Activities<'a> {
             }
             let times = meter.finish();
             let (usage, untaken) =
-                self.catalogue.activity_usage(&book.provider, &book.service, activity, &times, self.period);
+                self.catalogue.activity_usage(&book.provider, &service, activity, &times, self.period);
             let row = taken.rows.first().map_or(0, |(row, _)| *row);
             for one in usage {
                 slices.push_slice(
@@ -149,7 +144,7 @@ impl<'a> Activities<'a> {
                 );
             }
             for one in untaken {
-                slices.push_unpriced(row, &book.service, one.sku, one.reason);
+                slices.push_unpriced(row, &service, one.sku, one.reason);
             }
         }
     }

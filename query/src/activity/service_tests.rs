@@ -311,3 +311,17 @@ async fn months_sum_to_all_of_the_time() {
     assert_eq!(quantity(&june, sku) + quantity(&july, sku), whole);
     assert!(!quantity(&june, sku).is_zero() && !quantity(&july, sku).is_zero());
 }
+
+#[tokio::test]
+async fn every_service_of_an_activity_is_metered_by_it() {
+    // The same 380 ms of requests that overlap, of a second-generation function: 400 ms, not 7 x 100.
+    let at = us("2025-06-02T16:00:00Z");
+    let function = Invocation { service: "functions-gen2".into(), ..run("f", 80) };
+    let rows: Vec<_> = (0..7).map(|n| (at + n * 50_000, function.clone())).collect();
+    let usage = rated(&rows, &[], "2025-06").await;
+    assert_eq!(quantity(&usage, "gcp.cloud-run.vcpu-active-instance"), exact("0.4"));
+    assert_eq!(quantity(&usage, "gcp.cloud-run.vcpu-active"), Exact::zero());
+    assert!(usage.unpriced.is_empty(), "{:?}", usage.unpriced);
+    let row = usage.rows.iter().find(|row| !row.quantity.is_zero()).unwrap();
+    assert_eq!(row.service, "functions-gen2");
+}
