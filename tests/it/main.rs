@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// Requests that share instances, from a log to the bill and its explanation.
+mod activities;
 /// Discounts, commitments, currencies; months in the provider's zone.
 mod agreement;
 /// Described usage with mistakes.
