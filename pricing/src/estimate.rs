@@ -14,7 +14,6 @@ use crate::{
 
 mod activity;
 mod breakdown;
-mod known_words;
 mod request;
 mod row;
 mod slices;

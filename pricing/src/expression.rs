@@ -220,7 +220,7 @@ impl Expression {
     }
 
     /// The columns whose absence makes the value null.
-    pub(crate) fn missing(&self, table: Table, row: &dyn Fn(&str) -> Value) -> Vec<&str> {
+    pub fn missing(&self, table: Table, row: &dyn Fn(&str) -> Value) -> Vec<&str> {
         let any = |column: &str| match table.column(column).map(|column| column.kind) {
             Some(ColumnKind::Text) => Value::Text(String::new()),
             _ => Value::Number(Exact::one()),
@@ -266,6 +266,20 @@ impl Expression {
             _ => {}
         });
         words
+    }
+
+    /// Whether the absence of a column stands for something: it is replaced or asked for.
+    pub fn stands_without(&self, column: &str) -> bool {
+        let is_column = |node: &Node| matches!(node, Node::Column(name) if name == column);
+        let mut found = false;
+        self.node.visit(&mut |node| {
+            found |= match node {
+                Node::IsNull { node, .. } => is_column(node),
+                Node::Call { function: Function::Coalesce, arguments } => arguments.first().is_some_and(is_column),
+                _ => false,
+            }
+        });
+        found
     }
 
     /// The expression with a text in place of a column.

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod focus;
+mod incomplete;
 mod intervals;
 pub mod metering;
 pub mod overview;

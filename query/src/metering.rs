@@ -17,6 +17,7 @@ use paygrain_pricing::{Activity, Catalogue, Exact, Expression, MeteringRule, Per
 use crate::activity::{activities_of, columns_of, meter_activities};
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
+use crate::incomplete::{self, Incomplete};
 use crate::intervals::meter_intervals;
 
 /// Quantity of one SKU, of one resource, in one hour.
@@ -94,9 +95,9 @@ pub(crate) fn pricing_table(table: Table) -> paygrain_pricing::Table {
 }
 
 /// A provider's service with usage in the period.
-struct Source {
-    provider: String,
-    service: String,
+pub(crate) struct Source {
+    pub provider: String,
+    pub service: String,
 }
 
 async fn sources(
@@ -122,8 +123,8 @@ async fn sources(
 }
 
 /// The rules of one meter: one, or one per key of a price table, which differ in nothing but the key.
-struct Meter<'a> {
-    rule: &'a MeteringRule<'a>,
+pub(crate) struct Meter<'a> {
+    pub rule: &'a MeteringRule<'a>,
     /// SKUs by key; a single one under the empty key where there is no key column.
     skus: BTreeMap<String, SkuIndex>,
     key: Option<&'a SkuKey>,
@@ -144,7 +145,7 @@ impl<'a> Meter<'a> {
     }
 
     /// The rows it meters, whatever their key.
-    fn condition(&self, catalogue: &Catalogue, question: &Question<'_>) -> String {
+    pub fn condition(&self, catalogue: &Catalogue, question: &Question<'_>) -> String {
         let filter = catalogue.sku(self.rule.sku).base_filter.as_ref();
         era_condition(filter, self.rule, question.table, question.scanned)
     }
@@ -159,7 +160,7 @@ impl<'a> Meter<'a> {
     }
 
     /// Whether a row's key is one of the price table's, as SQL.
-    fn known_key(&self) -> String {
+    pub fn known_key(&self) -> String {
         let Some(key) = self.key else { return "true".into() };
         let values: Vec<_> = self.skus.keys().map(|value| literal(value)).collect();
         let default = key.default.as_deref().map_or_else(|| "NULL".into(), literal);
@@ -168,19 +169,19 @@ impl<'a> Meter<'a> {
 }
 
 /// One table's usage of one service in one period.
-struct Question<'a> {
-    table: Table,
+pub(crate) struct Question<'a> {
+    pub table: Table,
     /// First instant and end of the period in the service's own zone, UTC microseconds.
     own: (i64, i64),
     /// The same for all rules that its rows feed: books of other zones may take some.
     scanned: (i64, i64),
-    source: &'a Source,
+    pub source: &'a Source,
     /// The activities that take some of its rows.
     activities: Vec<&'a Activity>,
 }
 
-/// Columns in front of the keys and sums: hour, account, region, resource, rows, rows without a SKU.
-const FIXED_COLUMNS: usize = 6;
+/// Columns in front of the keys and sums: hour, account, region, resource, rows, rows without a SKU, incomplete rows.
+const FIXED_COLUMNS: usize = 7;
 
 impl Question<'_> {
     /// Every meter's quantity per hour, resource and key, and the rows that none takes, in one scan.
@@ -194,15 +195,17 @@ impl Question<'_> {
         let meters = Meter::of(catalogue, rules);
         let unpriced = self.without_sku(catalogue, &meters);
         let own = between(self.table, self.own);
+        let incomplete = Incomplete::of(self, catalogue, &meters);
         let keys: BTreeSet<&str> = meters.iter().filter_map(|meter| Some(meter.key?.column.as_str())).collect();
         let keys: Vec<&str> = keys.into_iter().collect();
         let mut inner = format!(
-            "CAST(date_trunc('hour', {}) AS BIGINT) AS hour, account, region, resource, ({own}) AS own, ({unpriced}) AS no_sku",
-            self.table.time_column()
+            "CAST(date_trunc('hour', {}) AS BIGINT) AS hour, account, region, resource, ({own}) AS own, ({unpriced}) AS no_sku, \
+             ({}) AS unknown",
+            self.table.time_column(),
+            incomplete.unknown_words(),
         );
-        let mut outer = "hour, account, region, resource, count(CASE WHEN own THEN 1 END), \
-                         count(CASE WHEN own AND no_sku THEN 1 END)"
-            .to_owned();
+        let mut is_incomplete = "unknown".to_owned();
+        let mut outer = String::new();
         for (index, key) in keys.iter().enumerate() {
             inner += &format!(", \"{key}\" AS k{index}");
             outer += &format!(", k{index}");
@@ -211,15 +214,28 @@ impl Question<'_> {
             // A null quantity contributes nothing and is no record of the SKU.
             let (condition, quantity) = (meter.condition(catalogue, self), meter.rule.quantity.to_sql());
             inner += &format!(", CASE WHEN {condition} THEN {quantity} END AS v{index}");
+            if incomplete::can_be_missing(meter.rule.quantity) {
+                inner += &format!(", {condition} AS c{index}");
+                is_incomplete += &format!(" OR (c{index} AND v{index} IS NULL)");
+            }
             outer += &format!(", sum(arrow_cast(v{index}, 'Decimal256(76, 0)')), count(v{index})");
         }
         let group_by: String = (0..keys.len()).map(|index| format!(", k{index}")).collect();
         let sql = format!(
-            "SELECT {outer} FROM (SELECT {inner} FROM {} WHERE {}) GROUP BY hour, account, region, resource{group_by}",
+            "SELECT hour, account, region, resource, count(CASE WHEN own THEN 1 END), \
+             count(CASE WHEN own AND no_sku THEN 1 END), \
+             count(CASE WHEN own AND NOT no_sku AND ({is_incomplete}) THEN 1 END){outer} FROM (SELECT {inner} FROM {} WHERE {}) GROUP BY hour, account, region, resource{group_by}",
             rows_with_every_column(self.table, self.columns(rules)),
             self.condition(),
         );
-        let mut sums = Sums { keys: &keys, meters: &meters, rows: BTreeMap::new(), record_count: 0, without_sku: 0 };
+        let mut sums = Sums {
+            keys: &keys,
+            meters: &meters,
+            rows: BTreeMap::new(),
+            record_count: 0,
+            without_sku: 0,
+            incomplete: 0,
+        };
         for batch in session.sql(&sql).await?.collect().await? {
             sums.add(&batch, catalogue)?;
         }
@@ -230,6 +246,11 @@ impl Question<'_> {
         metered.record_count += sums.record_count;
         if sums.without_sku > 0 {
             metered.unpriced.extend(self.unpriced(session, catalogue, rules, &unpriced).await?);
+        }
+        if sums.incomplete > 0 {
+            let rows = rows_with_every_column(self.table, self.columns(rules));
+            let of = format!("{rows} WHERE {} AND {own} AND NOT ({unpriced})", self.condition());
+            metered.unpriced.extend(incomplete.found(session, &of).await?);
         }
         Ok(())
     }
@@ -306,17 +327,20 @@ struct Sums<'a> {
     rows: BTreeMap<(i64, Scope, SkuIndex), (Exact, u64)>,
     record_count: u64,
     without_sku: u64,
+    incomplete: u64,
 }
 
 impl Sums<'_> {
     fn add(&mut self, batch: &RecordBatch, catalogue: &Catalogue) -> Result<(), QueryError> {
         let hours = cast(batch.column(0), &DataType::Int64)?;
         let hours = hours.as_primitive::<Int64Type>();
-        let records = batch.column(FIXED_COLUMNS - 2).as_primitive::<Int64Type>();
-        let without_sku = batch.column(FIXED_COLUMNS - 1).as_primitive::<Int64Type>();
+        let records = batch.column(FIXED_COLUMNS - 3).as_primitive::<Int64Type>();
+        let without_sku = batch.column(FIXED_COLUMNS - 2).as_primitive::<Int64Type>();
+        let incomplete = batch.column(FIXED_COLUMNS - 1).as_primitive::<Int64Type>();
         for row in 0..batch.num_rows() {
             self.record_count += u64::try_from(records.value(row)).unwrap_or(0);
             self.without_sku += u64::try_from(without_sku.value(row)).unwrap_or(0);
+            self.incomplete += u64::try_from(incomplete.value(row)).unwrap_or(0);
             let scope = Scope {
                 organisation: None,
                 account: cell(batch, 1, row)?,

@@ -48,6 +48,49 @@ fn the_guide_holds() {
 }
 
 #[test]
+fn a_record_of_which_a_part_is_not_counted_is_told() {
+    let place = Workplace::new();
+    place.file(
+        "lambda.toml",
+        "table = 'invocations'\n[time]\ncolumn = 'at'\n[columns]\nprovider = { value = 'aws' }\n\
+         service = { value = 'lambda' }\nregion = { value = 'us-east-1' }\nresource = 'name'\n\
+         architecture = 'cpu'\nruntime = 'runtime'\nmemory_mb = 'memory'\n\
+         duration_us = { column = 'took', unit = 'ms' }\n",
+    );
+    let rows = [
+        "at,name,cpu,runtime,memory,took",
+        "2025-06-01T00:00:00Z,whole,arm64,java21,1024,1000",
+        "2025-06-01T00:00:01Z,size,arm64,java21,,1000",
+        "2025-06-01T00:00:02Z,size,x86_64,java21,,1000",
+        "2025-06-01T00:00:03Z,word,arm65,java21,1024,1000",
+        "2025-06-01T00:00:04Z,plain,,,1024,1000",
+    ];
+    place.file("lambda.csv", rows.join("\n"));
+    ingest(&place, "lambda.toml", "lambda.csv");
+    let bill = place.json(&["bill", "--period", "2025-06", "--format", "json"]);
+    let told: Vec<String> = bill["unpriced"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|usage| format!("{} {}: {}", usage["record_count"], usage["usage"], usage["reason"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "1 part: duration-arm: not given: memory_mb",
+            "1 part: duration-x86: `architecture` is `arm65`, did you mean `arm64`?",
+            "1 part: duration-x86: not given: memory_mb",
+        ]
+    );
+    let counted = |sku: &str| {
+        let charges = bill["charges"].as_array().unwrap();
+        charges.iter().find(|charge| charge["sku"] == sku).unwrap()["consumed_quantity"].clone()
+    };
+    assert_eq!(counted("aws.lambda.requests"), "5");
+    assert_eq!((counted("aws.lambda.duration-arm"), counted("aws.lambda.duration-x86")), ("1".into(), "1".into()));
+}
+
+#[test]
 fn json_lines_keep_their_digits_and_reach_into_objects() {
     let place = Workplace::new();
     place.file(

@@ -12,6 +12,7 @@ use crate::{
     catalogue::Catalogue,
     exact::Exact,
     expression::Value,
+    known_words::Source,
     nearest::did_you_mean,
     nearest::nearest,
     period::Period,
@@ -129,6 +130,19 @@ impl Row {
             }
         }
         Ok(row)
+    }
+
+    /// Whose record it is.
+    pub fn source(&self) -> Source<'_> {
+        (&self.provider, &self.service, self.table)
+    }
+
+    /// The columns that hold text.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.columns.iter().filter_map(|(column, value)| match value {
+            Value::Text(text) => Some((*column, text.as_str())),
+            _ => None,
+        })
     }
 
     /// The value of a column.

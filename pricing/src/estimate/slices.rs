@@ -3,11 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::{
-    EstimateError, Unpriced,
-    known_words::{lost_to_unknown_words, unknown_word},
-    row::Row,
-};
+use super::{EstimateError, Unpriced, row::Row};
 use crate::{
     book::Sku,
     catalogue::{Catalogue, SkuIndex},
@@ -63,7 +59,8 @@ impl<'a> Slices<'a> {
     pub fn add(&mut self, row: &Row, taken: bool) -> Result<(), EstimateError> {
         let catalogue = self.catalogue;
         let mut fed = taken;
-        for reason in lost_to_unknown_words(catalogue, row) {
+        for (sku, word) in catalogue.lost_to_unknown_words(row.source(), row.texts(), &|name| row.value(name)) {
+            let reason = format!("{} does not count the row: {word}", catalogue.sku(sku).name);
             self.leave_unpriced(row, None, reason);
         }
         for index in catalogue.fed_by(&row.provider, &row.service, row.table) {
@@ -89,7 +86,7 @@ impl<'a> Slices<'a> {
                 row.provider,
                 row.service,
                 row.table,
-                unknown_word(catalogue, row).map_or_else(String::new, |word| format!(": {word}"))
+                catalogue.unknown_word(row.source(), row.texts()).map_or_else(String::new, |word| format!(": {word}"))
             );
             self.leave_unpriced(row, None, reason);
         }
