@@ -38,10 +38,16 @@ pub struct Defaults {
     /// Runtime identifier; `custom` for custom runtimes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// Configured memory, in MB (binary), where the log does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<i64>,
+    /// Configured CPU, in thousandths of a virtual CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vcpu_milli: Option<i64>,
     /// Configured temporary storage, in MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_mb: Option<i64>,
-    /// `on-demand`, `provisioned` or `edge`.
+    /// `on-demand`, `provisioned` or `edge`; for Cloud Run `concurrency-1` or `concurrent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<String>,
     /// Storage class of the objects in a bucket.
@@ -74,6 +80,8 @@ impl Defaults {
         fill(&mut row.package_type, &self.package_type);
         fill(&mut row.runtime, &self.runtime);
         fill(&mut row.capacity, &self.capacity);
+        row.memory_mb = row.memory_mb.or(self.memory_mb);
+        row.vcpu_milli = row.vcpu_milli.or(self.vcpu_milli);
         row.ephemeral_mb = row.ephemeral_mb.or(self.ephemeral_mb);
     }
 

@@ -149,7 +149,7 @@ impl IngestError {
             },
             Self::NotAFile { .. } => "name the files, for example with `DIRECTORY/*`".into(),
             Self::BadDefaults { .. } => {
-                "known keys: account, region, resource, architecture, package_type, runtime, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
+                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
             }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
