@@ -38,6 +38,15 @@ pub struct Defaults {
     /// Runtime identifier; `custom` for custom runtimes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    /// Configured memory, in MB (binary), where the log does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<i64>,
+    /// Configured CPU, in thousandths of a virtual CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vcpu_milli: Option<i64>,
+    /// Requests that an instance takes at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<i64>,
     /// Configured temporary storage, in MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_mb: Option<i64>,
@@ -74,6 +83,9 @@ impl Defaults {
         fill(&mut row.package_type, &self.package_type);
         fill(&mut row.runtime, &self.runtime);
         fill(&mut row.capacity, &self.capacity);
+        row.memory_mb = row.memory_mb.or(self.memory_mb);
+        row.vcpu_milli = row.vcpu_milli.or(self.vcpu_milli);
+        row.concurrency = row.concurrency.or(self.concurrency);
         row.ephemeral_mb = row.ephemeral_mb.or(self.ephemeral_mb);
     }
 

@@ -173,7 +173,7 @@ impl IngestError {
             },
             Self::NotAFile { .. } => "name the files, for example with `DIRECTORY/*`".into(),
             Self::BadDefaults { .. } => {
-                "known keys: account, region, resource, architecture, package_type, runtime, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
+                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
             }
             Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {

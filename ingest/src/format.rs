@@ -11,14 +11,23 @@ pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
 pub mod decimal;
+pub mod gcp_cloud_functions;
+pub mod gcp_cloud_run;
+mod gcp_log_entry;
+mod json_objects;
 mod json_stream;
 pub mod line;
 pub mod mapped;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
-pub const FORMATS: &[&dyn Format] =
-    &[&aws_lambda_text::AwsLambdaText, &aws_lambda_json::AwsLambdaJson, &aws_s3_access::AwsS3Access];
+pub const FORMATS: &[&dyn Format] = &[
+    &aws_lambda_text::AwsLambdaText,
+    &aws_lambda_json::AwsLambdaJson,
+    &aws_s3_access::AwsS3Access,
+    &gcp_cloud_functions::GcpCloudFunctions,
+    &gcp_cloud_run::GcpCloudRun,
+];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.
 pub const HEAD_BYTES_MAX: usize = 256 * 1024;

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::defaults::Defaults;
-use crate::error::{IngestError, excerpt};
+use crate::error::IngestError;
+use crate::format::line::Place;
 use crate::format::{Sink, timestamp};
 use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Usage};
 
@@ -38,22 +39,6 @@ pub(super) struct Event<'a> {
     pub(super) account: Option<&'a str>,
     /// Where it is in the file.
     pub(super) place: Place,
-}
-
-/// Where an event is in a file.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
-    /// From 1.
-    pub(super) line: Option<u64>,
-    /// In bytes.
-    pub(super) offset: u64,
-}
-
-impl Place {
-    /// The row that is there as a rejected one.
-    pub(super) fn rejected(self, reason: impl Into<String>, bytes: &[u8]) -> RejectedRow {
-        RejectedRow { line: self.line, byte_offset: self.offset, reason: reason.into(), excerpt: excerpt(bytes) }
-    }
 }
 
 /// What a message is, by how it begins.

@@ -10,9 +10,10 @@ use base64::Engine;
 use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::aws_lambda::{Event, Kind, LambdaLog, Place};
+use crate::format::aws_lambda::{Event, Kind, LambdaLog};
 use crate::format::aws_lambda_text::{self, Envelope};
 use crate::format::json_stream::{ENDS_INSIDE, Fault, Fields, JsonStream};
+use crate::format::line::Place;
 use crate::format::{Format, Recognition, Sink, timestamp};
 use crate::record::{Record, RejectedRow};
 

@@ -9,8 +9,8 @@ use std::io::BufRead;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::aws_lambda::{Event, Kind, LambdaLog, Place, is_cut_report};
-use crate::format::line::{Line, Lines};
+use crate::format::aws_lambda::{Event, Kind, LambdaLog, is_cut_report};
+use crate::format::line::{Line, Lines, Place};
 use crate::format::{Format, Recognition, Sink, aws_lambda_json, timestamp};
 
 /// `aws-lambda-text`.

@@ -80,6 +80,22 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Where a row is in a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    /// From 1.
+    pub(super) line: Option<u64>,
+    /// In bytes.
+    pub(super) offset: u64,
+}
+
+impl Place {
+    /// The row that is there as a rejected one.
+    pub(super) fn rejected(self, reason: impl Into<String>, bytes: &[u8]) -> RejectedRow {
+        RejectedRow { line: self.line, byte_offset: self.offset, reason: reason.into(), excerpt: excerpt(bytes) }
+    }
+}
+
 impl Line<'_> {
     /// The line as a rejected row.
     pub fn rejected(&self, reason: impl Into<String>) -> RejectedRow {
