@@ -1,22 +1,14 @@
-//! Bytes to usage records to Delta tables.
+//! Usage records to Delta tables.
 //!
-//! [`detect`](format::detect) picks the format by content, the format turns lines into [records](record), and the
-//! [lake] commits them exactly once. Nothing here knows a price.
+//! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
+//! once. Nothing here knows a price.
 
-pub mod decompress;
-pub mod defaults;
 mod duplicates;
-pub mod error;
-pub mod format;
 pub mod lake;
-pub mod mapping;
-pub mod record;
 pub mod samples;
 pub mod table;
 pub mod upload;
 
-pub use defaults::Defaults;
-pub use error::IngestError;
 pub use lake::Lake;
-pub use mapping::Mapping;
+pub use paygrain_formats::{Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record};
 pub use upload::{IngestOptions, UploadResult};

@@ -469,6 +469,8 @@ fn timestamp(name: &str) -> Field {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::mapped::fields;
+    use crate::record::UsageTable;
 
     #[test]
     fn rows_become_a_batch_of_the_staged_schema() {
@@ -481,6 +483,19 @@ mod tests {
         let date = batch.column(0).as_any().downcast_ref::<Date32Array>().unwrap();
         assert_eq!(date.value(0), -1, "a microsecond before 1970 is the day before");
         assert!(rows.is_empty());
+    }
+
+    #[test]
+    fn a_mapping_can_set_every_column_of_a_usage_table() {
+        for (table, usage) in Table::USAGE.into_iter().zip(UsageTable::ALL) {
+            assert_eq!(table.name(), usage.name());
+            let own = ["date", table.time_column(), "time_source", "record_key", "upload_id"];
+            let schema = table.schema();
+            let columns = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !own.contains(name));
+            let columns: std::collections::BTreeSet<_> = columns.collect();
+            let names: std::collections::BTreeSet<_> = fields::names(usage).iter().copied().collect();
+            assert_eq!(names, columns, "{}", table.name());
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::mapped::Mapped;
-use crate::format::{self, Format, HEAD_BYTES_MAX, Sink};
+use crate::format::{self, Format, HEAD_BYTES_MAX, Origin, Sink};
 use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
 use crate::mapping::Mapping;
 use crate::record::{
@@ -90,8 +90,8 @@ pub async fn ingest_file(
     path: &Path,
     options: &IngestOptions,
 ) -> Result<UploadResult, IngestError> {
-    let (owned_path, owned_options) = (path.to_owned(), options.clone());
-    let parsed = tokio::task::spawn_blocking(move || parse_file(&owned_path, &owned_options)).await;
+    let (owned_path, owned_name, owned_options) = (path.to_owned(), name.to_owned(), options.clone());
+    let parsed = tokio::task::spawn_blocking(move || parse_file(&owned_path, &owned_name, &owned_options)).await;
     let parsed = parsed.map_err(|error| IngestError::Io {
         what: format!("reading `{}` was cut off", path.display()),
         source: std::io::Error::other(error),
@@ -178,10 +178,10 @@ fn seen_again(landed: UploadRow) -> UploadRow {
     UploadRow { accepted: 0, duplicate: landed.read - landed.rejected, ..landed }
 }
 
-fn parse_file(path: &Path, options: &IngestOptions) -> Result<Parsed, IngestError> {
+fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
     let file = open_file(path)?;
     let counted = Counted { inner: file, count: options.bytes_read.clone() };
-    parse(counted, options)
+    parse(counted, name, options)
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {
@@ -194,7 +194,7 @@ fn open_file(path: &Path) -> Result<File, IngestError> {
     File::open(path).map_err(|source| IngestError::Io { what: format!("cannot open `{shown}`"), source })
 }
 
-fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<Parsed, IngestError> {
+fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
     let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
     let opened = decompress::open(input, options.limits)?;
@@ -213,7 +213,8 @@ fn parse(input: impl Read + Send + 'static, options: &IngestOptions) -> Result<P
         }
     };
     let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us));
-    format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &options.defaults, &mut staging)?;
+    let origin = Origin { name, defaults: &options.defaults };
+    format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &origin, &mut staging)?;
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
     let hashing = reader.into_inner();
     if hashing.inner.ignored_bytes() > 0 {
@@ -319,6 +320,7 @@ impl Sink for Staging {
             Usage::Request(row) => out_of_range(&**row),
             Usage::StoredBytes(row) => out_of_range(&**row),
             Usage::MeteredQuantity(row) => out_of_range(&**row),
+            Usage::BilledLine(_) => Some("lines of bills are not kept yet".to_owned()),
         };
         if let Some(reason) = wrong {
             // The format has read the row: which one it was, the record itself has to say.
@@ -331,6 +333,7 @@ impl Sink for Staging {
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
             Usage::StoredBytes(row) => self.storage.push(record.time, record.key, *row),
             Usage::MeteredQuantity(row) => self.metered.push(record.time, record.key, *row),
+            Usage::BilledLine(_) => Ok(()),
         }
     }
 

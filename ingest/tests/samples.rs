@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use paygrain_ingest::decompress::{self, Limits};
 use paygrain_ingest::error::IngestError;
-use paygrain_ingest::format::{self, Sink};
+use paygrain_ingest::format::{self, Origin, Sink};
 use paygrain_ingest::record::{EventTime, Record, RejectedRow, Usage};
 use paygrain_ingest::{Defaults, samples};
 
@@ -135,7 +135,7 @@ fn the_samples_have_their_known_totals() {
         let (found, _) = format::detect(input.head().unwrap()).unwrap();
         assert_eq!(found.name(), format, "{name}");
         let mut totals = Totals::default();
-        found.parse(&mut input, &defaults, &mut totals).unwrap();
+        found.parse(&mut input, &Origin { name: "", defaults: &defaults }, &mut totals).unwrap();
         assert_eq!(totals.resources, [Some(resource.to_owned())].into(), "{name}");
         assert_eq!((totals.without_time, totals.keys.len()), (0, totals.records), "{name}");
         let found = (totals.records, totals.billed_ms, totals.cold_starts, totals.bytes_out, peak(&totals.spans));

@@ -33,7 +33,7 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    for part in ["src", "ingest", "pricing", "query", "web", "tests"] {
+    for part in ["src", "formats", "ingest", "pricing", "query", "web", "tests"] {
         walk(&root().join(part), &mut found);
     }
     found
@@ -45,7 +45,8 @@ fn dependencies_point_one_way() {
         ("paygrain", &["paygrain-web", "paygrain-query", "paygrain-ingest", "paygrain-pricing"][..]),
         ("paygrain-web", &["paygrain-query", "paygrain-ingest", "paygrain-pricing"]),
         ("paygrain-query", &["paygrain-ingest", "paygrain-pricing"]),
-        ("paygrain-ingest", &[]),
+        ("paygrain-ingest", &["paygrain-formats"]),
+        ("paygrain-formats", &[]),
         ("paygrain-pricing", &[]),
         ("paygrain-browser-tests", &[]),
     ]);

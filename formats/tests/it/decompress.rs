@@ -1,12 +1,9 @@
 //! Compression found by content, and what is refused.
 
-// What is only called by tests may panic like one.
-#![allow(clippy::unwrap_used)]
-
 use std::io::{Cursor, Read};
 
-use paygrain_ingest::decompress::{self, Compression, Limits};
-use paygrain_ingest::error::IngestError;
+use paygrain_formats::decompress::{self, Compression, Limits};
+use paygrain_formats::error::IngestError;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());

@@ -1,9 +1,9 @@
-//! CSV with a header
+//! CSV with a header, row by row: found separator, bounded records, ragged rows rejected.
+
 use std::io::{BufRead, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{Row, RowReader, check_columns};
 use crate::decompress::ingest_error;
 use crate::error::{IngestError, excerpt};
 use crate::format::Sink;
@@ -16,15 +16,30 @@ const COLUMNS_MAX: usize = 10_000;
 /// Separators that are tried, in this order at equal counts.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// Reads rows up to the end.
+/// What takes the rows of a table.
+pub(super) trait TableReader {
+    /// The names of the columns, before any row.
+    ///
+    /// # Errors
+    /// When rows with such columns cannot be read.
+    fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError>;
+    /// A row of as many values as there are columns.
+    ///
+    /// # Errors
+    /// What ends the upload.
+    fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
+}
+
+/// Reads a table up to its end. Nothing at all is no error: the table has no header and no row.
 pub(super) fn read(
     input: &mut dyn BufRead,
-    begins_at: u64,
+    delimiter: Option<u8>,
+    reader: &mut dyn TableReader,
     sink: &mut dyn Sink,
-    reader: &mut RowReader<'_>,
 ) -> Result<(), IngestError> {
+    let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
-    let delimiter = reader.mapping.delimiter.map_or_else(|| delimiter(head), |delimiter| delimiter as u8);
+    let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
     let mut limited = Limited { inner: input, since_record: 0 };
     let mut rows = ReaderBuilder::new()
         .delimiter(delimiter)
@@ -40,11 +55,8 @@ pub(super) fn read(
         let problem = format!("the header has {} columns, more than {COLUMNS_MAX}", record.len());
         return Err(IngestError::WrongColumns { problem });
     }
-    let names: Vec<String> = record
-        .iter()
-        .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned())
-        .collect();
-    check_columns(reader.mapping, &names)?;
+    let names = names_of(&record);
+    reader.header(&names, sink)?;
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
         let row = CsvRow { names: &names, record: &record, begins_at };
@@ -60,13 +72,36 @@ pub(super) fn read(
             sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names[place])))?;
             continue;
         }
-        reader.take(&row, sink)?;
+        reader.row(&row, sink)?;
     }
     Ok(())
 }
 
+/// The names in the first row of the head of a file, for detection; nothing where it is no table.
+pub(super) fn header_of(head: &[u8]) -> Option<Vec<String>> {
+    let delimiter = delimiter_of(head);
+    let mut rows = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(head);
+    let mut record = ByteRecord::new();
+    (rows.read_byte_record(&mut record).ok()? && record.len() > 1).then(|| names_of(&record))
+}
+
+fn names_of(record: &ByteRecord) -> Vec<String> {
+    let plain = |name: &[u8]| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned();
+    record.iter().map(plain).collect()
+}
+
+/// Consumes a byte order mark; how many bytes that were.
+fn skip_byte_order_mark(input: &mut dyn BufRead) -> Result<u64, IngestError> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let marked = input.fill_buf().map_err(ingest_error)?.starts_with(MARK);
+    if marked {
+        input.consume(MARK.len());
+    }
+    Ok(if marked { MARK.len() as u64 } else { 0 })
+}
+
 /// The separator that stands most often in the first line.
-fn delimiter(head: &[u8]) -> u8 {
+fn delimiter_of(head: &[u8]) -> u8 {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let mut best = DELIMITERS[0];
@@ -78,7 +113,8 @@ fn delimiter(head: &[u8]) -> u8 {
     best
 }
 
-struct CsvRow<'a> {
+/// One row.
+pub(super) struct CsvRow<'a> {
     names: &'a [String],
     record: &'a ByteRecord,
     /// Byte of the file at which the CSV begins.
@@ -86,18 +122,19 @@ struct CsvRow<'a> {
 }
 
 impl CsvRow<'_> {
-    fn text(&self, place: usize) -> Option<&str> {
+    /// The value at a place, from 0, as it stands there.
+    pub(super) fn text(&self, place: usize) -> Option<&str> {
         std::str::from_utf8(self.record.get(place)?).ok()
     }
-}
 
-impl Row for CsvRow<'_> {
-    fn value(&self, column: &str) -> Option<&str> {
+    /// The value of a column, trimmed; nothing where it is empty or there is no such column.
+    pub(super) fn value(&self, column: &str) -> Option<&str> {
         let place = self.names.iter().position(|name| name == column)?;
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
-    fn rejected(&self, reason: String) -> RejectedRow {
+    /// The row as a rejected one.
+    pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
         RejectedRow {

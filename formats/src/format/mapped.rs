@@ -5,15 +5,14 @@ use std::io::BufRead;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::{Format, Recognition, Sink};
+use crate::format::{Format, Origin, Recognition, Sink};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
-    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
+    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
 };
-use crate::table::Table;
 
 mod csv_rows;
-pub(crate) mod fields;
+pub mod fields;
 mod json_rows;
 
 use fields::Fields;
@@ -45,26 +44,15 @@ impl Format for Mapped {
         None
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut reader = RowReader { mapping: &self.mapping, defaults, seen: HashMap::new() };
-        let begins_at = skip_byte_order_mark(input)?;
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        let mut reader = RowReader { mapping: &self.mapping, defaults: origin.defaults, seen: HashMap::new() };
         let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
-        match head.trim_ascii_start().first() {
+        match head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().first() {
             Some(b'{') => json_rows::read(input, sink, &mut reader),
-            Some(_) => csv_rows::read(input, begins_at, sink, &mut reader),
+            Some(_) => csv_rows::read(input, sink, &mut reader),
             None => Ok(()),
         }
     }
-}
-
-/// Consumes a byte order mark; how many bytes that were.
-fn skip_byte_order_mark(input: &mut dyn BufRead) -> Result<u64, IngestError> {
-    const MARK: &[u8] = b"\xEF\xBB\xBF";
-    let marked = input.fill_buf().map_err(crate::decompress::ingest_error)?.starts_with(MARK);
-    if marked {
-        input.consume(MARK.len());
-    }
-    Ok(if marked { MARK.len() as u64 } else { 0 })
 }
 
 /// Turns rows into records.
@@ -93,17 +81,17 @@ impl RowReader<'_> {
             _ => None,
         };
         let usage = match self.mapping.usage_table() {
-            Some(Table::Invocations) => {
+            Some(UsageTable::Invocations) => {
                 let mut invocation: Invocation = self.fill(row)?;
                 self.defaults.complete_invocation(&mut invocation);
                 Usage::Invocation(Box::new(invocation))
             }
-            Some(Table::Requests) => {
+            Some(UsageTable::Requests) => {
                 let mut request: Request = self.fill(row)?;
                 self.defaults.complete_request(&mut request);
                 Usage::Request(Box::new(request))
             }
-            Some(Table::Storage) => {
+            Some(UsageTable::Storage) => {
                 let mut stored: StoredBytes = self.fill(row)?;
                 self.defaults.complete_stored_bytes(&mut stored);
                 stored.held_us = stored.held_us.or(held_us);

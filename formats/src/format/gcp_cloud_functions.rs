@@ -10,7 +10,7 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::gcp_log_entry::{self, Missing, Service};
 use crate::format::line::Lines;
-use crate::format::{Format, Recognition, Sink, decimal, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, decimal, timestamp};
 use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 
 /// Executions we remember between their start and their end; above it they are forgotten, and nothing is said of them.
@@ -42,11 +42,11 @@ impl Format for GcpCloudFunctions {
         })
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         if first_byte(input)?.is_some_and(|byte| matches!(byte, b'{' | b'[')) {
-            return gcp_log_entry::parse(input, defaults, sink);
+            return gcp_log_entry::parse(input, origin.defaults, sink);
         }
-        let mut log = FunctionsLog::new(defaults);
+        let mut log = FunctionsLog::new(origin.defaults);
         let mut missing = Missing::default();
         let mut lines = Lines::new(input);
         while let Some(line) = lines.next()? {

@@ -14,7 +14,7 @@ use crate::format::aws_lambda::{Event, Kind, LambdaLog};
 use crate::format::aws_lambda_text::{self, Envelope};
 use crate::format::json_stream::{ENDS_INSIDE, Fault, Fields, JsonStream};
 use crate::format::line::Place;
-use crate::format::{Format, Recognition, Sink, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, timestamp};
 use crate::record::{Record, RejectedRow};
 
 /// Raw text between objects is looked at so far, in bytes: enough for any REPORT line.
@@ -46,8 +46,8 @@ impl Format for AwsLambdaJson {
         Some(Recognition { because: recognise(head)? })
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut log = LambdaLog::new(defaults, sink);
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        let mut log = LambdaLog::new(origin.defaults, sink);
         Reader::new(&mut log).run(&mut JsonStream::new(input))?;
         log.finish();
         Ok(())

@@ -10,6 +10,7 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
@@ -45,7 +46,16 @@ pub trait Format: Send + Sync {
     /// # Errors
     /// Only what ends the whole upload: the reader fails, a limit is passed, the sink refuses.
     /// A bad row is a [`Sink::reject`], not an error.
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError>;
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
+}
+
+/// What is known of a file beside its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Its name or path, as the user gave it; exports carry days, parts and log streams in theirs.
+    pub name: &'a str,
+    /// What the log does not say.
+    pub defaults: &'a Defaults,
 }
 
 /// A format's claim to a file.

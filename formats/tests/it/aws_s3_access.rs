@@ -2,12 +2,10 @@
 
 use std::fs;
 
-use lines::{OWNER, S3, parse, parse_with, real, s3_line, shared};
-use paygrain_ingest::Defaults;
-use paygrain_ingest::format;
-use paygrain_ingest::record::EventTime;
-
-mod lines;
+use crate::lines::{OWNER, S3, parse, parse_with, real, s3_line, shared};
+use paygrain_formats::Defaults;
+use paygrain_formats::format;
+use paygrain_formats::record::EventTime;
 
 #[test]
 fn real_s3_logs_have_their_known_totals() {

@@ -7,11 +7,10 @@
 use std::borrow::Cow;
 use std::io::BufRead;
 
-use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::aws_lambda::{Event, Kind, LambdaLog, is_cut_report};
 use crate::format::line::{Line, Lines, Place};
-use crate::format::{Format, Recognition, Sink, aws_lambda_json, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_json, timestamp};
 
 /// `aws-lambda-text`.
 pub struct AwsLambdaText;
@@ -30,9 +29,9 @@ impl Format for AwsLambdaText {
         aws_lambda_json::recognise(head).is_none().then_some(Recognition { because })
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut reader =
-            Reader { log: LambdaLog::new(defaults, sink), prefixed: false, in_application: false, fakes: 0 };
+            Reader { log: LambdaLog::new(origin.defaults, sink), prefixed: false, in_application: false, fakes: 0 };
         let mut lines = Lines::new(input);
         while let Some(line) = lines.next()? {
             reader.line(&line)?;

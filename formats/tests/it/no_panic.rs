@@ -2,13 +2,11 @@
 
 use std::io::{BufReader, Cursor, Read};
 
-use lines::{envelopes, parse_with, platform, s3_line};
-use paygrain_ingest::Defaults;
-use paygrain_ingest::decompress::{self, Limits};
-use paygrain_ingest::format::FORMATS;
+use crate::lines::{envelopes, parse_with, platform, s3_line};
+use paygrain_formats::Defaults;
+use paygrain_formats::decompress::{self, Limits};
+use paygrain_formats::format::FORMATS;
 use proptest::prelude::*;
-
-mod lines;
 
 /// All envelopes, all kinds of lines: what mutations start from.
 fn seeds() -> Vec<String> {

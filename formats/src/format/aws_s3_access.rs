@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::line::Lines;
-use crate::format::{Format, Recognition, Sink, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, timestamp};
 use crate::record::{EventTime, Record, RecordKey, Request, Usage};
 
 /// Lines of the head that detection reads: a few bad ones do not hide the format.
@@ -43,7 +43,7 @@ impl Format for AwsS3Access {
         None
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut lines = Lines::new(input);
         while let Some(line) = lines.next()? {
             if line.too_long {
@@ -57,7 +57,7 @@ impl Format for AwsS3Access {
             }
             match Entry::parse(&text) {
                 Ok(entry) if entry.is_damaged() => sink.reject(line.rejected("the line is not valid UTF-8"))?,
-                Ok(entry) => sink.record(entry.record(defaults))?,
+                Ok(entry) => sink.record(entry.record(origin.defaults))?,
                 Err(reason) => sink.reject(line.rejected(reason))?,
             }
         }

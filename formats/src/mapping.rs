@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
 use crate::format::mapped::fields;
-use crate::table::Table;
+use crate::record::UsageTable;
 
 /// A declared mapping.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -139,12 +139,12 @@ impl Mapping {
     }
 
     /// The usage table.
-    pub fn usage_table(&self) -> Option<Table> {
-        Table::USAGE.into_iter().find(|table| table.name() == self.table)
+    pub fn usage_table(&self) -> Option<UsageTable> {
+        UsageTable::ALL.into_iter().find(|table| table.name() == self.table)
     }
 
     fn check(&self) -> Result<(), String> {
-        let names = || Table::USAGE.map(Table::name).join(", ");
+        let names = || UsageTable::ALL.map(UsageTable::name).join(", ");
         let table = self.usage_table().ok_or_else(|| format!("no usage table `{}`: {}", self.table, names()))?;
         for required in ["provider", "service"] {
             if !self.columns.contains_key(required) {

@@ -9,7 +9,7 @@ use std::io::BufRead;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::gcp_log_entry::{self, LogEntry, Service};
-use crate::format::{Format, Recognition, Sink, decimal};
+use crate::format::{Format, Origin, Recognition, Sink, decimal};
 use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 
 /// The service in the words of the price books.
@@ -34,8 +34,8 @@ impl Format for GcpCloudRun {
         gcp_log_entry::recognise(head, Service::Run)
     }
 
-    fn parse(&self, input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        gcp_log_entry::parse(input, defaults, sink)
+    fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        gcp_log_entry::parse(input, origin.defaults, sink)
     }
 }
 

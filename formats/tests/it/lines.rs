@@ -1,15 +1,12 @@
 //! What the tests of formats share: a sink that keeps everything, the collection of real files, and made-up lines.
-// Each test program uses its part; and what is only called by tests may panic like one.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
-
 use std::fs;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
-use paygrain_ingest::Defaults;
-use paygrain_ingest::error::IngestError;
-use paygrain_ingest::format::{self, Sink};
-use paygrain_ingest::record::{EventTime, Invocation, Record, RejectedRow, Request, Usage};
+use paygrain_formats::Defaults;
+use paygrain_formats::error::IngestError;
+use paygrain_formats::format::{self, Origin, Sink};
+use paygrain_formats::record::{EventTime, Invocation, Record, RejectedRow, Request, Usage};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -66,7 +63,7 @@ impl Collected {
 
 pub fn parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Collected {
     let mut collected = Collected::default();
-    format::by_name(format).unwrap().parse(input, defaults, &mut collected).unwrap();
+    format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected).unwrap();
     collected
 }
 

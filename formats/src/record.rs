@@ -2,6 +2,10 @@
 //!
 //! Units are in the names. A field that a log does not carry is `None`; nothing is guessed.
 
+mod billed;
+
+pub use billed::{BilledLine, Export};
+
 /// 128 bits that name one record, whatever file or envelope it came in. See [`RecordKey::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey(pub [u8; 16]);
@@ -213,7 +217,35 @@ impl MeteredQuantity {
     pub const SCALE: u8 = 18;
 }
 
-/// A record of any usage table.
+/// A usage table of the lake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UsageTable {
+    /// [`Invocation`]s.
+    Invocations,
+    /// [`Request`]s.
+    Requests,
+    /// [`StoredBytes`].
+    Storage,
+    /// [`MeteredQuantity`]s.
+    Metered,
+}
+
+impl UsageTable {
+    /// Every one.
+    pub const ALL: [UsageTable; 4] = [Self::Invocations, Self::Requests, Self::Storage, Self::Metered];
+
+    /// Its name in SQL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invocations => "invocations",
+            Self::Requests => "requests",
+            Self::Storage => "storage",
+            Self::Metered => "metered",
+        }
+    }
+}
+
+/// A record of any usage table, or of the table `billed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// A row of `invocations`.
@@ -224,6 +256,8 @@ pub enum Usage {
     StoredBytes(Box<StoredBytes>),
     /// A row of `metered`.
     MeteredQuantity(Box<MeteredQuantity>),
+    /// A row of `billed`. Its key tells lines of one export apart, not those of different ones.
+    BilledLine(Box<BilledLine>),
 }
 
 /// A usage record with its time and the keys that make it count once.

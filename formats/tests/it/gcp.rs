@@ -1,9 +1,7 @@
 //! Logs of Cloud Functions and Cloud Run: known totals of real files, one key in every envelope.
 
-use lines::{parse, real};
-use paygrain_ingest::record::EventTime;
-
-mod lines;
+use crate::lines::{parse, real};
+use paygrain_formats::record::EventTime;
 
 const FUNCTIONS: &str = "gcp-cloud-functions";
 

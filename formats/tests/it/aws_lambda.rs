@@ -3,14 +3,12 @@
 use std::fs;
 use std::io::{BufReader, Cursor, Read};
 
-use lines::{ID, JSON, TEXT, envelopes, parse, parse_with, platform, real, shared};
-use paygrain_ingest::Defaults;
-use paygrain_ingest::decompress::{self, Limits};
-use paygrain_ingest::error::IngestError;
-use paygrain_ingest::format;
-use paygrain_ingest::record::EventTime;
-
-mod lines;
+use crate::lines::{ID, JSON, TEXT, envelopes, parse, parse_with, platform, real, shared};
+use paygrain_formats::Defaults;
+use paygrain_formats::decompress::{self, Limits};
+use paygrain_formats::error::IngestError;
+use paygrain_formats::format;
+use paygrain_formats::record::EventTime;
 
 #[test]
 fn real_lambda_logs_have_their_known_totals() {
