@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::record::{Record, RejectedRow};
+use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
 
 mod aws_lambda;
 pub mod aws_lambda_json;
@@ -72,6 +72,22 @@ pub trait Sink {
     /// # Errors
     /// When the consumer is gone or full.
     fn record(&mut self, record: Record) -> Result<(), IngestError>;
+    /// A good row of `invocations` whose texts are borrowed: the way for formats that come in gigabytes.
+    ///
+    /// # Errors
+    /// As [`Sink::record`].
+    fn invocation(&mut self, time: EventTime, key: RecordKey, row: &Invocation<&str>) -> Result<(), IngestError> {
+        let usage = Usage::Invocation(Box::new(row.map_texts(|text| (*text).to_owned())));
+        self.record(Record { time, key, usage })
+    }
+    /// A good row of `requests` whose texts are borrowed.
+    ///
+    /// # Errors
+    /// As [`Sink::record`].
+    fn request(&mut self, time: EventTime, key: RecordKey, row: &Request<&str>) -> Result<(), IngestError> {
+        let usage = Usage::Request(Box::new(row.map_texts(|text| (*text).to_owned())));
+        self.record(Record { time, key, usage })
+    }
     /// A bad row.
     ///
     /// # Errors

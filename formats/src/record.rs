@@ -2,6 +2,8 @@
 //!
 //! Units are in the names. A field that a log does not carry is `None`; nothing is guessed.
 
+use sha2::{Digest, Sha256};
+
 mod billed;
 
 pub use billed::{BilledLine, Export};
@@ -14,20 +16,67 @@ impl RecordKey {
     /// The key of a record from the parts of its natural key, in a fixed order.
     ///
     /// Parts are separated, so `["ab", "c"]` and `["a", "bc"]` differ; an absent part differs from an empty one.
+    ///
+    /// The hash is a cryptographic one: what a stranger writes into a log must not be able to make another record look
+    /// like a duplicate.
     pub fn of(parts: &[Option<&str>]) -> Self {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
+        Self::of_all(parts.iter().copied())
+    }
+
+    /// As [`RecordKey::of`].
+    pub fn of_all<'a>(parts: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut hash = KeyHash::default();
         for part in parts {
             match part {
+                // The length comes first and is never 0 there, so that no text can pass for the parts of another key.
                 Some(text) => {
-                    hash.update([1]);
-                    hash.update((text.len() as u64).to_le_bytes());
+                    let mut length = text.len() as u64 + 1;
+                    while length >= 0x80 {
+                        hash.update(&[(length & 0x7f) as u8 | 0x80]);
+                        length >>= 7;
+                    }
+                    hash.update(&[length as u8]);
                     hash.update(text.as_bytes());
                 }
-                None => hash.update([0]),
+                None => hash.update(&[0]),
             }
         }
-        let digest = hash.finalize();
+        hash.finish()
+    }
+}
+
+/// Collects what is hashed: nearly always it fits, and one call of the hash is several times faster than many.
+struct KeyHash {
+    buffer: [u8; 256],
+    length: usize,
+    longer: Option<Sha256>,
+}
+
+impl Default for KeyHash {
+    fn default() -> Self {
+        KeyHash { buffer: [0; 256], length: 0, longer: None }
+    }
+}
+
+impl KeyHash {
+    fn update(&mut self, bytes: &[u8]) {
+        match self.buffer.get_mut(self.length..self.length + bytes.len()) {
+            Some(free) if self.longer.is_none() => {
+                free.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            _ => {
+                let longer = self.longer.get_or_insert_with(|| Sha256::new_with_prefix(&self.buffer[..self.length]));
+                longer.update(bytes);
+            }
+        }
+    }
+
+    fn finish(self) -> RecordKey {
+        let digest = match self.longer {
+            Some(hash) => hash.finalize(),
+            None => Sha256::digest(&self.buffer[..self.length]),
+        };
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         RecordKey(key)
@@ -44,22 +93,24 @@ pub enum EventTime {
 }
 
 /// One function execution (or one container task): a row of the table `invocations`.
+///
+/// Its texts are its own, or borrowed from the line being read (`Invocation<&str>`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Invocation {
+pub struct Invocation<T = String> {
     /// `aws`, `gcp`, `azure`, …
-    pub provider: String,
+    pub provider: T,
     /// The service as price books name it, for example `lambda`.
-    pub service: String,
+    pub service: T,
     /// Billing account that owns the resource.
-    pub account: Option<String>,
+    pub account: Option<T>,
     /// Provider region, for example `us-east-1`.
-    pub region: Option<String>,
+    pub region: Option<T>,
     /// Function or task name.
-    pub resource: Option<String>,
+    pub resource: Option<T>,
     /// Function version or qualifier.
-    pub version: Option<String>,
+    pub version: Option<T>,
     /// The provider's id of the execution.
-    pub request_id: Option<String>,
+    pub request_id: Option<T>,
     /// Length of the handler phase, in microseconds; absent where a crash left none.
     pub duration_us: Option<i64>,
     /// Length of the initialisation, in microseconds, on a cold start.
@@ -81,54 +132,93 @@ pub struct Invocation {
     /// Size of the response payload, in bytes.
     pub response_bytes: Option<i64>,
     /// `x86_64` or `arm64`.
-    pub architecture: Option<String>,
+    pub architecture: Option<T>,
     /// `Zip` or `Image`.
-    pub package_type: Option<String>,
+    pub package_type: Option<T>,
     /// Runtime identifier.
-    pub runtime: Option<String>,
+    pub runtime: Option<T>,
     /// Operating system.
-    pub os: Option<String>,
+    pub os: Option<T>,
     /// `on-demand`, `provisioned`, `edge`, …
-    pub capacity: Option<String>,
+    pub capacity: Option<T>,
     /// What caused the execution (`http`, `timer`, `async`, …).
-    pub trigger: Option<String>,
+    pub trigger: Option<T>,
     /// `buffered` or `stream`.
-    pub invoke_mode: Option<String>,
+    pub invoke_mode: Option<T>,
     /// `success`, `error` or `timeout`.
-    pub status: Option<String>,
+    pub status: Option<T>,
     /// The provider's name of the error, where there is one.
-    pub error_type: Option<String>,
+    pub error_type: Option<T>,
     /// Whether a new environment was started for it.
     pub cold_start: Option<bool>,
     /// CPU time used, in microseconds.
     pub cpu_us: Option<i64>,
     /// Size, class or plan that picks the price, such as an instance class.
-    pub variant: Option<String>,
+    pub variant: Option<T>,
     /// The instance, replica or container it ran on.
-    pub instance: Option<String>,
+    pub instance: Option<T>,
     /// How many requests that instance takes at once.
     pub concurrency: Option<i64>,
 }
 
-/// One API or storage request, event or message: a row of the table `requests`.
+impl<T> Invocation<T> {
+    /// The same row with its texts turned into something else.
+    pub fn map_texts<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Invocation<U> {
+        Invocation {
+            provider: text(&self.provider),
+            service: text(&self.service),
+            account: self.account.as_ref().map(&text),
+            region: self.region.as_ref().map(&text),
+            resource: self.resource.as_ref().map(&text),
+            version: self.version.as_ref().map(&text),
+            request_id: self.request_id.as_ref().map(&text),
+            duration_us: self.duration_us,
+            init_us: self.init_us,
+            restore_us: self.restore_us,
+            billed_ms: self.billed_ms,
+            memory_mb: self.memory_mb,
+            memory_used_mb: self.memory_used_mb,
+            vcpu_milli: self.vcpu_milli,
+            ephemeral_mb: self.ephemeral_mb,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            architecture: self.architecture.as_ref().map(&text),
+            package_type: self.package_type.as_ref().map(&text),
+            runtime: self.runtime.as_ref().map(&text),
+            os: self.os.as_ref().map(&text),
+            capacity: self.capacity.as_ref().map(&text),
+            trigger: self.trigger.as_ref().map(&text),
+            invoke_mode: self.invoke_mode.as_ref().map(&text),
+            status: self.status.as_ref().map(&text),
+            error_type: self.error_type.as_ref().map(&text),
+            cold_start: self.cold_start,
+            cpu_us: self.cpu_us,
+            variant: self.variant.as_ref().map(&text),
+            instance: self.instance.as_ref().map(&text),
+            concurrency: self.concurrency,
+        }
+    }
+}
+
+/// One API or storage request, event or message: a row of the table `requests`. Texts as in [`Invocation`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct Request<T = String> {
     /// `aws`, `gcp`, `azure`, …
-    pub provider: String,
+    pub provider: T,
     /// The service as price books name it, for example `s3`.
-    pub service: String,
+    pub service: T,
     /// Billing account that owns the resource.
-    pub account: Option<String>,
+    pub account: Option<T>,
     /// Provider region.
-    pub region: Option<String>,
+    pub region: Option<T>,
     /// Bucket, queue, API or table.
-    pub resource: Option<String>,
+    pub resource: Option<T>,
     /// Normalised operation: `PUT`, `GET`, `HEAD`, `LIST`, `COPY`, `POST`, `DELETE`, `TRANSITION`, … or the log's own word.
-    pub operation: Option<String>,
+    pub operation: Option<T>,
     /// Size, class or edition that picks the price.
-    pub variant: Option<String>,
+    pub variant: Option<T>,
     /// Status as the provider reports it, for example `200`.
-    pub status: Option<String>,
+    pub status: Option<T>,
     /// Request payload, in bytes.
     pub request_bytes: Option<i64>,
     /// Response payload, in bytes.
@@ -136,17 +226,42 @@ pub struct Request {
     /// Billable units where the log already counts them.
     pub units: Option<i64>,
     /// Storage class of the object, where the log says.
-    pub storage_class: Option<String>,
+    pub storage_class: Option<T>,
     /// Where the request came from, in the words of the service's format.
-    pub source: Option<String>,
+    pub source: Option<T>,
     /// The provider's id of the request.
-    pub request_id: Option<String>,
+    pub request_id: Option<T>,
     /// How long it was in work, in microseconds.
     pub duration_us: Option<i64>,
     /// The instance, replica or object that served it.
-    pub instance: Option<String>,
+    pub instance: Option<T>,
     /// How many requests that instance takes at once.
     pub concurrency: Option<i64>,
+}
+
+impl<T> Request<T> {
+    /// The same row with its texts turned into something else.
+    pub fn map_texts<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Request<U> {
+        Request {
+            provider: text(&self.provider),
+            service: text(&self.service),
+            account: self.account.as_ref().map(&text),
+            region: self.region.as_ref().map(&text),
+            resource: self.resource.as_ref().map(&text),
+            operation: self.operation.as_ref().map(&text),
+            variant: self.variant.as_ref().map(&text),
+            status: self.status.as_ref().map(&text),
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            units: self.units,
+            storage_class: self.storage_class.as_ref().map(&text),
+            source: self.source.as_ref().map(&text),
+            request_id: self.request_id.as_ref().map(&text),
+            duration_us: self.duration_us,
+            instance: self.instance.as_ref().map(&text),
+            concurrency: self.concurrency,
+        }
+    }
 }
 
 /// Bytes stored in one resource and class over an interval: a row of the table `storage`.

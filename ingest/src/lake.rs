@@ -5,19 +5,17 @@
 //! very snapshot the commit is based on, and every commit advances one transaction per day it touches: of two writers
 //! on one day the second is refused, reads again, and drops what the first brought.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use datafusion::arrow::array::{
-    Array, ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, StructType, Transaction};
@@ -28,13 +26,16 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::duplicates::KnownRecords;
+use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
 use crate::table::{ASSUMED, Table};
-use crate::upload::{Staged, with_upload_id};
+use crate::upload::Staged;
 
 mod bills;
 mod columns;
+mod data_files;
+
+use data_files::DataFiles;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 
@@ -47,8 +48,6 @@ const UPLOAD_METADATA: &str = "paygrain_upload";
 const ATTEMPTS_MAX: u32 = 200;
 /// How many of the last commits are searched for uploads whose ledger row a crash has cost.
 const RECOVERY_COMMITS_MAX: usize = 64;
-/// Size at which a Parquet file is closed and the next begun, in bytes.
-const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
 
 /// A lake at a root directory.
 #[derive(Clone, Debug)]
@@ -60,7 +59,7 @@ pub struct Lake {
 /// One row of the table `uploads`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRow {
-    /// SHA-256 of the decompressed bytes and the declared source, in hex.
+    /// BLAKE3 of the decompressed bytes and the declared source, in hex.
     pub id: String,
     /// File name.
     pub name: String,
@@ -243,10 +242,15 @@ impl Lake {
 
     async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
         let failed = |error: DataFusionError| self.storage_error("read".into(), error);
+        self.query(table, sql).await?.collect().await.map_err(failed)
+    }
+
+    async fn query(&self, table: &DeltaTable, sql: &str) -> Result<DataFrame, IngestError> {
+        let failed = |error: DataFusionError| self.storage_error("read".into(), error);
         let session = session();
         let provider = table.table_provider().await.map_err(failed)?;
         session.register_table("t", provider).map_err(failed)?;
-        session.sql(sql).await.map_err(failed)?.collect().await.map_err(failed)
+        session.sql(sql).await.map_err(failed)
     }
 
     /// Commits the staged rows of an upload to a usage table: all of them or none, each record once.
@@ -264,23 +268,24 @@ impl Lake {
             if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
                 return Ok(Appended { accepted: 0, duplicate: 0, already_loaded: true });
             }
-            let mut known = self.known_records(&delta, table, staged).await?;
-            let mut writer =
-                RecordBatchWriter::for_table(&delta).map_err(failed)?.with_target_file_size(FILE_BYTES_TARGET);
-            let (mut accepted, mut duplicate) = (0, 0);
-            for batch in staged.rows.batches()? {
-                let batch = batch?;
-                let fresh = known.keep_fresh(&batch, table)?;
-                accepted += fresh.num_rows() as u64;
-                duplicate += (batch.num_rows() - fresh.num_rows()) as u64;
-                if fresh.num_rows() > 0 {
-                    writer.write(with_upload_id(&fresh, table, &upload.id)?).await.map_err(failed)?;
-                }
-            }
+            let known = self.known_records(&delta, table, staged).await?;
+            let rows = usize::try_from(staged.rows).unwrap_or(usize::MAX);
+            let duplicates = staged.identities.duplicates(&known, rows)?;
+            let duplicate = duplicates.count_set_bits() as u64;
+            let accepted = staged.rows - duplicate;
             if accepted == 0 {
                 return Ok(Appended { accepted, duplicate, already_loaded: false });
             }
-            let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
+            let store = delta.log_store().object_store(None);
+            let mut files = DataFiles::new(table, &upload.id, store, staged);
+            let mut from = 0;
+            for batch in staged.batches.batches() {
+                let batch = batch?;
+                let next = from + batch.num_rows();
+                files.add(batch, &duplicates, from).await?;
+                from = next;
+            }
+            let actions: Vec<_> = files.finish().await?.into_iter().map(Action::Add).collect();
             let ledger = UploadRow { accepted, duplicate, ..upload.clone() };
             let transactions = self.transactions(&delta, table, &application, staged).await?;
             match commit(&delta, table, actions, transactions, Some(&ledger)).await {
@@ -318,10 +323,10 @@ impl Lake {
         delta: &DeltaTable,
         table: Table,
         staged: &Staged,
-    ) -> Result<KnownRecords, IngestError> {
-        let mut known = KnownRecords::new(staged.has_assumed);
+    ) -> Result<SortedIdentities, IngestError> {
+        let mut known = Identities::default();
         if delta.version() == Some(0) || staged.days.is_empty() {
-            return Ok(known);
+            return Ok(known.finish());
         }
         let days: Vec<_> = staged.days.iter().map(|day| format!("DATE '{}'", date_text(*day))).collect();
         // A row without a logged time may stand under any day, so it is compared with all of them.
@@ -331,10 +336,12 @@ impl Lake {
             format!("date IN ({}) OR time_source = '{ASSUMED}'", days.join(", "))
         };
         let sql = format!("SELECT record_key, {}, time_source FROM t WHERE {condition}", table.time_column());
-        for batch in self.select(delta, &sql).await? {
-            known.add(&batch)?;
+        let failed = |error: DataFusionError| self.storage_error("read".into(), error);
+        let mut batches = self.query(delta, &sql).await?.execute_stream().await.map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            known.add(&batch.map_err(failed)?)?;
         }
-        Ok(known)
+        Ok(known.finish())
     }
 
     /// Appends rows once per application transaction, whoever asks how often.
@@ -523,14 +530,4 @@ fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
 fn date_text(day: i32) -> String {
     DateTime::<Utc>::from_timestamp(i64::from(day) * 86_400, 0)
         .map_or_else(|| NaiveDate::MIN.to_string(), |time| time.date_naive().to_string())
-}
-
-/// Days of a staged batch, as days since 1970.
-pub(crate) fn days_of(batch: &RecordBatch) -> BTreeSet<i32> {
-    batch
-        .column(0)
-        .as_any()
-        .downcast_ref::<Date32Array>()
-        .map(|dates| dates.values().iter().copied().collect())
-        .unwrap_or_default()
 }

@@ -3,9 +3,12 @@
 //! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
 //! once. Nothing here knows a price.
 
+mod data_file;
 mod duplicates;
 pub mod lake;
+pub mod rows;
 pub mod samples;
+mod spool;
 pub mod table;
 pub mod upload;
 

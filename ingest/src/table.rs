@@ -1,4 +1,4 @@
-//! The tables of the lake: their columns, and usage records turned into Arrow batches.
+//! The tables of the lake: their columns, and which of them a usage record has.
 //!
 //! Times are UTC microseconds, sizes bytes (memory MB as the provider configures it), durations microseconds.
 //! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, decimals, booleans, dates,
@@ -6,12 +6,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::arrow::error::ArrowError;
 
 use crate::record::{Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
 
@@ -94,10 +89,10 @@ impl Table {
     /// Every column, in order.
     pub fn schema(self) -> SchemaRef {
         let fields = match self {
-            Self::Invocations => usage_fields(self, &INVOCATION_COLUMNS),
-            Self::Requests => usage_fields(self, &REQUEST_COLUMNS),
-            Self::Storage => usage_fields(self, &STORAGE_COLUMNS),
-            Self::Metered => usage_fields(self, &METERED_COLUMNS),
+            Self::Invocations => usage_fields::<Invocation>(),
+            Self::Requests => usage_fields::<Request>(),
+            Self::Storage => usage_fields::<StoredBytes>(),
+            Self::Metered => usage_fields::<MeteredQuantity>(),
             Self::Uploads => vec![
                 text("id", false),
                 text("name", false),
@@ -152,205 +147,141 @@ pub struct RowFacts {
     pub key: RecordKey,
 }
 
-/// How a column is read from a record.
-enum Column<R> {
-    Text(&'static str, fn(&R) -> Option<&str>),
-    Integer(&'static str, fn(&R) -> Option<i64>),
-    Flag(&'static str, fn(&R) -> Option<bool>),
+/// Takes the columns of a usage record, in the order of the table.
+pub trait ColumnVisitor {
+    /// A text.
+    fn text(&mut self, name: &'static str, value: Option<&str>);
+    /// A whole number.
+    fn integer(&mut self, name: &'static str, value: Option<i64>);
+    /// Yes or no.
+    fn flag(&mut self, name: &'static str, value: Option<bool>);
     /// A decimal of [`MeteredQuantity::SCALE`] fractional digits.
-    Decimal(&'static str, fn(&R) -> Option<i128>),
+    fn decimal(&mut self, name: &'static str, value: Option<i128>);
+}
+
+/// A record type with a table of its own.
+pub trait UsageRow {
+    /// The table it goes to.
+    const TABLE: Table;
+    /// Hands over every column of the record itself: between the time and `time_source`.
+    fn visit(&self, columns: &mut impl ColumnVisitor);
 }
 
 // Columns that filters use come first: Delta keeps statistics of the first 32.
-static INVOCATION_COLUMNS: [Column<Invocation>; 31] = [
-    Column::Text("provider", |r| Some(&r.provider)),
-    Column::Text("service", |r| Some(&r.service)),
-    Column::Text("account", |r| r.account.as_deref()),
-    Column::Text("region", |r| r.region.as_deref()),
-    Column::Text("resource", |r| r.resource.as_deref()),
-    Column::Text("version", |r| r.version.as_deref()),
-    Column::Integer("duration_us", |r| r.duration_us),
-    Column::Integer("init_us", |r| r.init_us),
-    Column::Integer("restore_us", |r| r.restore_us),
-    Column::Integer("billed_ms", |r| r.billed_ms),
-    Column::Integer("memory_mb", |r| r.memory_mb),
-    Column::Integer("memory_used_mb", |r| r.memory_used_mb),
-    Column::Integer("vcpu_milli", |r| r.vcpu_milli),
-    Column::Integer("ephemeral_mb", |r| r.ephemeral_mb),
-    Column::Integer("request_bytes", |r| r.request_bytes),
-    Column::Integer("response_bytes", |r| r.response_bytes),
-    Column::Text("architecture", |r| r.architecture.as_deref()),
-    Column::Text("package_type", |r| r.package_type.as_deref()),
-    Column::Text("runtime", |r| r.runtime.as_deref()),
-    Column::Text("os", |r| r.os.as_deref()),
-    Column::Text("capacity", |r| r.capacity.as_deref()),
-    Column::Text("trigger", |r| r.trigger.as_deref()),
-    Column::Text("invoke_mode", |r| r.invoke_mode.as_deref()),
-    Column::Text("status", |r| r.status.as_deref()),
-    Column::Text("error_type", |r| r.error_type.as_deref()),
-    Column::Flag("cold_start", |r| r.cold_start),
-    Column::Integer("cpu_us", |r| r.cpu_us),
-    Column::Text("request_id", |r| r.request_id.as_deref()),
-    Column::Text("variant", |r| r.variant.as_deref()),
-    Column::Text("instance", |r| r.instance.as_deref()),
-    Column::Integer("concurrency", |r| r.concurrency),
-];
-
-static REQUEST_COLUMNS: [Column<Request>; 17] = [
-    Column::Text("provider", |r| Some(&r.provider)),
-    Column::Text("service", |r| Some(&r.service)),
-    Column::Text("account", |r| r.account.as_deref()),
-    Column::Text("region", |r| r.region.as_deref()),
-    Column::Text("resource", |r| r.resource.as_deref()),
-    Column::Text("operation", |r| r.operation.as_deref()),
-    Column::Text("variant", |r| r.variant.as_deref()),
-    Column::Text("status", |r| r.status.as_deref()),
-    Column::Integer("request_bytes", |r| r.request_bytes),
-    Column::Integer("response_bytes", |r| r.response_bytes),
-    Column::Integer("units", |r| r.units),
-    Column::Text("storage_class", |r| r.storage_class.as_deref()),
-    Column::Text("source", |r| r.source.as_deref()),
-    Column::Text("request_id", |r| r.request_id.as_deref()),
-    Column::Integer("duration_us", |r| r.duration_us),
-    Column::Text("instance", |r| r.instance.as_deref()),
-    Column::Integer("concurrency", |r| r.concurrency),
-];
-
-static STORAGE_COLUMNS: [Column<StoredBytes>; 10] = [
-    Column::Text("provider", |r| Some(&r.provider)),
-    Column::Text("service", |r| Some(&r.service)),
-    Column::Text("account", |r| r.account.as_deref()),
-    Column::Text("region", |r| r.region.as_deref()),
-    Column::Text("resource", |r| r.resource.as_deref()),
-    Column::Text("variant", |r| r.variant.as_deref()),
-    Column::Text("storage_class", |r| r.storage_class.as_deref()),
-    Column::Integer("bytes", |r| r.bytes),
-    Column::Integer("objects", |r| r.objects),
-    Column::Integer("held_us", |r| r.held_us),
-];
-
-static METERED_COLUMNS: [Column<MeteredQuantity>; 16] = [
-    Column::Text("provider", |r| Some(&r.provider)),
-    Column::Text("service", |r| Some(&r.service)),
-    Column::Text("account", |r| r.account.as_deref()),
-    Column::Text("region", |r| r.region.as_deref()),
-    Column::Text("resource", |r| r.resource.as_deref()),
-    Column::Text("meter", |r| r.meter.as_deref()),
-    Column::Text("variant", |r| r.variant.as_deref()),
-    Column::Decimal("quantity", |r| r.quantity),
-    Column::Text("unit", |r| r.unit.as_deref()),
-    Column::Integer("held_us", |r| r.held_us),
-    Column::Integer("memory_mb", |r| r.memory_mb),
-    Column::Integer("vcpu_milli", |r| r.vcpu_milli),
-    Column::Integer("size_mb", |r| r.size_mb),
-    Column::Text("architecture", |r| r.architecture.as_deref()),
-    Column::Text("os", |r| r.os.as_deref()),
-    Column::Text("runtime", |r| r.runtime.as_deref()),
-];
-
-/// Rows of one usage table, not yet a batch. The upload's id is not known before its last byte, so it is added at
-/// the commit.
-#[derive(Debug)]
-pub struct UsageRows<R> {
-    facts: Vec<RowFacts>,
-    rows: Vec<R>,
-}
-
-impl<R> Default for UsageRows<R> {
-    fn default() -> Self {
-        Self { facts: Vec::new(), rows: Vec::new() }
-    }
-}
-
-impl<R: UsageRow> UsageRows<R> {
-    /// Adds a row.
-    pub fn push(&mut self, facts: RowFacts, row: R) {
-        self.facts.push(facts);
-        self.rows.push(row);
-    }
-
-    /// How many rows wait.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The rows as a batch of [`staged_schema`], leaving none.
-    ///
-    /// # Errors
-    /// Never for rows of these types; Arrow's own checks are passed on.
-    pub fn take_batch(&mut self) -> Result<RecordBatch, ArrowError> {
-        let facts = std::mem::take(&mut self.facts);
-        let rows = std::mem::take(&mut self.rows);
-        let days = facts.iter().map(|f| i32::try_from(f.time_us.div_euclid(DAY_US)).unwrap_or(i32::MAX));
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(Date32Array::from_iter_values(days)),
-            Arc::new(TimestampMicrosecondArray::from_iter_values(facts.iter().map(|f| f.time_us)).with_timezone("UTC")),
-        ];
-        for column in R::columns() {
-            columns.push(column.array(&rows)?);
-        }
-        columns.push(Arc::new(StringArray::from_iter_values(
-            facts.iter().map(|f| if f.logged { LOGGED } else { ASSUMED }),
-        )));
-        columns.push(Arc::new(BinaryArray::from_iter_values(facts.iter().map(|f| f.key.0))));
-        RecordBatch::try_new(staged_schema(R::TABLE), columns)
-    }
-}
-
-/// Type of quantities: 20 digits, a point, 18 digits.
-#[expect(clippy::cast_possible_wrap, reason = "18 is positive")]
-const QUANTITY_TYPE: DataType = DataType::Decimal128(38, MeteredQuantity::SCALE as i8);
-
-/// Value of `time_source` where the log gives the time.
-pub const LOGGED: &str = "logged";
-/// Value of `time_source` where it does not.
-pub const ASSUMED: &str = "assumed";
-
-/// A record type with a table of its own.
-pub trait UsageRow: Sized + 'static {
-    /// The table it goes to.
-    const TABLE: Table;
-    #[doc(hidden)]
-    #[expect(private_interfaces, reason = "implemented here only")]
-    fn columns() -> &'static [Column<Self>];
-}
-
-impl UsageRow for Invocation {
+impl<T: AsRef<str>> UsageRow for Invocation<T> {
     const TABLE: Table = Table::Invocations;
-    #[expect(private_interfaces, reason = "implemented here only")]
-    fn columns() -> &'static [Column<Self>] {
-        &INVOCATION_COLUMNS
+
+    #[inline]
+    fn visit(&self, columns: &mut impl ColumnVisitor) {
+        columns.text("provider", Some(self.provider.as_ref()));
+        columns.text("service", Some(self.service.as_ref()));
+        columns.text("account", self.account.as_ref().map(T::as_ref));
+        columns.text("region", self.region.as_ref().map(T::as_ref));
+        columns.text("resource", self.resource.as_ref().map(T::as_ref));
+        columns.text("version", self.version.as_ref().map(T::as_ref));
+        columns.integer("duration_us", self.duration_us);
+        columns.integer("init_us", self.init_us);
+        columns.integer("restore_us", self.restore_us);
+        columns.integer("billed_ms", self.billed_ms);
+        columns.integer("memory_mb", self.memory_mb);
+        columns.integer("memory_used_mb", self.memory_used_mb);
+        columns.integer("vcpu_milli", self.vcpu_milli);
+        columns.integer("ephemeral_mb", self.ephemeral_mb);
+        columns.integer("request_bytes", self.request_bytes);
+        columns.integer("response_bytes", self.response_bytes);
+        columns.text("architecture", self.architecture.as_ref().map(T::as_ref));
+        columns.text("package_type", self.package_type.as_ref().map(T::as_ref));
+        columns.text("runtime", self.runtime.as_ref().map(T::as_ref));
+        columns.text("os", self.os.as_ref().map(T::as_ref));
+        columns.text("capacity", self.capacity.as_ref().map(T::as_ref));
+        columns.text("trigger", self.trigger.as_ref().map(T::as_ref));
+        columns.text("invoke_mode", self.invoke_mode.as_ref().map(T::as_ref));
+        columns.text("status", self.status.as_ref().map(T::as_ref));
+        columns.text("error_type", self.error_type.as_ref().map(T::as_ref));
+        columns.flag("cold_start", self.cold_start);
+        columns.integer("cpu_us", self.cpu_us);
+        columns.text("request_id", self.request_id.as_ref().map(T::as_ref));
+        columns.text("variant", self.variant.as_ref().map(T::as_ref));
+        columns.text("instance", self.instance.as_ref().map(T::as_ref));
+        columns.integer("concurrency", self.concurrency);
     }
 }
 
-impl UsageRow for Request {
+impl<T: AsRef<str>> UsageRow for Request<T> {
     const TABLE: Table = Table::Requests;
-    #[expect(private_interfaces, reason = "implemented here only")]
-    fn columns() -> &'static [Column<Self>] {
-        &REQUEST_COLUMNS
+
+    #[inline]
+    fn visit(&self, columns: &mut impl ColumnVisitor) {
+        columns.text("provider", Some(self.provider.as_ref()));
+        columns.text("service", Some(self.service.as_ref()));
+        columns.text("account", self.account.as_ref().map(T::as_ref));
+        columns.text("region", self.region.as_ref().map(T::as_ref));
+        columns.text("resource", self.resource.as_ref().map(T::as_ref));
+        columns.text("operation", self.operation.as_ref().map(T::as_ref));
+        columns.text("variant", self.variant.as_ref().map(T::as_ref));
+        columns.text("status", self.status.as_ref().map(T::as_ref));
+        columns.integer("request_bytes", self.request_bytes);
+        columns.integer("response_bytes", self.response_bytes);
+        columns.integer("units", self.units);
+        columns.text("storage_class", self.storage_class.as_ref().map(T::as_ref));
+        columns.text("source", self.source.as_ref().map(T::as_ref));
+        columns.text("request_id", self.request_id.as_ref().map(T::as_ref));
+        columns.integer("duration_us", self.duration_us);
+        columns.text("instance", self.instance.as_ref().map(T::as_ref));
+        columns.integer("concurrency", self.concurrency);
     }
 }
 
 impl UsageRow for StoredBytes {
     const TABLE: Table = Table::Storage;
-    #[expect(private_interfaces, reason = "implemented here only")]
-    fn columns() -> &'static [Column<Self>] {
-        &STORAGE_COLUMNS
+
+    #[inline]
+    fn visit(&self, columns: &mut impl ColumnVisitor) {
+        columns.text("provider", Some(&self.provider));
+        columns.text("service", Some(&self.service));
+        columns.text("account", self.account.as_deref());
+        columns.text("region", self.region.as_deref());
+        columns.text("resource", self.resource.as_deref());
+        columns.text("variant", self.variant.as_deref());
+        columns.text("storage_class", self.storage_class.as_deref());
+        columns.integer("bytes", self.bytes);
+        columns.integer("objects", self.objects);
+        columns.integer("held_us", self.held_us);
     }
 }
 
 impl UsageRow for MeteredQuantity {
     const TABLE: Table = Table::Metered;
-    #[expect(private_interfaces, reason = "implemented here only")]
-    fn columns() -> &'static [Column<Self>] {
-        &METERED_COLUMNS
+
+    #[inline]
+    fn visit(&self, columns: &mut impl ColumnVisitor) {
+        columns.text("provider", Some(&self.provider));
+        columns.text("service", Some(&self.service));
+        columns.text("account", self.account.as_deref());
+        columns.text("region", self.region.as_deref());
+        columns.text("resource", self.resource.as_deref());
+        columns.text("meter", self.meter.as_deref());
+        columns.text("variant", self.variant.as_deref());
+        columns.decimal("quantity", self.quantity);
+        columns.text("unit", self.unit.as_deref());
+        columns.integer("held_us", self.held_us);
+        columns.integer("memory_mb", self.memory_mb);
+        columns.integer("vcpu_milli", self.vcpu_milli);
+        columns.integer("size_mb", self.size_mb);
+        columns.text("architecture", self.architecture.as_deref());
+        columns.text("os", self.os.as_deref());
+        columns.text("runtime", self.runtime.as_deref());
     }
 }
+
+/// Type of quantities: 20 digits, a point, 18 digits.
+#[expect(clippy::cast_possible_wrap, reason = "18 is positive")]
+pub(crate) const QUANTITY_TYPE: DataType = DataType::Decimal128(38, MeteredQuantity::SCALE as i8);
+
+/// Value of `time_source` where the log gives the time.
+pub const LOGGED: &str = "logged";
+/// Value of `time_source` where it does not.
+pub const ASSUMED: &str = "assumed";
 
 /// Largest integer a column takes, by what its name says it measures: 31 years of microseconds, a petabyte of memory, an
 /// exabyte of data. Metering adds and multiplies such numbers without ever leaving its integers.
@@ -363,13 +294,28 @@ pub fn largest(column: &str) -> i64 {
 }
 
 /// What is wrong with the first integer of a record that is below 0 or beyond what anything measures.
-pub(crate) fn out_of_range<R: UsageRow>(row: &R) -> Option<String> {
-    R::columns().iter().find_map(|column| {
-        let Column::Integer(name, get) = column else { return None };
-        let value = get(row)?;
-        (value < 0 || value > largest(name))
-            .then(|| format!("`{name}` is {value}, expected a number from 0 to {}", largest(name)))
-    })
+pub(crate) fn out_of_range(row: &impl UsageRow) -> Option<String> {
+    struct Range {
+        wrong: Option<(&'static str, i64)>,
+    }
+    impl ColumnVisitor for Range {
+        fn text(&mut self, _: &'static str, _: Option<&str>) {}
+        fn integer(&mut self, name: &'static str, value: Option<i64>) {
+            // Nearly every number is within the smallest limit, whatever its name.
+            const LARGEST_OF_ALL: std::ops::RangeInclusive<i64> = 0..=1_000_000_000;
+            if let Some(value) = value
+                && !LARGEST_OF_ALL.contains(&value)
+                && (value < 0 || value > largest(name))
+            {
+                self.wrong.get_or_insert((name, value));
+            }
+        }
+        fn flag(&mut self, _: &'static str, _: Option<bool>) {}
+        fn decimal(&mut self, _: &'static str, _: Option<i128>) {}
+    }
+    let mut range = Range { wrong: None };
+    row.visit(&mut range);
+    range.wrong.map(|(name, value)| format!("`{name}` is {value}, expected a number from 0 to {}", largest(name)))
 }
 
 /// The columns of a usage table before the upload's id is known.
@@ -378,34 +324,27 @@ pub fn staged_schema(table: Table) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-impl<R> Column<R> {
-    fn field(&self) -> Field {
-        match self {
-            Self::Text(name, _) => text(name, !matches!(*name, "provider" | "service")),
-            Self::Integer(name, _) => integer(name, true),
-            Self::Flag(name, _) => Field::new(*name, DataType::Boolean, true),
-            Self::Decimal(name, _) => Field::new(*name, QUANTITY_TYPE, true),
+fn usage_fields<R: UsageRow + Default>() -> Vec<Field> {
+    struct Fields(Vec<Field>);
+    impl ColumnVisitor for Fields {
+        fn text(&mut self, name: &'static str, _: Option<&str>) {
+            self.0.push(text(name, !matches!(name, "provider" | "service")));
+        }
+        fn integer(&mut self, name: &'static str, _: Option<i64>) {
+            self.0.push(integer(name, true));
+        }
+        fn flag(&mut self, name: &'static str, _: Option<bool>) {
+            self.0.push(Field::new(name, DataType::Boolean, true));
+        }
+        fn decimal(&mut self, name: &'static str, _: Option<i128>) {
+            self.0.push(Field::new(name, QUANTITY_TYPE, true));
         }
     }
-
-    fn array(&self, rows: &[R]) -> Result<ArrayRef, ArrowError> {
-        Ok(match self {
-            Self::Text(_, get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
-            Self::Integer(_, get) => Arc::new(rows.iter().map(get).collect::<Int64Array>()),
-            Self::Flag(_, get) => Arc::new(rows.iter().map(get).collect::<BooleanArray>()),
-            Self::Decimal(_, get) => {
-                Arc::new(rows.iter().map(get).collect::<Decimal128Array>().with_data_type(QUANTITY_TYPE))
-            }
-        })
-    }
-}
-
-fn usage_fields<R>(table: Table, columns: &[Column<R>]) -> Vec<Field> {
-    let mut fields = vec![Field::new("date", DataType::Date32, false), timestamp(table.time_column())];
-    fields.extend(columns.iter().map(Column::field));
-    fields.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
-    fields.push(text("upload_id", false));
-    fields
+    let mut fields = Fields(vec![Field::new("date", DataType::Date32, false), timestamp(R::TABLE.time_column())]);
+    R::default().visit(&mut fields);
+    fields.0.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
+    fields.0.push(text("upload_id", false));
+    fields.0
 }
 
 /// The columns of `charges`: those of a charge in the pricing model, with the scope flattened. Quantities and amounts
@@ -471,19 +410,6 @@ mod tests {
     use super::*;
     use crate::format::mapped::fields;
     use crate::record::UsageTable;
-
-    #[test]
-    fn rows_become_a_batch_of_the_staged_schema() {
-        let mut rows = UsageRows::<Invocation>::default();
-        let facts = RowFacts { time_us: -1, logged: true, key: RecordKey([7; 16]) };
-        rows.push(facts, Invocation { provider: "aws".into(), service: "lambda".into(), ..Invocation::default() });
-        let batch = rows.take_batch().unwrap();
-        assert_eq!(batch.num_rows(), 1);
-        assert_eq!(batch.schema(), staged_schema(Table::Invocations));
-        let date = batch.column(0).as_any().downcast_ref::<Date32Array>().unwrap();
-        assert_eq!(date.value(0), -1, "a microsecond before 1970 is the day before");
-        assert!(rows.is_empty());
-    }
 
     #[test]
     fn a_mapping_can_set_every_column_of_a_usage_table() {

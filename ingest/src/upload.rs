@@ -1,38 +1,33 @@
 //! One upload: detect, parse, stage, commit.
 //!
-//! The file is parsed in one pass with bounded memory; its rows wait in a temporary Arrow file until the last byte is
-//! read, because only then are the upload's id and its fate known. Then everything lands in one commit.
+//! The file is parsed in one pass with bounded memory; its rows wait in columns, in a temporary file when they are many,
+//! until the last byte is read, because only then are the upload's id and its fate known. Then everything lands in one
+//! commit.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamReader;
-use datafusion::arrow::ipc::writer::StreamWriter;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
+use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
 use crate::format::mapped::Mapped;
-use crate::format::{self, Format, HEAD_BYTES_MAX, Origin, Sink};
-use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
+use crate::format::{self, Format, Origin, Sink};
+use crate::lake::{Lake, UploadRow, upload_transaction};
 use crate::mapping::Mapping;
-use crate::record::{
-    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
-};
-use crate::table::{RowFacts, Table, UsageRow, UsageRows, out_of_range, staged_schema};
+use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
+use crate::rows::{BATCH_ROWS, UsageRows, day_of};
+use crate::spool::{Spool, Spooled, staging_error};
+use crate::table::{RowFacts, Table, UsageRow, out_of_range, staged_schema};
 
-/// Rows per staged batch.
-const BATCH_ROWS: usize = 8192;
 /// Refused rows repeated in the answer; all are in the table `rejected_rows`.
 const FIRST_REJECTED_MAX: usize = 5;
 
@@ -58,7 +53,7 @@ pub struct IngestOptions {
 pub struct UploadResult {
     /// File name.
     pub name: String,
-    /// SHA-256 of the decompressed bytes and the declared source, in hex.
+    /// BLAKE3 of the decompressed bytes and the declared source, in hex.
     pub id: String,
     /// Format it was read as.
     pub format: String,
@@ -145,7 +140,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
         let spooled = rejected.finish()?;
         let id = &row.id;
-        let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
+        let batches = || Ok(spooled.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
     let mut landed_before = false;
@@ -156,7 +151,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         (Table::Metered, metered.finish()?),
     ];
     for (table, staged) in staged {
-        if staged.rows.is_empty() {
+        if staged.batches.is_empty() {
             continue;
         }
         let appended = lake.append_usage(table, &row, &staged).await?;
@@ -198,8 +193,8 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
     let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
     let opened = decompress::open(input, options.limits)?;
-    let mut reader = BufReader::with_capacity(HEAD_BYTES_MAX, Hashing { inner: opened, hash: Sha256::new(), bytes: 0 });
-    let head = read_head(&mut reader)?;
+    let mut reader = Hashing { inner: opened, hash: blake3::Hasher::new(), hashed: 0, bytes: 0 };
+    let head = reader.inner.head()?;
     if head.is_empty() {
         return Err(IngestError::Empty);
     }
@@ -208,38 +203,27 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
         (Some(mapped), _) => (mapped, "a mapping was given".to_owned()),
         (None, Some(name)) => (format::by_name(name)?, "named by the user".to_owned()),
         (None, None) => {
-            let (found, recognition) = format::detect(&head)?;
+            let (found, recognition) = format::detect(head)?;
             (found, recognition.because)
         }
     };
     let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us));
     let origin = Origin { name, defaults: &options.defaults };
-    format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &origin, &mut staging)?;
-    std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
-    let hashing = reader.into_inner();
-    if hashing.inner.ignored_bytes() > 0 {
-        staging.warn(format!(
-            "{} bytes behind the end of the compressed data were ignored",
-            hashing.inner.ignored_bytes()
-        ));
+    format.parse(&mut reader, &origin, &mut staging)?;
+    reader.skip_rest().map_err(decompress::ingest_error)?;
+    let Hashing { inner: opened, mut hash, bytes, .. } = reader;
+    if opened.ignored_bytes() > 0 {
+        staging.warn(format!("{} bytes behind the end of the compressed data were ignored", opened.ignored_bytes()));
     }
-    let mut hash = hashing.hash;
-    hash.update(declared_source(format.name(), options));
+    hash.update(declared_source(format.name(), options).as_bytes());
     Ok(Parsed {
-        id: hex::encode(hash.finalize()),
+        id: hash.finalize().to_hex().to_string(),
         format: format.name(),
         detected_because: because,
-        bytes: hashing.bytes,
+        bytes,
         uploaded_at_us,
         staging,
     })
-}
-
-/// The first bytes of a file, as many as detection may look at.
-fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, IngestError> {
-    let mut head = Vec::new();
-    reader.take(HEAD_BYTES_MAX as u64).read_to_end(&mut head).map_err(decompress::ingest_error)?;
-    Ok(head)
 }
 
 /// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
@@ -268,28 +252,62 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Hashes and counts the decompressed bytes on their way to the parser.
+/// Hashes and counts the decompressed bytes on their way to the parser, each block as a whole: in the small pieces that
+/// a parser takes, hashing is several times slower.
 struct Hashing<R> {
     inner: R,
-    hash: Sha256,
+    hash: blake3::Hasher,
+    /// How many of the bytes that wait in `inner` are hashed already.
+    hashed: usize,
     bytes: u64,
 }
 
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        self.bytes += read as u64;
-        Ok(read)
+impl<R: BufRead> Hashing<R> {
+    /// Hashes what the parser did not read.
+    fn skip_rest(&mut self) -> std::io::Result<()> {
+        loop {
+            let length = self.fill_buf()?.len();
+            if length == 0 {
+                return Ok(());
+            }
+            self.consume(length);
+        }
+    }
+}
+
+impl<R: BufRead> BufRead for Hashing<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        let available = self.inner.fill_buf()?;
+        if let Some(fresh) = available.get(self.hashed..) {
+            self.hash.update(fresh);
+            self.hashed = available.len();
+        }
+        Ok(available)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.hashed -= amount.min(self.hashed);
+        self.bytes += amount as u64;
+        self.inner.consume(amount);
+    }
+}
+
+impl<R: BufRead> Read for Hashing<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let available = self.fill_buf()?;
+        let length = available.len().min(out.len());
+        out[..length].copy_from_slice(&available[..length]);
+        self.consume(length);
+        Ok(length)
     }
 }
 
 /// Where parsed rows wait: the [`Sink`] of every format.
 struct Staging {
-    invocations: UsageSpool<Invocation>,
-    requests: UsageSpool<Request>,
-    storage: UsageSpool<StoredBytes>,
-    metered: UsageSpool<MeteredQuantity>,
+    invocations: UsageSpool,
+    requests: UsageSpool,
+    storage: UsageSpool,
+    metered: UsageSpool,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -299,42 +317,66 @@ struct Staging {
 
 impl Staging {
     fn new(assumed_time_us: i64) -> Self {
+        let spool = |table| UsageSpool::new(table, assumed_time_us);
         Self {
-            invocations: UsageSpool::new(assumed_time_us),
-            requests: UsageSpool::new(assumed_time_us),
-            storage: UsageSpool::new(assumed_time_us),
-            metered: UsageSpool::new(assumed_time_us),
-            rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
+            invocations: spool(Table::Invocations),
+            requests: spool(Table::Requests),
+            storage: spool(Table::Storage),
+            metered: spool(Table::Metered),
+            rejected: RejectedSpool::default(),
             read: 0,
             rejected_count: 0,
             warnings: Vec::new(),
             first_rejected: Vec::new(),
         }
     }
+
+    /// Refuses a row of which a number cannot be. The format has read the row: which one it was, the record has to say.
+    fn refuse(&mut self, reason: String, record: &dyn std::fmt::Debug) -> Result<(), IngestError> {
+        let excerpt = crate::error::excerpt(format!("{record:?}").as_bytes());
+        self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt })
+    }
+
+    fn spool(&mut self, table: Table) -> &mut UsageSpool {
+        match table {
+            Table::Invocations => &mut self.invocations,
+            Table::Requests => &mut self.requests,
+            Table::Storage => &mut self.storage,
+            _ => &mut self.metered,
+        }
+    }
+
+    fn row<R: UsageRow + std::fmt::Debug>(
+        &mut self,
+        time: EventTime,
+        key: RecordKey,
+        row: &R,
+    ) -> Result<(), IngestError> {
+        if let Some(reason) = out_of_range(row) {
+            return self.refuse(reason, row);
+        }
+        self.read += 1;
+        self.spool(R::TABLE).push(time, key, row)
+    }
 }
 
 impl Sink for Staging {
-    fn record(&mut self, record: Record) -> Result<(), IngestError> {
-        let wrong = match &record.usage {
-            Usage::Invocation(row) => out_of_range(&**row),
-            Usage::Request(row) => out_of_range(&**row),
-            Usage::StoredBytes(row) => out_of_range(&**row),
-            Usage::MeteredQuantity(row) => out_of_range(&**row),
-            Usage::BilledLine(_) => Some("lines of bills are not kept yet".to_owned()),
-        };
-        if let Some(reason) = wrong {
-            // The format has read the row: which one it was, the record itself has to say.
-            let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
-            return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
+    fn record(&mut self, Record { time, key, usage }: Record) -> Result<(), IngestError> {
+        match usage {
+            Usage::Invocation(row) => self.row(time, key, &*row),
+            Usage::Request(row) => self.row(time, key, &*row),
+            Usage::StoredBytes(row) => self.row(time, key, &*row),
+            Usage::MeteredQuantity(row) => self.row(time, key, &*row),
+            Usage::BilledLine(row) => self.refuse("lines of bills are not kept yet".to_owned(), &row),
         }
-        self.read += 1;
-        match record.usage {
-            Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
-            Usage::Request(row) => self.requests.push(record.time, record.key, *row),
-            Usage::StoredBytes(row) => self.storage.push(record.time, record.key, *row),
-            Usage::MeteredQuantity(row) => self.metered.push(record.time, record.key, *row),
-            Usage::BilledLine(_) => Ok(()),
-        }
+    }
+
+    fn invocation(&mut self, time: EventTime, key: RecordKey, row: &Invocation<&str>) -> Result<(), IngestError> {
+        self.row(time, key, row)
+    }
+
+    fn request(&mut self, time: EventTime, key: RecordKey, row: &Request<&str>) -> Result<(), IngestError> {
+        self.row(time, key, row)
     }
 
     fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
@@ -353,29 +395,49 @@ impl Sink for Staging {
     }
 }
 
-/// Rows of one usage table on their way into a temporary file.
-struct UsageSpool<R> {
-    rows: UsageRows<R>,
+/// Rows of one usage table on their way to the lake.
+struct UsageSpool {
+    rows: UsageRows,
     assumed_time_us: i64,
+    count: u64,
     days: BTreeSet<i32>,
+    last_day: Option<i32>,
     has_assumed: bool,
+    columns: BTreeSet<String>,
+    identities: Identities,
     spool: Spool,
 }
 
-impl<R: UsageRow> UsageSpool<R> {
-    fn new(assumed_time_us: i64) -> Self {
-        let spool = Spool::new(staged_schema(R::TABLE));
-        Self { rows: UsageRows::default(), assumed_time_us, days: BTreeSet::new(), has_assumed: false, spool }
+impl UsageSpool {
+    fn new(table: Table, assumed_time_us: i64) -> Self {
+        Self {
+            rows: UsageRows::new(table),
+            assumed_time_us,
+            count: 0,
+            days: BTreeSet::new(),
+            last_day: None,
+            has_assumed: false,
+            columns: BTreeSet::new(),
+            identities: Identities::default(),
+            spool: Spool::default(),
+        }
     }
 
-    fn push(&mut self, time: EventTime, key: RecordKey, row: R) -> Result<(), IngestError> {
+    fn push(&mut self, time: EventTime, key: RecordKey, row: &impl UsageRow) -> Result<(), IngestError> {
         let (time_us, logged) = match time {
             EventTime::Logged(time_us) => (time_us, true),
             EventTime::Assumed => (self.assumed_time_us, false),
         };
         self.has_assumed |= !logged;
+        let day = day_of(time_us);
+        if self.last_day != Some(day) {
+            self.last_day = Some(day);
+            self.days.insert(day);
+        }
+        self.identities.push(key.0, time_us, !logged, self.count)?;
+        self.count += 1;
         self.rows.push(RowFacts { time_us, logged, key }, row);
-        if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
+        if self.rows.is_full() { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), IngestError> {
@@ -383,13 +445,24 @@ impl<R: UsageRow> UsageSpool<R> {
             return Ok(());
         }
         let batch = self.rows.take_batch().map_err(staging_error)?;
-        self.days.extend(days_of(&batch));
-        self.spool.write(&batch)
+        for field in batch.schema_ref().fields() {
+            if !self.columns.contains(field.name()) {
+                self.columns.insert(field.name().clone());
+            }
+        }
+        self.spool.write(batch)
     }
 
     fn finish(mut self) -> Result<Staged, IngestError> {
         self.flush()?;
-        Ok(Staged { days: self.days, has_assumed: self.has_assumed, rows: self.spool.finish()? })
+        Ok(Staged {
+            days: self.days,
+            has_assumed: self.has_assumed,
+            columns: self.columns,
+            rows: self.count,
+            identities: self.identities.finish(),
+            batches: self.spool.finish()?,
+        })
     }
 }
 
@@ -399,11 +472,18 @@ pub(crate) struct Staged {
     pub(crate) days: BTreeSet<i32>,
     /// Whether the log of some row gave no time.
     pub(crate) has_assumed: bool,
+    /// Columns that some row has.
+    pub(crate) columns: BTreeSet<String>,
+    /// How many rows there are.
+    pub(crate) rows: u64,
+    /// What identifies them.
+    pub(crate) identities: SortedIdentities,
     /// The rows.
-    pub(crate) rows: Spooled,
+    pub(crate) batches: Spooled,
 }
 
-/// Refused rows on their way into a temporary file.
+/// Refused rows on their way to the lake.
+#[derive(Default)]
 struct RejectedSpool {
     rows: Vec<RejectedRow>,
     spool: Spool,
@@ -427,7 +507,7 @@ impl RejectedSpool {
                 Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.excerpt))),
             ],
         );
-        self.spool.write(&batch.map_err(staging_error)?)
+        self.spool.write(batch.map_err(staging_error)?)
     }
 
     fn finish(mut self) -> Result<Spooled, IngestError> {
@@ -438,81 +518,11 @@ impl RejectedSpool {
     }
 }
 
-/// Batches on their way into an unnamed temporary file, made when the first one comes.
-struct Spool {
-    schema: SchemaRef,
-    writer: Option<StreamWriter<BufWriter<File>>>,
-}
-
-impl Spool {
-    fn new(schema: SchemaRef) -> Self {
-        Self { schema, writer: None }
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let file = BufWriter::new(tempfile::tempfile().map_err(temporary_error)?);
-                self.writer.insert(StreamWriter::try_new(file, &self.schema).map_err(staging_error)?)
-            }
-        };
-        writer.write(batch).map_err(staging_error)
-    }
-
-    fn finish(self) -> Result<Spooled, IngestError> {
-        let Some(mut writer) = self.writer else { return Ok(Spooled { file: None }) };
-        writer.finish().map_err(staging_error)?;
-        let mut buffered = writer.into_inner().map_err(staging_error)?;
-        buffered.flush().map_err(temporary_error)?;
-        let file = buffered.into_inner().map_err(|error| temporary_error(error.into_error()))?;
-        Ok(Spooled { file: Some(file) })
-    }
-}
-
-/// Batches in a temporary file, to be read any number of times.
-pub(crate) struct Spooled {
-    file: Option<File>,
-}
-
-impl Spooled {
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.file.is_none()
-    }
-
-    /// The batches, from the first.
-    pub(crate) fn batches(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, IngestError>> + use<>, IngestError> {
-        let reader = match &self.file {
-            None => None,
-            Some(file) => {
-                let mut file = file.try_clone().map_err(temporary_error)?;
-                file.rewind().map_err(temporary_error)?;
-                Some(StreamReader::try_new(BufReader::new(file), None).map_err(staging_error)?)
-            }
-        };
-        Ok(reader.into_iter().flatten().map(|batch| batch.map_err(staging_error)))
-    }
-}
-
-/// A staged batch with the column `upload_id` in its place: last in usage tables, first in `rejected_rows`.
-pub(crate) fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordBatch, IngestError> {
+/// A batch of refused rows with the upload they are of.
+fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordBatch, IngestError> {
     let schema = table.schema();
     let place = schema.index_of("upload_id").map_err(staging_error)?;
     let mut columns = batch.columns().to_vec();
     columns.insert(place, Arc::new(StringArray::from_iter_values(std::iter::repeat_n(id, batch.num_rows()))));
     RecordBatch::try_new(schema, columns).map_err(staging_error)
-}
-
-fn temporary_error(source: std::io::Error) -> IngestError {
-    IngestError::Io { what: "cannot use a temporary file".into(), source }
-}
-
-fn staging_error(error: ArrowError) -> IngestError {
-    match error {
-        ArrowError::IoError(_, source) => temporary_error(source),
-        other => IngestError::Storage { doing: "written".into(), source: Box::new(other) },
-    }
 }

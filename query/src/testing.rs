@@ -1,24 +1,21 @@
 //! A session over rows made in a test, without a lake
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, StringArray};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::record::RecordKey;
-use paygrain_ingest::table::{RowFacts, Table, UsageRow, UsageRows};
+use paygrain_ingest::rows::{UsageRows, complete_batch};
+use paygrain_ingest::table::{RowFacts, Table, UsageRow};
 
 /// The rows as a batch of their table.
 pub(crate) fn batch<R: UsageRow>(rows: Vec<(i64, R)>) -> (Table, RecordBatch) {
-    let mut staged = UsageRows::default();
+    let mut staged = UsageRows::new(R::TABLE);
     for (index, (time_us, row)) in rows.into_iter().enumerate() {
         let key = RecordKey::of(&[Some(&index.to_string())]);
-        staged.push(RowFacts { time_us, logged: true, key }, row);
+        staged.push(RowFacts { time_us, logged: true, key }, &row);
     }
-    let staged = staged.take_batch().unwrap();
-    let mut columns = staged.columns().to_vec();
-    let ids = StringArray::from_iter_values(std::iter::repeat_n("u", staged.num_rows()));
-    columns.push(Arc::new(ids));
-    (R::TABLE, RecordBatch::try_new(R::TABLE.schema(), columns).unwrap())
+    (R::TABLE, complete_batch(&staged.take_batch().unwrap(), R::TABLE, "u").unwrap())
 }
 
 /// A session with these rows in their tables, and every other table empty.
