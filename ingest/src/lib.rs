@@ -5,10 +5,13 @@
 
 mod duplicates;
 pub mod lake;
+mod pending;
 pub mod samples;
+pub mod summary;
 pub mod table;
 pub mod upload;
 
 pub use lake::Lake;
 pub use paygrain_formats::{Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record};
+pub use summary::Summary;
 pub use upload::{IngestOptions, UploadResult};

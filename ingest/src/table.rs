@@ -4,7 +4,7 @@
 //! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, decimals, booleans, dates,
 //! timestamps and the 16-byte `record_key` are used: every engine that reads Delta tables reads these.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
-use crate::record::{Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
+use crate::record::{BilledLine, Export, Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
 
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;
@@ -29,6 +29,8 @@ pub enum Table {
     Storage,
     /// Quantities that some meter already measured.
     Metered,
+    /// Lines of the providers' own bills.
+    Billed,
     /// One row per upload.
     Uploads,
     /// One row per refused row.
@@ -43,11 +45,12 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Self::Invocations,
         Self::Requests,
         Self::Storage,
         Self::Metered,
+        Self::Billed,
         Self::Uploads,
         Self::RejectedRows,
         Self::Bills,
@@ -64,6 +67,7 @@ impl Table {
             Self::Requests => "requests",
             Self::Storage => "storage",
             Self::Metered => "metered",
+            Self::Billed => "billed",
             Self::Uploads => "uploads",
             Self::RejectedRows => "rejected_rows",
             Self::Bills => "bills",
@@ -78,6 +82,7 @@ impl Table {
             Self::Invocations => "started_at",
             Self::Requests => "at",
             Self::Storage | Self::Metered => "held_from",
+            Self::Billed => "charge_period_start",
             Self::Uploads | Self::RejectedRows => "uploaded_at",
             Self::Bills | Self::Charges | Self::PriceBooks => "issued_at",
         }
@@ -87,6 +92,8 @@ impl Table {
     pub const fn partition_columns(self) -> &'static [&'static str] {
         match self {
             Self::Invocations | Self::Requests | Self::Storage | Self::Metered => &["date"],
+            // What a later delivery replaces are whole files.
+            Self::Billed => &["export_id", "part"],
             Self::Uploads | Self::RejectedRows | Self::Bills | Self::Charges | Self::PriceBooks => &[],
         }
     }
@@ -98,6 +105,7 @@ impl Table {
             Self::Requests => usage_fields(self, &REQUEST_COLUMNS),
             Self::Storage => usage_fields(self, &STORAGE_COLUMNS),
             Self::Metered => usage_fields(self, &METERED_COLUMNS),
+            Self::Billed => usage_fields(self, &BILLED_COLUMNS),
             Self::Uploads => vec![
                 text("id", false),
                 text("name", false),
@@ -159,6 +167,10 @@ enum Column<R> {
     Flag(&'static str, fn(&R) -> Option<bool>),
     /// A decimal of [`MeteredQuantity::SCALE`] fractional digits.
     Decimal(&'static str, fn(&R) -> Option<i128>),
+    /// Microseconds since 1970 UTC.
+    Time(&'static str, fn(&R) -> Option<i64>),
+    /// Text that the record does not hold as such.
+    Derived(&'static str, fn(&R) -> String),
 }
 
 // Columns that filters use come first: Delta keeps statistics of the first 32.
@@ -247,6 +259,30 @@ static METERED_COLUMNS: [Column<MeteredQuantity>; 16] = [
     Column::Text("os", |r| r.os.as_deref()),
     Column::Text("runtime", |r| r.runtime.as_deref()),
 ];
+
+static BILLED_COLUMNS: LazyLock<Vec<Column<BilledLine>>> = LazyLock::new(|| {
+    let mut columns: Vec<Column<BilledLine>> = vec![
+        Column::Text("provider", |r| Some(&r.provider)),
+        Column::Text("export_kind", |r| Some(&r.export.kind)),
+        Column::Text("billing_account_id", |r| Some(&r.export.account).filter(|id| !id.is_empty()).map(String::as_str)),
+        Column::Time("billing_period_start", |r| Some(r.export.period_from_us)),
+        Column::Time("billing_period_end", |r| r.period_to_us),
+        Column::Time("charge_period_end", |r| r.charged_to_us),
+    ];
+    columns.extend(BilledLine::COLUMNS.iter().map(|(name, get)| Column::Text(name, *get)));
+    columns.push(Column::Derived("export_id", |r| export_id(&r.provider, &r.export)));
+    columns.push(Column::Integer("part", |r| Some(i64::from(r.export.part))));
+    columns
+});
+
+/// The id of what a later delivery replaces: provider, view, account, billing period and, where deliveries are windows of
+/// days, the day.
+pub(crate) fn export_id(provider: &str, export: &Export) -> String {
+    let (period, day) = (export.period_from_us.to_string(), export.day.map(|day| day.to_string()));
+    let parts =
+        [Some(provider), Some(export.kind.as_str()), Some(export.account.as_str()), Some(&*period), day.as_deref()];
+    hex::encode(RecordKey::of(&parts).0)
+}
 
 /// Rows of one usage table, not yet a batch. The upload's id is not known before its last byte, so it is added at
 /// the commit.
@@ -344,6 +380,14 @@ impl UsageRow for StoredBytes {
     }
 }
 
+impl UsageRow for BilledLine {
+    const TABLE: Table = Table::Billed;
+    #[expect(private_interfaces, reason = "implemented here only")]
+    fn columns() -> &'static [Column<Self>] {
+        &BILLED_COLUMNS
+    }
+}
+
 impl UsageRow for MeteredQuantity {
     const TABLE: Table = Table::Metered;
     #[expect(private_interfaces, reason = "implemented here only")]
@@ -385,6 +429,10 @@ impl<R> Column<R> {
             Self::Integer(name, _) => integer(name, true),
             Self::Flag(name, _) => Field::new(*name, DataType::Boolean, true),
             Self::Decimal(name, _) => Field::new(*name, QUANTITY_TYPE, true),
+            Self::Time(name, _) => {
+                Field::new(*name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+            }
+            Self::Derived(name, _) => text(name, false),
         }
     }
 
@@ -392,6 +440,10 @@ impl<R> Column<R> {
         Ok(match self {
             Self::Text(_, get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
             Self::Integer(_, get) => Arc::new(rows.iter().map(get).collect::<Int64Array>()),
+            Self::Time(_, get) => {
+                Arc::new(rows.iter().map(get).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            }
+            Self::Derived(_, get) => Arc::new(StringArray::from_iter_values(rows.iter().map(get))),
             Self::Flag(_, get) => Arc::new(rows.iter().map(get).collect::<BooleanArray>()),
             Self::Decimal(_, get) => {
                 Arc::new(rows.iter().map(get).collect::<Decimal128Array>().with_data_type(QUANTITY_TYPE))

@@ -3,7 +3,7 @@
 //! The file is parsed in one pass with bounded memory; its rows wait in a temporary Arrow file until the last byte is
 //! read, because only then are the upload's id and its fate known. Then everything lands in one commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -26,10 +26,12 @@ use crate::format::mapped::Mapped;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Origin, Sink};
 use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
 use crate::mapping::Mapping;
+use crate::pending::Pending;
 use crate::record::{
-    EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
+    BilledLine, EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
 };
-use crate::table::{RowFacts, Table, UsageRow, UsageRows, out_of_range, staged_schema};
+use crate::summary::{Collector, Summary};
+use crate::table::{RowFacts, Table, UsageRow, UsageRows, export_id, out_of_range, staged_schema};
 
 /// Rows per staged batch.
 const BATCH_ROWS: usize = 8192;
@@ -72,10 +74,14 @@ pub struct UploadResult {
     pub duplicate: u64,
     /// Rows refused.
     pub rejected: u64,
+    /// Lines of earlier deliveries of the same billing exports, which these rows replace.
+    pub replaced: u64,
     /// Whether the very same upload had landed before; nothing was changed then.
     pub already_loaded: bool,
     /// What the user should know about the file.
     pub warnings: Vec<String>,
+    /// Time span, resources, and what the log left unsaid.
+    pub summary: Summary,
     /// The first refused rows.
     pub first_rejected: Vec<RejectedRow>,
 }
@@ -111,8 +117,21 @@ struct Parsed {
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
     let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
-    let Staging { invocations, requests, storage, metered, rejected, read, rejected_count, warnings, first_rejected } =
-        staging;
+    let Staging {
+        invocations,
+        requests,
+        storage,
+        metered,
+        billed,
+        rejected,
+        read,
+        rejected_count,
+        mut warnings,
+        first_rejected,
+        summary,
+        part: _,
+    } = staging;
+    let summary = summary.finish();
     let mut row = UploadRow {
         id,
         name: name.to_owned(),
@@ -123,9 +142,9 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         rejected: rejected_count,
         bytes,
         uploaded_at_us,
-        warnings,
+        warnings: std::mem::take(&mut warnings),
     };
-    let result = |row: UploadRow, already_loaded| UploadResult {
+    let result = |row: UploadRow, replaced, already_loaded| UploadResult {
         name: row.name,
         id: row.id,
         format: row.format,
@@ -134,12 +153,14 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         accepted: row.accepted,
         duplicate: row.duplicate,
         rejected: row.rejected,
+        replaced,
         already_loaded,
         warnings: row.warnings,
+        summary: summary.clone(),
         first_rejected: first_rejected.clone(),
     };
     if let Some(landed) = lake.upload(&row.id).await? {
-        return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), true));
+        return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), 0, true));
     }
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
@@ -148,29 +169,32 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
-    let mut landed_before = false;
-    let staged = [
-        (Table::Invocations, invocations.finish()?),
-        (Table::Requests, requests.finish()?),
-        (Table::Storage, storage.finish()?),
-        (Table::Metered, metered.finish()?),
-    ];
-    for (table, staged) in staged {
-        if staged.rows.is_empty() {
-            continue;
-        }
-        let appended = lake.append_usage(table, &row, &staged).await?;
-        landed_before |= appended.already_loaded;
-        row.accepted += appended.accepted;
-        row.duplicate += appended.duplicate;
+    let staged =
+        filled([invocations.finish()?, requests.finish()?, storage.finish()?, metered.finish()?, billed.finish()?]);
+    let pending = if staged.len() > 1 { Some(Pending::write(lake, &row, &staged)?) } else { None };
+    let appended = lake.append_all(&row, &staged).await?;
+    if let Some(pending) = pending {
+        pending.done();
     }
-    if landed_before {
+    if appended.already_loaded {
         // Its rows were there, but not its ledger row: a crash cut it off, or another process is at it.
-        lake.recover().await?;
-        return Ok(result(seen_again(row), true));
+        return Ok(result(seen_again(row), 0, true));
     }
-    lake.record_upload(&row).await?;
-    Ok(result(row, false))
+    row.accepted = appended.accepted;
+    row.duplicate = appended.duplicate;
+    if appended.replaced > 2 * appended.accepted {
+        row.warnings.push(format!(
+            "{} lines of an earlier delivery were replaced by {}: if this file is only a part of the billing period, ingest the whole export",
+            appended.replaced, appended.accepted
+        ));
+    }
+    Ok(result(row, appended.replaced, false))
+}
+
+/// The tables that have rows.
+fn filled(rows: [Staged; 5]) -> Vec<(Table, Staged)> {
+    let tables = Table::USAGE.into_iter().chain([Table::Billed]);
+    tables.zip(rows).filter(|(_, staged)| !staged.rows.is_empty()).collect()
 }
 
 /// What a repetition of an upload did: every good row of it was there already.
@@ -212,7 +236,7 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
             (found, recognition.because)
         }
     };
-    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us));
+    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name));
     let origin = Origin { name, defaults: &options.defaults };
     format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &origin, &mut staging)?;
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
@@ -233,6 +257,28 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
         uploaded_at_us,
         staging,
     })
+}
+
+/// Which part of a delivery a file is, by the names that providers give: `report-00001.csv.gz`, `report-2.snappy.parquet`,
+/// `part_1_0001.csv`, `export-000000000012.csv`. 0 for any other name: dates are no parts.
+fn part_of(name: &str) -> u32 {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    if let Some((set, part)) = stem.strip_prefix("part_").and_then(|rest| rest.split_once('_')) {
+        return number(set)
+            .zip(number(part))
+            .map_or(0, |(set, part): (u32, u32)| set.saturating_mul(10_000).saturating_add(part).saturating_add(1));
+    }
+    let Some((before, digits)) = stem.rsplit_once('-') else { return 0 };
+    let is_date = before.rsplit(['-', '_']).next().is_some_and(|word| number(word).is_some());
+    let is_part = match digits.len() {
+        5 | 12 => true,
+        1..=3 => !digits.starts_with('0') && !is_date,
+        _ => false,
+    };
+    // The first of a numbered kind may be 0, which is the name of the whole.
+    number(digits).filter(|_| is_part).map_or(0, |part: u32| part.saturating_add(u32::from(digits.len() == 12)))
 }
 
 /// The first bytes of a file, as many as detection may look at.
@@ -290,6 +336,10 @@ struct Staging {
     requests: UsageSpool<Request>,
     storage: UsageSpool<StoredBytes>,
     metered: UsageSpool<MeteredQuantity>,
+    billed: UsageSpool<BilledLine>,
+    /// Which part of a delivery the file is, by its name.
+    part: u32,
+    summary: Collector,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -298,12 +348,15 @@ struct Staging {
 }
 
 impl Staging {
-    fn new(assumed_time_us: i64) -> Self {
+    fn new(assumed_time_us: i64, part: u32) -> Self {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
             storage: UsageSpool::new(assumed_time_us),
             metered: UsageSpool::new(assumed_time_us),
+            billed: UsageSpool { part, ..UsageSpool::new(assumed_time_us) },
+            part,
+            summary: Collector::default(),
             rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
             read: 0,
             rejected_count: 0,
@@ -320,7 +373,7 @@ impl Sink for Staging {
             Usage::Request(row) => out_of_range(&**row),
             Usage::StoredBytes(row) => out_of_range(&**row),
             Usage::MeteredQuantity(row) => out_of_range(&**row),
-            Usage::BilledLine(_) => Some("lines of bills are not kept yet".to_owned()),
+            Usage::BilledLine(row) => out_of_range(&**row),
         };
         if let Some(reason) = wrong {
             // The format has read the row: which one it was, the record itself has to say.
@@ -328,12 +381,23 @@ impl Sink for Staging {
             return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
         }
         self.read += 1;
+        let logged_us = match record.time {
+            EventTime::Logged(time_us) => Some(time_us),
+            EventTime::Assumed => None,
+        };
+        self.summary.add(logged_us, &record.usage);
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
             Usage::StoredBytes(row) => self.storage.push(record.time, record.key, *row),
             Usage::MeteredQuantity(row) => self.metered.push(record.time, record.key, *row),
-            Usage::BilledLine(_) => Ok(()),
+            Usage::BilledLine(mut row) => {
+                row.export.part = self.part;
+                let export = export_id(&row.provider, &row.export);
+                let key = RecordKey::of(&[Some(&export), Some(&hex::encode(record.key.0))]);
+                self.billed.exports.insert(export, row.export.adds);
+                self.billed.push(record.time, key, *row)
+            }
         }
     }
 
@@ -359,13 +423,23 @@ struct UsageSpool<R> {
     assumed_time_us: i64,
     days: BTreeSet<i32>,
     has_assumed: bool,
+    exports: BTreeMap<String, bool>,
+    part: u32,
     spool: Spool,
 }
 
 impl<R: UsageRow> UsageSpool<R> {
     fn new(assumed_time_us: i64) -> Self {
         let spool = Spool::new(staged_schema(R::TABLE));
-        Self { rows: UsageRows::default(), assumed_time_us, days: BTreeSet::new(), has_assumed: false, spool }
+        Self {
+            rows: UsageRows::default(),
+            assumed_time_us,
+            days: BTreeSet::new(),
+            has_assumed: false,
+            exports: BTreeMap::new(),
+            part: 0,
+            spool,
+        }
     }
 
     fn push(&mut self, time: EventTime, key: RecordKey, row: R) -> Result<(), IngestError> {
@@ -389,7 +463,8 @@ impl<R: UsageRow> UsageSpool<R> {
 
     fn finish(mut self) -> Result<Staged, IngestError> {
         self.flush()?;
-        Ok(Staged { days: self.days, has_assumed: self.has_assumed, rows: self.spool.finish()? })
+        let Self { days, has_assumed, exports, part, spool, .. } = self;
+        Ok(Staged { days, has_assumed, exports, part, rows: spool.finish()? })
     }
 }
 
@@ -399,6 +474,10 @@ pub(crate) struct Staged {
     pub(crate) days: BTreeSet<i32>,
     /// Whether the log of some row gave no time.
     pub(crate) has_assumed: bool,
+    /// The exports of billed lines, and whether their deliveries add to each other.
+    pub(crate) exports: BTreeMap<String, bool>,
+    /// Which part of a delivery the file is; 0 for all of it.
+    pub(crate) part: u32,
     /// The rows.
     pub(crate) rows: Spooled,
 }
@@ -476,6 +555,16 @@ pub(crate) struct Spooled {
 }
 
 impl Spooled {
+    /// Batches that a file holds.
+    pub(crate) fn of(file: File) -> Self {
+        Self { file: Some(file) }
+    }
+
+    /// Copies the batches to a file, durably.
+    pub(crate) fn copy_to(&self, path: &Path) -> std::io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| crate::pending::copy(file, path))
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.file.is_none()
@@ -514,5 +603,69 @@ fn staging_error(error: ArrowError) -> IngestError {
     match error {
         ArrowError::IoError(_, source) => temporary_error(source),
         other => IngestError::Storage { doing: "written".into(), source: Box::new(other) },
+    }
+}
+
+/// Brings records into a lake as an upload of its own, for tests of what becomes of them.
+#[cfg(test)]
+pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) -> Result<UploadResult, IngestError> {
+    let id = hex::encode(Sha256::digest(format!("{name} {records:?}")));
+    let mut staging = Staging::new(0, part_of(name));
+    for record in records {
+        staging.record(record)?;
+    }
+    let parsed = Parsed { id, format: "test", detected_because: String::new(), bytes: 0, uploaded_at_us: 1, staging };
+    land(lake, name, parsed).await
+}
+
+/// Records staged, with the ledger row of their upload.
+#[cfg(test)]
+pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Staged)>) {
+    let mut staging = Staging::new(0, 0);
+    let read = records.len() as u64;
+    for record in records {
+        staging.record(record).unwrap();
+    }
+    let row = UploadRow {
+        id: "cut off".into(),
+        name: "cut off".into(),
+        format: "test".into(),
+        read,
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        bytes: 0,
+        uploaded_at_us: 1,
+        warnings: Vec::new(),
+    };
+    let Staging { invocations, requests, storage, metered, billed, .. } = staging;
+    let rows = [invocations.finish(), requests.finish(), storage.finish(), metered.finish(), billed.finish()];
+    (row, filled(rows.map(Result::unwrap)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn parts_of_deliveries_by_their_names() {
+        for (name, part) in [
+            ("cost-00001.csv.gz", 1),
+            ("data/BILLING_PERIOD=2026-10/cost-00012.snappy.parquet", 12),
+            ("report-2.csv.gz", 2),
+            ("part_0_0001.csv", 2),
+            ("part_1_0001.csv.gz", 10_002),
+            ("billing-000000000000.csv", 1),
+            ("billing-000000000012.json", 13),
+            ("koku_2023-06-01.csv", 0),
+            ("koku_2023-06-01-not-final.csv", 0),
+            ("bill-2026-10.csv", 0),
+            ("report.csv", 0),
+            ("part_x.csv", 0),
+            ("a-99999999999999999999.csv", 0),
+            ("", 0),
+        ] {
+            assert_eq!(part_of(name), part, "{name}");
+        }
     }
 }
