@@ -3,8 +3,11 @@
 //! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
 //! once. Nothing here knows a price.
 
+pub mod archive;
+pub mod deliveries;
 mod duplicates;
 pub mod lake;
+mod parquet_rows;
 mod pending;
 pub mod samples;
 pub mod summary;

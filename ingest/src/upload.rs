@@ -26,6 +26,7 @@ use crate::format::mapped::Mapped;
 use crate::format::{self, Format, HEAD_BYTES_MAX, Origin, Sink};
 use crate::lake::{Lake, UploadRow, days_of, upload_transaction};
 use crate::mapping::Mapping;
+use crate::parquet_rows::{MAGIC, ParquetRows};
 use crate::pending::Pending;
 use crate::record::{
     BilledLine, EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
@@ -51,8 +52,17 @@ pub struct IngestOptions {
     pub at_us: Option<i64>,
     /// Limits on decompression.
     pub limits: Limits,
-    /// Counts the bytes read from the file as they are read, for progress displays.
-    pub bytes_read: Option<Arc<AtomicU64>>,
+    /// Counts what is read as it is read, for progress displays.
+    pub progress: Arc<Progress>,
+}
+
+/// How far an upload has been read.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of its files, as they are.
+    pub bytes: AtomicU64,
+    /// Rows, good and bad.
+    pub rows: AtomicU64,
 }
 
 /// What became of an upload: `read` = `accepted` + `duplicate` + `rejected`.
@@ -129,7 +139,7 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         mut warnings,
         first_rejected,
         summary,
-        part: _,
+        ..
     } = staging;
     let summary = summary.finish();
     let mut row = UploadRow {
@@ -203,9 +213,18 @@ fn seen_again(landed: UploadRow) -> UploadRow {
 }
 
 fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
-    let file = open_file(path)?;
-    let counted = Counted { inner: file, count: options.bytes_read.clone() };
-    parse(counted, name, options)
+    let mut file = open_file(path)?;
+    let unreadable = |source| IngestError::Io { what: format!("cannot read `{}`", path.display()), source };
+    let mut magic = Vec::new();
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    if magic == MAGIC {
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let parsed = parse(ParquetRows::open(file)?, name, options);
+        options.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        return parsed;
+    }
+    parse(Counted { inner: file, progress: options.progress.clone() }, name, options)
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {
@@ -236,7 +255,7 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
             (found, recognition.because)
         }
     };
-    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name));
+    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name), options.progress.clone());
     let origin = Origin { name, defaults: &options.defaults };
     format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &origin, &mut staging)?;
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
@@ -301,15 +320,13 @@ fn declared_source(format: &str, options: &IngestOptions) -> String {
 /// Counts what is read, for progress.
 struct Counted<R> {
     inner: R,
-    count: Option<Arc<AtomicU64>>,
+    progress: Arc<Progress>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        if let Some(count) = &self.count {
-            count.fetch_add(read as u64, Ordering::Relaxed);
-        }
+        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -339,6 +356,7 @@ struct Staging {
     billed: UsageSpool<BilledLine>,
     /// Which part of a delivery the file is, by its name.
     part: u32,
+    progress: Arc<Progress>,
     summary: Collector,
     rejected: RejectedSpool,
     read: u64,
@@ -348,7 +366,7 @@ struct Staging {
 }
 
 impl Staging {
-    fn new(assumed_time_us: i64, part: u32) -> Self {
+    fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
@@ -356,6 +374,7 @@ impl Staging {
             metered: UsageSpool::new(assumed_time_us),
             billed: UsageSpool { part, ..UsageSpool::new(assumed_time_us) },
             part,
+            progress,
             summary: Collector::default(),
             rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
             read: 0,
@@ -363,6 +382,13 @@ impl Staging {
             warnings: Vec::new(),
             first_rejected: Vec::new(),
         }
+    }
+}
+
+impl Staging {
+    fn count_row(&mut self) {
+        self.read += 1;
+        self.progress.rows.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -380,7 +406,7 @@ impl Sink for Staging {
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
             return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
         }
-        self.read += 1;
+        self.count_row();
         let logged_us = match record.time {
             EventTime::Logged(time_us) => Some(time_us),
             EventTime::Assumed => None,
@@ -402,7 +428,7 @@ impl Sink for Staging {
     }
 
     fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.read += 1;
+        self.count_row();
         self.rejected_count += 1;
         if self.first_rejected.len() < FIRST_REJECTED_MAX {
             self.first_rejected.push(row.clone());
@@ -610,7 +636,7 @@ fn staging_error(error: ArrowError) -> IngestError {
 #[cfg(test)]
 pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) -> Result<UploadResult, IngestError> {
     let id = hex::encode(Sha256::digest(format!("{name} {records:?}")));
-    let mut staging = Staging::new(0, part_of(name));
+    let mut staging = Staging::new(0, part_of(name), Arc::default());
     for record in records {
         staging.record(record)?;
     }
@@ -621,7 +647,7 @@ pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) 
 /// Records staged, with the ledger row of their upload.
 #[cfg(test)]
 pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Staged)>) {
-    let mut staging = Staging::new(0, 0);
+    let mut staging = Staging::new(0, 0, Arc::default());
     let read = records.len() as u64;
     for record in records {
         staging.record(record).unwrap();
