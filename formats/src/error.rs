@@ -13,10 +13,10 @@ pub enum IngestError {
         begins: String,
     },
     /// Several formats do.
-    #[error("the content fits more than one format: {}", candidates.join(", "))]
+    #[error("the content fits more than one format: {}", candidates.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))]
     AmbiguousFormat {
-        /// Names for `--format`.
-        candidates: Vec<&'static str>,
+        /// Names for `--format`, each with what in the content speaks for it.
+        candidates: Vec<(&'static str, String)>,
     },
     /// `--format` names nothing we know.
     #[error("there is no format `{name}`; there are {}", known.join(", "))]
@@ -62,6 +62,26 @@ pub enum IngestError {
         decompressed_bytes: u64,
         /// The limit.
         ratio_max: u64,
+    },
+    /// An archive that cannot be opened, or not all of it.
+    #[error("the {archive} archive cannot be read: {problem}")]
+    BadArchive {
+        /// `zip` or `tar`.
+        archive: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A member of an archive whose name leads out of it.
+    #[error("the archive has a member `{member}`, whose name leads out of the archive: it was passed over")]
+    OutsideArchive {
+        /// Its name.
+        member: String,
+    },
+    /// A table of a column format that cannot be read.
+    #[error("the Parquet file cannot be read: {problem}")]
+    BadParquet {
+        /// The reader's words.
+        problem: String,
     },
     /// The file could not be read or written.
     #[error("{what}: {source}")]
@@ -152,7 +172,10 @@ impl IngestError {
             Self::UnknownFormat { .. } => {
                 "`paygrain ingest --format help` lists the formats; name one with `--format NAME` if it is one of them".into()
             }
-            Self::AmbiguousFormat { .. } => "choose one with `--format NAME`".into(),
+            Self::AmbiguousFormat { candidates } => {
+                let reasons: Vec<_> = candidates.iter().map(|(name, because)| format!("{name} ({because})")).collect();
+                format!("choose one with `--format NAME`: {}", reasons.join(" or "))
+            }
             Self::NoSuchFormat { .. } => "`paygrain ingest --format help` describes them".into(),
             Self::Empty => "check the export; an empty file may mean that it has not been delivered yet".into(),
             Self::NotUtf8Text { .. } => {
@@ -161,6 +184,11 @@ impl IngestError {
             Self::BadCompression { .. } => {
                 "copy or download the file again; nothing of it was kept, so it can simply be ingested once it is whole".into()
             }
+            Self::BadArchive { .. } => {
+                "copy or download it again, or unpack it and ingest what is in it; an encrypted one has to be unpacked first".into()
+            }
+            Self::OutsideArchive { .. } => "if you trust the archive, unpack it yourself and ingest that file".into(),
+            Self::BadParquet { .. } => "copy or download the file again; nothing of it was kept".into(),
             Self::TooLarge { .. } => "split the file, or raise the limit with `--max-bytes`".into(),
             Self::Bomb { .. } => "if the file is what you expect, decompress it first and ingest the result".into(),
             Self::Io { source, .. } => match source.kind() {

@@ -107,7 +107,10 @@ pub fn detect(head: &[u8]) -> Result<(&'static dyn Format, Recognition), IngestE
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(IngestError::UnknownFormat { begins: crate::error::excerpt(head) }),
-        _ => Err(IngestError::AmbiguousFormat { candidates: found.iter().map(|(format, _)| format.name()).collect() }),
+        _ => {
+            let candidates = found.into_iter().map(|(format, recognition)| (format.name(), recognition.because));
+            Err(IngestError::AmbiguousFormat { candidates: candidates.collect() })
+        }
     }
 }
 

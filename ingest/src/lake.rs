@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -28,9 +28,11 @@ use url::Url;
 
 use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
+use crate::pending::Pending;
+use crate::staged::Staged;
 use crate::table::{ASSUMED, Table};
-use crate::upload::Staged;
 
+mod billed;
 mod bills;
 mod columns;
 mod data_files;
@@ -81,15 +83,41 @@ pub struct UploadRow {
     pub warnings: Vec<String>,
 }
 
-/// What became of the rows of an upload in one usage table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What became of the rows of an upload in one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Appended {
     /// Rows that landed.
     pub accepted: u64,
     /// Rows that were there already.
     pub duplicate: u64,
+    /// Lines of earlier deliveries that went.
+    pub replaced: u64,
     /// Whether the same upload had landed before, from this or another process.
     pub already_loaded: bool,
+}
+
+/// What a commit says about the upload it is of, for its ledger row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CommitNote {
+    /// The ledger row, with the counts of this table.
+    #[serde(flatten)]
+    upload: UploadRow,
+    /// Every table that the upload fills.
+    #[serde(default)]
+    tables: Vec<String>,
+    /// Lines of earlier deliveries that went.
+    #[serde(default)]
+    replaced: u64,
+}
+
+impl Appended {
+    fn note(&self, upload: &UploadRow, tables: &[Table]) -> CommitNote {
+        CommitNote {
+            upload: UploadRow { accepted: self.accepted, duplicate: self.duplicate, ..upload.clone() },
+            tables: tables.iter().map(|table| table.name().to_owned()).collect(),
+            replaced: self.replaced,
+        }
+    }
 }
 
 impl Lake {
@@ -198,6 +226,13 @@ impl Lake {
         }
     }
 
+    /// Where it is on this machine.
+    pub(crate) fn local_path(&self) -> Result<PathBuf, IngestError> {
+        self.root
+            .to_file_path()
+            .map_err(|()| IngestError::BadLake { lake: self.name.to_string(), problem: "the path is not local".into() })
+    }
+
     fn directory(&self, table: Table) -> Option<Url> {
         self.root.join(&format!("{}/", table.name())).ok()
     }
@@ -258,6 +293,7 @@ impl Lake {
         &self,
         table: Table,
         upload: &UploadRow,
+        tables: &[Table],
         staged: &Staged,
     ) -> Result<Appended, IngestError> {
         let application = upload_transaction(&upload.id);
@@ -266,15 +302,14 @@ impl Lake {
         for _ in 0..ATTEMPTS_MAX {
             delta.update_incremental(None).await.map_err(failed)?;
             if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
-                return Ok(Appended { accepted: 0, duplicate: 0, already_loaded: true });
+                return self.landed_before(&delta, &upload.id).await;
             }
             let known = self.known_records(&delta, table, staged).await?;
-            let rows = usize::try_from(staged.rows).unwrap_or(usize::MAX);
-            let duplicates = staged.identities.duplicates(&known, rows)?;
+            let duplicates = staged.duplicates(&known)?;
             let duplicate = duplicates.count_set_bits() as u64;
-            let accepted = staged.rows - duplicate;
-            if accepted == 0 {
-                return Ok(Appended { accepted, duplicate, already_loaded: false });
+            let appended = Appended { accepted: staged.rows - duplicate, duplicate, ..Appended::default() };
+            if appended.accepted == 0 {
+                return Ok(appended);
             }
             let store = delta.log_store().object_store(None);
             let mut files = DataFiles::new(table, &upload.id, store, staged);
@@ -286,15 +321,55 @@ impl Lake {
                 from = next;
             }
             let actions: Vec<_> = files.finish().await?.into_iter().map(Action::Add).collect();
-            let ledger = UploadRow { accepted, duplicate, ..upload.clone() };
             let transactions = self.transactions(&delta, table, &application, staged).await?;
-            match commit(&delta, table, actions, transactions, Some(&ledger)).await {
-                Ok(()) => return Ok(Appended { accepted, duplicate, already_loaded: false }),
+            match commit(&delta, table, actions, transactions, Some(&appended.note(upload, tables))).await {
+                Ok(()) => return Ok(appended),
                 Err(error) if lost_a_race(&error) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
         Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
+    }
+
+    /// What an upload that is known to have landed in a table did there, as far as the latest commits tell.
+    async fn landed_before(&self, delta: &DeltaTable, upload_id: &str) -> Result<Appended, IngestError> {
+        let mut appended = Appended { already_loaded: true, ..Appended::default() };
+        let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
+        while let Some(commit) = history.next().await {
+            let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
+            let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
+            let Ok(note) = serde_json::from_str::<CommitNote>(text) else { continue };
+            if note.upload.id == upload_id {
+                appended.accepted = note.upload.accepted;
+                appended.duplicate = note.upload.duplicate;
+                appended.replaced = note.replaced;
+                break;
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Commits an upload to every table it fills, and its ledger row.
+    pub(crate) async fn append_all(
+        &self,
+        upload: &UploadRow,
+        staged: &[(Table, Staged)],
+    ) -> Result<Appended, IngestError> {
+        let tables: Vec<Table> = staged.iter().map(|(table, _)| *table).collect();
+        let mut total = Appended { already_loaded: !staged.is_empty(), ..Appended::default() };
+        for (table, staged) in staged {
+            let appended = match table {
+                Table::Billed => self.append_billed(upload, &tables, staged).await?,
+                _ => self.append_usage(*table, upload, &tables, staged).await?,
+            };
+            total.accepted += appended.accepted;
+            total.duplicate += appended.duplicate;
+            total.replaced += appended.replaced;
+            total.already_loaded &= appended.already_loaded;
+        }
+        let row = UploadRow { accepted: total.accepted, duplicate: total.duplicate, ..upload.clone() };
+        self.record_upload(&row).await?;
+        Ok(total)
     }
 
     /// The upload's own transaction, and the next version of each touched day's.
@@ -388,20 +463,28 @@ impl Lake {
     /// # Errors
     /// As [`Lake::table`].
     pub async fn recover(&self) -> Result<(), IngestError> {
+        for (pending, upload, staged) in Pending::all(self)? {
+            tracing::info!(upload = upload.id, "completing an upload that was cut off between two tables");
+            self.append_all(&upload, &staged).await?;
+            pending.done();
+        }
         self.recover_uploads().await?;
         self.recover_bills().await
     }
 
     async fn recover_uploads(&self) -> Result<(), IngestError> {
         let mut landed: BTreeMap<String, UploadRow> = BTreeMap::new();
-        for table in Table::USAGE {
+        for table in Table::USAGE.into_iter().chain([Table::Billed]) {
             let Some(delta) = self.table(table).await? else { continue };
             let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
             while let Some(commit) = history.next().await {
                 let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
                 let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
-                if let Ok(row) = serde_json::from_str::<UploadRow>(text) {
-                    landed.insert(row.id.clone(), row);
+                // One of several tables is not the whole upload: that is completed from what it left pending.
+                if let Ok(note) = serde_json::from_str::<CommitNote>(text)
+                    && note.tables.len() <= 1
+                {
+                    landed.insert(note.upload.id.clone(), note.upload);
                 }
             }
         }
@@ -438,15 +521,15 @@ async fn commit(
     table: Table,
     actions: Vec<Action>,
     transactions: Vec<Transaction>,
-    ledger: Option<&UploadRow>,
+    note: Option<&CommitNote>,
 ) -> Result<(), DeltaTableError> {
     // Bills are rated again at the versions they were issued at, so the log of no version may go.
     let mut properties = CommitProperties::default()
         .with_application_transactions(transactions)
         .with_max_retries(100)
         .with_cleanup_expired_logs(Some(false));
-    if let Some(row) = ledger {
-        let text = serde_json::to_string(row).map_err(|error| DeltaTableError::generic(error.to_string()))?;
+    if let Some(note) = note {
+        let text = serde_json::to_string(note).map_err(|error| DeltaTableError::generic(error.to_string()))?;
         properties = properties.with_metadata([(UPLOAD_METADATA.to_owned(), serde_json::Value::String(text))]);
     }
     let partition_by: Vec<_> = table.partition_columns().iter().map(|&name| name.to_owned()).collect();
@@ -467,8 +550,13 @@ fn lost_a_race(error: &DeltaTableError) -> bool {
     matches!(
         error,
         DeltaTableError::Transaction {
-            source: TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction)
-                | TransactionError::MaxCommitAttempts(_)
+            source: TransactionError::CommitConflict(
+                CommitConflictError::ConcurrentTransaction
+                    | CommitConflictError::ConcurrentDeleteDelete
+                    | CommitConflictError::ConcurrentDeleteRead
+                    | CommitConflictError::ConcurrentAppend
+                    | CommitConflictError::MetadataChanged
+            ) | TransactionError::MaxCommitAttempts(_)
                 | TransactionError::VersionAlreadyExists(_)
         } | DeltaTableError::VersionAlreadyExists(_)
     )

@@ -3,15 +3,22 @@
 //! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
 //! once. Nothing here knows a price.
 
+pub mod archive;
 mod data_file;
+pub mod deliveries;
 mod duplicates;
 pub mod lake;
+mod parquet_rows;
+mod pending;
 pub mod rows;
 pub mod samples;
 mod spool;
+mod staged;
+pub mod summary;
 pub mod table;
 pub mod upload;
 
 pub use lake::Lake;
 pub use paygrain_formats::{Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record};
+pub use summary::Summary;
 pub use upload::{IngestOptions, UploadResult};

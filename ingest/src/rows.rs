@@ -46,6 +46,7 @@ enum Column {
     Integer(Numbers<i64>),
     Flag(Numbers<bool>),
     Decimal(Numbers<i128>),
+    Time(Numbers<i64>),
 }
 
 impl UsageRows {
@@ -102,6 +103,9 @@ impl UsageRows {
                 Column::Integer(numbers) => numbers
                     .take(count)
                     .map(|(values, valid)| Arc::new(Int64Array::new(values.into(), valid)) as ArrayRef),
+                Column::Time(numbers) => numbers.take(count).map(|(values, valid)| {
+                    Arc::new(TimestampMicrosecondArray::new(values.into(), valid).with_timezone("UTC")) as ArrayRef
+                }),
                 Column::Flag(numbers) => numbers.take(count).map(|(values, valid)| {
                     Arc::new(BooleanArray::new(values.into_iter().collect::<Vec<_>>().into(), valid)) as ArrayRef
                 }),
@@ -205,6 +209,14 @@ impl ColumnVisitor for Pusher<'_> {
         let at = self.at;
         let column = self.column(name, || Column::Decimal(Numbers::default()));
         if let (Column::Decimal(numbers), Some(value)) = (column, value) {
+            numbers.push(at, value);
+        }
+    }
+
+    fn time(&mut self, name: &'static str, value: Option<i64>) {
+        let at = self.at;
+        let column = self.column(name, || Column::Time(Numbers::default()));
+        if let (Column::Time(numbers), Some(value)) = (column, value) {
             numbers.push(at, value);
         }
     }

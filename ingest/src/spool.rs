@@ -1,7 +1,8 @@
 //! Batches that wait until an upload is read to its end: in memory as long as they are few, then in a temporary file.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
@@ -38,9 +39,7 @@ impl Spool {
         };
         for batch in self.batches.drain(..) {
             self.begins.push(file.stream_position().map_err(temporary_error)?);
-            let mut writer = StreamWriter::try_new(&mut *file, &batch.schema()).map_err(staging_error)?;
-            writer.write(&batch).map_err(staging_error)?;
-            writer.finish().map_err(staging_error)?;
+            write(&batch, file)?;
         }
         self.memory_bytes = 0;
         Ok(())
@@ -67,9 +66,26 @@ pub(crate) struct Spooled {
 }
 
 impl Spooled {
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.begins.is_empty() && self.batches.is_empty()
+    /// Batches that were written with [`Spooled::copy_to`].
+    pub(crate) fn of(file: File) -> Result<Self, IngestError> {
+        let mut begins = Vec::new();
+        let mut reader = BufReader::with_capacity(1 << 18, &file);
+        while !reader.fill_buf().map_err(temporary_error)?.is_empty() {
+            begins.push(reader.stream_position().map_err(temporary_error)?);
+            for batch in StreamReader::try_new(&mut reader, None).map_err(staging_error)? {
+                batch.map_err(staging_error)?;
+            }
+        }
+        Ok(Self { file: Some(file), begins, batches: Vec::new() })
+    }
+
+    /// Writes the batches to a file, durably.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), IngestError> {
+        let mut file = BufWriter::with_capacity(1 << 18, File::create(path).map_err(temporary_error)?);
+        for batch in self.batches() {
+            write(&batch?, &mut file)?;
+        }
+        file.into_inner().map_err(|error| temporary_error(error.into_error()))?.sync_all().map_err(temporary_error)
     }
 
     /// The batches, from the first.
@@ -84,6 +100,12 @@ impl Spooled {
         let mut stream = StreamReader::try_new(BufReader::with_capacity(1 << 18, file), None).map_err(staging_error)?;
         stream.next().transpose().map_err(staging_error)
     }
+}
+
+/// Writes a batch as a stream of its own.
+fn write(batch: &RecordBatch, file: &mut impl Write) -> Result<(), IngestError> {
+    let mut writer = StreamWriter::try_new(file, &batch.schema()).map_err(staging_error)?;
+    writer.write(batch).and_then(|()| writer.finish()).map_err(staging_error)
 }
 
 /// What went wrong with a temporary file.

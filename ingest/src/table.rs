@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::record::{Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
+use crate::record::{BilledLine, Export, Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
 
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;
@@ -24,6 +24,8 @@ pub enum Table {
     Storage,
     /// Quantities that some meter already measured.
     Metered,
+    /// Lines of the providers' own bills.
+    Billed,
     /// One row per upload.
     Uploads,
     /// One row per refused row.
@@ -38,11 +40,12 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Self::Invocations,
         Self::Requests,
         Self::Storage,
         Self::Metered,
+        Self::Billed,
         Self::Uploads,
         Self::RejectedRows,
         Self::Bills,
@@ -59,6 +62,7 @@ impl Table {
             Self::Requests => "requests",
             Self::Storage => "storage",
             Self::Metered => "metered",
+            Self::Billed => "billed",
             Self::Uploads => "uploads",
             Self::RejectedRows => "rejected_rows",
             Self::Bills => "bills",
@@ -73,6 +77,7 @@ impl Table {
             Self::Invocations => "started_at",
             Self::Requests => "at",
             Self::Storage | Self::Metered => "held_from",
+            Self::Billed => "charge_period_start",
             Self::Uploads | Self::RejectedRows => "uploaded_at",
             Self::Bills | Self::Charges | Self::PriceBooks => "issued_at",
         }
@@ -82,6 +87,8 @@ impl Table {
     pub const fn partition_columns(self) -> &'static [&'static str] {
         match self {
             Self::Invocations | Self::Requests | Self::Storage | Self::Metered => &["date"],
+            // What a later delivery replaces are whole files.
+            Self::Billed => &["export_id", "part"],
             Self::Uploads | Self::RejectedRows | Self::Bills | Self::Charges | Self::PriceBooks => &[],
         }
     }
@@ -93,6 +100,7 @@ impl Table {
             Self::Requests => usage_fields::<Request>(),
             Self::Storage => usage_fields::<StoredBytes>(),
             Self::Metered => usage_fields::<MeteredQuantity>(),
+            Self::Billed => usage_fields::<BilledLine>(),
             Self::Uploads => vec![
                 text("id", false),
                 text("name", false),
@@ -157,6 +165,8 @@ pub trait ColumnVisitor {
     fn flag(&mut self, name: &'static str, value: Option<bool>);
     /// A decimal of [`MeteredQuantity::SCALE`] fractional digits.
     fn decimal(&mut self, name: &'static str, value: Option<i128>);
+    /// Microseconds since 1970 UTC.
+    fn time(&mut self, name: &'static str, value: Option<i64>);
 }
 
 /// A record type with a table of its own.
@@ -250,6 +260,24 @@ impl UsageRow for StoredBytes {
     }
 }
 
+impl UsageRow for BilledLine {
+    const TABLE: Table = Table::Billed;
+
+    fn visit(&self, columns: &mut impl ColumnVisitor) {
+        columns.text("provider", Some(&self.provider));
+        columns.text("export_kind", Some(&self.export.kind));
+        columns.text("billing_account_id", Some(self.export.account.as_str()).filter(|id| !id.is_empty()));
+        columns.time("billing_period_start", Some(self.export.period_from_us));
+        columns.time("billing_period_end", self.period_to_us);
+        columns.time("charge_period_end", self.charged_to_us);
+        for (name, get) in BilledLine::COLUMNS {
+            columns.text(name, get(self));
+        }
+        columns.text("export_id", Some(&export_id(&self.provider, &self.export)));
+        columns.integer("part", Some(i64::from(self.export.part)));
+    }
+}
+
 impl UsageRow for MeteredQuantity {
     const TABLE: Table = Table::Metered;
 
@@ -272,6 +300,15 @@ impl UsageRow for MeteredQuantity {
         columns.text("os", self.os.as_deref());
         columns.text("runtime", self.runtime.as_deref());
     }
+}
+
+/// The id of what a later delivery replaces: provider, view, account, billing period and, where deliveries are windows of
+/// days, the day.
+pub(crate) fn export_id(provider: &str, export: &Export) -> String {
+    let (period, day) = (export.period_from_us.to_string(), export.day.map(|day| day.to_string()));
+    let parts =
+        [Some(provider), Some(export.kind.as_str()), Some(export.account.as_str()), Some(&*period), day.as_deref()];
+    hex::encode(RecordKey::of(&parts).0)
 }
 
 /// Type of quantities: 20 digits, a point, 18 digits.
@@ -312,6 +349,7 @@ pub(crate) fn out_of_range(row: &impl UsageRow) -> Option<String> {
         }
         fn flag(&mut self, _: &'static str, _: Option<bool>) {}
         fn decimal(&mut self, _: &'static str, _: Option<i128>) {}
+        fn time(&mut self, _: &'static str, _: Option<i64>) {}
     }
     let mut range = Range { wrong: None };
     row.visit(&mut range);
@@ -328,7 +366,7 @@ fn usage_fields<R: UsageRow + Default>() -> Vec<Field> {
     struct Fields(Vec<Field>);
     impl ColumnVisitor for Fields {
         fn text(&mut self, name: &'static str, _: Option<&str>) {
-            self.0.push(text(name, !matches!(name, "provider" | "service")));
+            self.0.push(text(name, !matches!(name, "provider" | "service" | "export_id")));
         }
         fn integer(&mut self, name: &'static str, _: Option<i64>) {
             self.0.push(integer(name, true));
@@ -338,6 +376,9 @@ fn usage_fields<R: UsageRow + Default>() -> Vec<Field> {
         }
         fn decimal(&mut self, name: &'static str, _: Option<i128>) {
             self.0.push(Field::new(name, QUANTITY_TYPE, true));
+        }
+        fn time(&mut self, name: &'static str, _: Option<i64>) {
+            self.0.push(timestamp(name).with_nullable(true));
         }
     }
     let mut fields = Fields(vec![Field::new("date", DataType::Date32, false), timestamp(R::TABLE.time_column())]);

@@ -4,9 +4,8 @@
 //! until the last byte is read, because only then are the upload's id and its fate known. Then everything lands in one
 //! commit.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,17 +16,22 @@ use serde::Serialize;
 
 use crate::decompress::{self, Limits};
 use crate::defaults::Defaults;
-use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
 use crate::format::mapped::Mapped;
 use crate::format::{self, Format, Origin, Sink};
 use crate::lake::{Lake, UploadRow, upload_transaction};
 use crate::mapping::Mapping;
+use crate::parquet_rows::{MAGIC, ParquetRows};
+use crate::pending::Pending;
 use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
-use crate::rows::{BATCH_ROWS, UsageRows, day_of};
+use crate::rows::BATCH_ROWS;
 use crate::spool::{Spool, Spooled, staging_error};
-use crate::table::{RowFacts, Table, UsageRow, out_of_range, staged_schema};
+use crate::staged::{Staged, UsageSpool};
+use crate::summary::{Collector, Facts, Summary};
+use crate::table::{Table, UsageRow, export_id, out_of_range, staged_schema};
 
+/// Rows after which progress is told.
+const PROGRESS_ROWS: u64 = 256;
 /// Refused rows repeated in the answer; all are in the table `rejected_rows`.
 const FIRST_REJECTED_MAX: usize = 5;
 
@@ -44,8 +48,17 @@ pub struct IngestOptions {
     pub at_us: Option<i64>,
     /// Limits on decompression.
     pub limits: Limits,
-    /// Counts the bytes read from the file as they are read, for progress displays.
-    pub bytes_read: Option<Arc<AtomicU64>>,
+    /// Counts what is read as it is read, for progress displays.
+    pub progress: Arc<Progress>,
+}
+
+/// How far an upload has been read.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of its files, as they are.
+    pub bytes: AtomicU64,
+    /// Rows, good and bad.
+    pub rows: AtomicU64,
 }
 
 /// What became of an upload: `read` = `accepted` + `duplicate` + `rejected`.
@@ -67,10 +80,14 @@ pub struct UploadResult {
     pub duplicate: u64,
     /// Rows refused.
     pub rejected: u64,
+    /// Lines of earlier deliveries of the same billing exports, which these rows replace.
+    pub replaced: u64,
     /// Whether the very same upload had landed before; nothing was changed then.
     pub already_loaded: bool,
     /// What the user should know about the file.
     pub warnings: Vec<String>,
+    /// Time span, resources, and what the log left unsaid.
+    pub summary: Summary,
     /// The first refused rows.
     pub first_rejected: Vec<RejectedRow>,
 }
@@ -106,8 +123,21 @@ struct Parsed {
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
     let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
-    let Staging { invocations, requests, storage, metered, rejected, read, rejected_count, warnings, first_rejected } =
-        staging;
+    let Staging {
+        invocations,
+        requests,
+        storage,
+        metered,
+        billed,
+        rejected,
+        read,
+        rejected_count,
+        mut warnings,
+        first_rejected,
+        summary,
+        ..
+    } = staging;
+    let summary = summary.finish();
     let mut row = UploadRow {
         id,
         name: name.to_owned(),
@@ -118,9 +148,9 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         rejected: rejected_count,
         bytes,
         uploaded_at_us,
-        warnings,
+        warnings: std::mem::take(&mut warnings),
     };
-    let result = |row: UploadRow, already_loaded| UploadResult {
+    let result = |row: UploadRow, replaced, already_loaded| UploadResult {
         name: row.name,
         id: row.id,
         format: row.format,
@@ -129,12 +159,14 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         accepted: row.accepted,
         duplicate: row.duplicate,
         rejected: row.rejected,
+        replaced,
         already_loaded,
         warnings: row.warnings,
+        summary: summary.clone(),
         first_rejected: first_rejected.clone(),
     };
     if let Some(landed) = lake.upload(&row.id).await? {
-        return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), true));
+        return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), 0, true));
     }
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
@@ -143,29 +175,32 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let batches = || Ok(spooled.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
-    let mut landed_before = false;
-    let staged = [
-        (Table::Invocations, invocations.finish()?),
-        (Table::Requests, requests.finish()?),
-        (Table::Storage, storage.finish()?),
-        (Table::Metered, metered.finish()?),
-    ];
-    for (table, staged) in staged {
-        if staged.batches.is_empty() {
-            continue;
-        }
-        let appended = lake.append_usage(table, &row, &staged).await?;
-        landed_before |= appended.already_loaded;
-        row.accepted += appended.accepted;
-        row.duplicate += appended.duplicate;
+    let staged =
+        filled([invocations.finish()?, requests.finish()?, storage.finish()?, metered.finish()?, billed.finish()?]);
+    let pending = if staged.len() > 1 { Some(Pending::write(lake, &row, &staged)?) } else { None };
+    let appended = lake.append_all(&row, &staged).await?;
+    if let Some(pending) = pending {
+        pending.done();
     }
-    if landed_before {
+    if appended.already_loaded {
         // Its rows were there, but not its ledger row: a crash cut it off, or another process is at it.
-        lake.recover().await?;
-        return Ok(result(seen_again(row), true));
+        return Ok(result(seen_again(row), 0, true));
     }
-    lake.record_upload(&row).await?;
-    Ok(result(row, false))
+    row.accepted = appended.accepted;
+    row.duplicate = appended.duplicate;
+    if appended.replaced > 2 * appended.accepted {
+        row.warnings.push(format!(
+            "{} lines of an earlier delivery were replaced by {}: if this file is only a part of the billing period, ingest the whole export",
+            appended.replaced, appended.accepted
+        ));
+    }
+    Ok(result(row, appended.replaced, false))
+}
+
+/// The tables that have rows.
+fn filled(rows: [Staged; 5]) -> Vec<(Table, Staged)> {
+    let tables = Table::USAGE.into_iter().chain([Table::Billed]);
+    tables.zip(rows).filter(|(_, staged)| staged.rows > 0).collect()
 }
 
 /// What a repetition of an upload did: every good row of it was there already.
@@ -174,9 +209,18 @@ fn seen_again(landed: UploadRow) -> UploadRow {
 }
 
 fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
-    let file = open_file(path)?;
-    let counted = Counted { inner: file, count: options.bytes_read.clone() };
-    parse(counted, name, options)
+    let mut file = open_file(path)?;
+    let unreadable = |source| IngestError::Io { what: format!("cannot read `{}`", path.display()), source };
+    let mut magic = Vec::new();
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    if magic == MAGIC {
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let parsed = parse(ParquetRows::open(file)?, name, options);
+        options.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        return parsed;
+    }
+    parse(Counted { inner: file, progress: options.progress.clone() }, name, options)
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {
@@ -207,7 +251,7 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
             (found, recognition.because)
         }
     };
-    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us));
+    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name), options.progress.clone());
     let origin = Origin { name, defaults: &options.defaults };
     format.parse(&mut reader, &origin, &mut staging)?;
     reader.skip_rest().map_err(decompress::ingest_error)?;
@@ -226,6 +270,28 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
     })
 }
 
+/// Which part of a delivery a file is, by the names that providers give: `report-00001.csv.gz`, `report-2.snappy.parquet`,
+/// `part_1_0001.csv`, `export-000000000012.csv`. 0 for any other name: dates are no parts.
+fn part_of(name: &str) -> u32 {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    if let Some((set, part)) = stem.strip_prefix("part_").and_then(|rest| rest.split_once('_')) {
+        return number(set)
+            .zip(number(part))
+            .map_or(0, |(set, part): (u32, u32)| set.saturating_mul(10_000).saturating_add(part).saturating_add(1));
+    }
+    let Some((before, digits)) = stem.rsplit_once('-') else { return 0 };
+    let is_date = before.rsplit(['-', '_']).next().is_some_and(|word| number(word).is_some());
+    let is_part = match digits.len() {
+        5 | 12 => true,
+        1..=3 => !digits.starts_with('0') && !is_date,
+        _ => false,
+    };
+    // The first of a numbered kind may be 0, which is the name of the whole.
+    number(digits).filter(|_| is_part).map_or(0, |part: u32| part.saturating_add(u32::from(digits.len() == 12)))
+}
+
 /// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
 /// are another upload. A default that is not given leaves no trace, so that new ones change no id.
 fn declared_source(format: &str, options: &IngestOptions) -> String {
@@ -239,15 +305,13 @@ fn declared_source(format: &str, options: &IngestOptions) -> String {
 /// Counts what is read, for progress.
 struct Counted<R> {
     inner: R,
-    count: Option<Arc<AtomicU64>>,
+    progress: Arc<Progress>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        if let Some(count) = &self.count {
-            count.fetch_add(read as u64, Ordering::Relaxed);
-        }
+        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -308,6 +372,11 @@ struct Staging {
     requests: UsageSpool,
     storage: UsageSpool,
     metered: UsageSpool,
+    billed: UsageSpool,
+    /// Which part of a delivery the file is, by its name.
+    part: u32,
+    progress: Arc<Progress>,
+    summary: Collector,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -316,13 +385,19 @@ struct Staging {
 }
 
 impl Staging {
-    fn new(assumed_time_us: i64) -> Self {
+    fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
         let spool = |table| UsageSpool::new(table, assumed_time_us);
+        let mut billed = spool(Table::Billed);
+        billed.part = part;
         Self {
             invocations: spool(Table::Invocations),
             requests: spool(Table::Requests),
             storage: spool(Table::Storage),
             metered: spool(Table::Metered),
+            billed,
+            part,
+            progress,
+            summary: Collector::default(),
             rejected: RejectedSpool::default(),
             read: 0,
             rejected_count: 0,
@@ -342,11 +417,12 @@ impl Staging {
             Table::Invocations => &mut self.invocations,
             Table::Requests => &mut self.requests,
             Table::Storage => &mut self.storage,
+            Table::Billed => &mut self.billed,
             _ => &mut self.metered,
         }
     }
 
-    fn row<R: UsageRow + std::fmt::Debug>(
+    fn row<R: UsageRow + Facts + std::fmt::Debug>(
         &mut self,
         time: EventTime,
         key: RecordKey,
@@ -355,8 +431,22 @@ impl Staging {
         if let Some(reason) = out_of_range(row) {
             return self.refuse(reason, row);
         }
-        self.read += 1;
+        self.count_row();
+        let logged_us = match time {
+            EventTime::Logged(time_us) => Some(time_us),
+            EventTime::Assumed => None,
+        };
+        self.summary.add(logged_us, row);
         self.spool(R::TABLE).push(time, key, row)
+    }
+}
+
+impl Staging {
+    fn count_row(&mut self) {
+        self.read += 1;
+        if self.read.is_multiple_of(PROGRESS_ROWS) {
+            self.progress.rows.fetch_add(PROGRESS_ROWS, Ordering::Relaxed);
+        }
     }
 }
 
@@ -367,7 +457,13 @@ impl Sink for Staging {
             Usage::Request(row) => self.row(time, key, &*row),
             Usage::StoredBytes(row) => self.row(time, key, &*row),
             Usage::MeteredQuantity(row) => self.row(time, key, &*row),
-            Usage::BilledLine(row) => self.refuse("lines of bills are not kept yet".to_owned(), &row),
+            Usage::BilledLine(mut row) => {
+                row.export.part = self.part;
+                let export = export_id(&row.provider, &row.export);
+                let key = RecordKey::of(&[Some(&export), Some(&hex::encode(key.0))]);
+                self.billed.exports.insert(export, row.export.adds);
+                self.row(time, key, &*row)
+            }
         }
     }
 
@@ -380,7 +476,7 @@ impl Sink for Staging {
     }
 
     fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.read += 1;
+        self.count_row();
         self.rejected_count += 1;
         if self.first_rejected.len() < FIRST_REJECTED_MAX {
             self.first_rejected.push(row.clone());
@@ -393,93 +489,6 @@ impl Sink for Staging {
             self.warnings.push(message);
         }
     }
-}
-
-/// Rows of one usage table on their way to the lake.
-struct UsageSpool {
-    rows: UsageRows,
-    assumed_time_us: i64,
-    count: u64,
-    days: BTreeSet<i32>,
-    last_day: Option<i32>,
-    has_assumed: bool,
-    columns: BTreeSet<String>,
-    identities: Identities,
-    spool: Spool,
-}
-
-impl UsageSpool {
-    fn new(table: Table, assumed_time_us: i64) -> Self {
-        Self {
-            rows: UsageRows::new(table),
-            assumed_time_us,
-            count: 0,
-            days: BTreeSet::new(),
-            last_day: None,
-            has_assumed: false,
-            columns: BTreeSet::new(),
-            identities: Identities::default(),
-            spool: Spool::default(),
-        }
-    }
-
-    fn push(&mut self, time: EventTime, key: RecordKey, row: &impl UsageRow) -> Result<(), IngestError> {
-        let (time_us, logged) = match time {
-            EventTime::Logged(time_us) => (time_us, true),
-            EventTime::Assumed => (self.assumed_time_us, false),
-        };
-        self.has_assumed |= !logged;
-        let day = day_of(time_us);
-        if self.last_day != Some(day) {
-            self.last_day = Some(day);
-            self.days.insert(day);
-        }
-        self.identities.push(key.0, time_us, !logged, self.count)?;
-        self.count += 1;
-        self.rows.push(RowFacts { time_us, logged, key }, row);
-        if self.rows.is_full() { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IngestError> {
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        let batch = self.rows.take_batch().map_err(staging_error)?;
-        for field in batch.schema_ref().fields() {
-            if !self.columns.contains(field.name()) {
-                self.columns.insert(field.name().clone());
-            }
-        }
-        self.spool.write(batch)
-    }
-
-    fn finish(mut self) -> Result<Staged, IngestError> {
-        self.flush()?;
-        Ok(Staged {
-            days: self.days,
-            has_assumed: self.has_assumed,
-            columns: self.columns,
-            rows: self.count,
-            identities: self.identities.finish(),
-            batches: self.spool.finish()?,
-        })
-    }
-}
-
-/// Parsed rows of one usage table, ready to be committed, as often as a lost race asks for.
-pub(crate) struct Staged {
-    /// UTC days of the rows, as days since 1970.
-    pub(crate) days: BTreeSet<i32>,
-    /// Whether the log of some row gave no time.
-    pub(crate) has_assumed: bool,
-    /// Columns that some row has.
-    pub(crate) columns: BTreeSet<String>,
-    /// How many rows there are.
-    pub(crate) rows: u64,
-    /// What identifies them.
-    pub(crate) identities: SortedIdentities,
-    /// The rows.
-    pub(crate) batches: Spooled,
 }
 
 /// Refused rows on their way to the lake.
@@ -525,4 +534,68 @@ fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordB
     let mut columns = batch.columns().to_vec();
     columns.insert(place, Arc::new(StringArray::from_iter_values(std::iter::repeat_n(id, batch.num_rows()))));
     RecordBatch::try_new(schema, columns).map_err(staging_error)
+}
+
+/// Brings records into a lake as an upload of its own, for tests of what becomes of them.
+#[cfg(test)]
+pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) -> Result<UploadResult, IngestError> {
+    let id = blake3::hash(format!("{name} {records:?}").as_bytes()).to_hex().to_string();
+    let mut staging = Staging::new(0, part_of(name), Arc::default());
+    for record in records {
+        staging.record(record)?;
+    }
+    let parsed = Parsed { id, format: "test", detected_because: String::new(), bytes: 0, uploaded_at_us: 1, staging };
+    land(lake, name, parsed).await
+}
+
+/// Records staged, with the ledger row of their upload.
+#[cfg(test)]
+pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Staged)>) {
+    let mut staging = Staging::new(0, 0, Arc::default());
+    let read = records.len() as u64;
+    for record in records {
+        staging.record(record).unwrap();
+    }
+    let row = UploadRow {
+        id: "cut off".into(),
+        name: "cut off".into(),
+        format: "test".into(),
+        read,
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        bytes: 0,
+        uploaded_at_us: 1,
+        warnings: Vec::new(),
+    };
+    let Staging { invocations, requests, storage, metered, billed, .. } = staging;
+    let rows = [invocations.finish(), requests.finish(), storage.finish(), metered.finish(), billed.finish()];
+    (row, filled(rows.map(Result::unwrap)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn parts_of_deliveries_by_their_names() {
+        for (name, part) in [
+            ("cost-00001.csv.gz", 1),
+            ("data/BILLING_PERIOD=2026-10/cost-00012.snappy.parquet", 12),
+            ("report-2.csv.gz", 2),
+            ("part_0_0001.csv", 2),
+            ("part_1_0001.csv.gz", 10_002),
+            ("billing-000000000000.csv", 1),
+            ("billing-000000000012.json", 13),
+            ("koku_2023-06-01.csv", 0),
+            ("koku_2023-06-01-not-final.csv", 0),
+            ("bill-2026-10.csv", 0),
+            ("report.csv", 0),
+            ("part_x.csv", 0),
+            ("a-99999999999999999999.csv", 0),
+            ("", 0),
+        ] {
+            assert_eq!(part_of(name), part, "{name}");
+        }
+    }
 }

@@ -3,14 +3,16 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use paygrain_ingest::archive::InputFile;
 use paygrain_ingest::decompress::Limits;
+use paygrain_ingest::deliveries::{self, Delivery};
 use paygrain_ingest::format::FORMATS;
-use paygrain_ingest::upload::ingest_file;
+use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
 use serde::Serialize;
@@ -33,7 +35,7 @@ Examples:
   paygrain ingest --mapping aurora.toml cluster-usage.csv
   paygrain ingest --format help")]
 pub struct Ingest {
-    /// Files to ingest, compressed or not; directories are walked; `-` is standard input
+    /// Files to ingest, compressed or not; directories are walked, archives (zip, tar) opened; `-` is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Input format (`auto` detects it, `help` lists them) or output format (`table`, `json`, `csv`); may be given twice
@@ -86,6 +88,16 @@ struct FailedUpload {
     hint: Option<String>,
 }
 
+impl Answer {
+    fn fail(&mut self, name: String, error: &IngestError) {
+        eprintln!("error: {name}: {error}");
+        if let Some(hint) = error.hint() {
+            eprintln!("hint: {hint}");
+        }
+        self.failed.push(FailedUpload { name, error: error.to_string(), hint: error.hint() });
+    }
+}
+
 impl Ingest {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
@@ -106,17 +118,19 @@ impl Ingest {
             paygrain_ingest::format::by_name(name)?;
         }
         let mut answer = Answer { uploads: Vec::new(), failed: Vec::new() };
-        for path in &files(&self.paths)? {
-            let name = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-            match ingest_one(&lake, &name, path, &options).await {
+        let (inputs, _standard_input) = inputs(&self.paths)?;
+        let planned_options = options.clone();
+        let planned = tokio::task::spawn_blocking(move || deliveries::plan(inputs, &planned_options)).await;
+        let (deliveries, failed) = planned.map_err(std::io::Error::other)?;
+        for outcome in failed {
+            if let Err(error) = outcome.result {
+                answer.fail(outcome.name, &error);
+            }
+        }
+        for delivery in &deliveries {
+            match ingest_one(&lake, delivery, &options, output).await {
                 Ok(result) => answer.uploads.push(result),
-                Err(error) => {
-                    eprintln!("error: {name}: {error}");
-                    if let Some(hint) = error.hint() {
-                        eprintln!("hint: {hint}");
-                    }
-                    answer.failed.push(FailedUpload { name, error: error.to_string(), hint: error.hint() });
-                }
+                Err(error) => answer.fail(delivery.name.clone(), &error),
             }
         }
         self.print(&answer, output)?;
@@ -174,7 +188,7 @@ impl Ingest {
         if let Some(bytes) = self.max_bytes {
             limits.decompressed_bytes_max = bytes;
         }
-        Ok(IngestOptions { format, mapping, defaults, at_us, limits, bytes_read: None })
+        Ok(IngestOptions { format, mapping, defaults, at_us, limits, progress: Arc::default() })
     }
 
     fn print(&self, answer: &Answer, output: OutputFormat) -> Result<(), Failure> {
@@ -257,46 +271,107 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+/// The files, with standard input in a temporary one that lives as long as what is returned beside them.
+fn inputs(paths: &[PathBuf]) -> Result<(Vec<InputFile>, Option<tempfile::NamedTempFile>), Failure> {
+    let mut standard_input = None;
+    let mut inputs = Vec::new();
+    for path in files(paths)? {
+        if path != Path::new("-") {
+            inputs.push(InputFile::new(path.display().to_string(), path));
+        } else if standard_input.is_none() {
+            let mut file = tempfile::NamedTempFile::new().map_err(temporary)?;
+            std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(temporary)?;
+            file.flush().map_err(temporary)?;
+            inputs.push(InputFile::new("standard input", file.path()));
+            standard_input = Some(file);
+        }
+    }
+    Ok((inputs, standard_input))
+}
+
 async fn ingest_one(
     lake: &Lake,
-    name: &str,
-    path: &Path,
+    delivery: &Delivery,
     options: &IngestOptions,
+    output: OutputFormat,
 ) -> Result<UploadResult, IngestError> {
-    if path == Path::new("-") {
-        let mut file = tempfile::NamedTempFile::new().map_err(temporary)?;
-        std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(temporary)?;
-        file.flush().map_err(temporary)?;
-        return ingest_file(lake, name, file.path(), options).await;
-    }
-    let total = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let bytes_read = Arc::new(AtomicU64::new(0));
-    let options = IngestOptions { bytes_read: Some(bytes_read.clone()), ..options.clone() };
-    let bar = progress_bar(name, total);
-    let progress = async {
+    let options = IngestOptions { progress: Arc::default(), ..options.clone() };
+    let display = Display::new(&delivery.name, delivery.bytes(), output);
+    let progress = options.progress.clone();
+    let shown = async {
         loop {
-            bar.set_position(bytes_read.load(Ordering::Relaxed));
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(display.interval()).await;
+            display.show(&progress);
         }
     };
     let result = tokio::select! {
-        result = ingest_file(lake, name, path, &options) => result,
-        () = progress => unreachable!("progress never ends"),
+        result = deliveries::ingest(lake, delivery, &options) => result,
+        () = shown => unreachable!("progress never ends"),
     };
-    bar.finish_and_clear();
+    display.finish();
     result
 }
 
-/// A bar on a terminal, nothing when piped.
-fn progress_bar(name: &str, total: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// How far an upload is: a bar on a terminal, JSON lines on standard error with `--format json`, else nothing.
+enum Display {
+    Bar(ProgressBar),
+    Lines { name: String, bytes_total: u64, started: Instant },
+    Nothing,
+}
+
+impl Display {
+    fn new(name: &str, bytes_total: u64, output: OutputFormat) -> Self {
+        if output == OutputFormat::Json {
+            return Self::Lines { name: name.to_owned(), bytes_total, started: Instant::now() };
+        }
+        if !std::io::stderr().is_terminal() {
+            return Self::Nothing;
+        }
+        let bar = ProgressBar::new(bytes_total);
+        let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg} {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self::Bar(bar.with_prefix(name.to_owned()))
     }
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {eta}") {
-        bar.set_style(style);
+
+    fn interval(&self) -> Duration {
+        match self {
+            Self::Bar(_) => Duration::from_millis(100),
+            Self::Lines { .. } | Self::Nothing => Duration::from_secs(1),
+        }
     }
-    bar.with_message(name.to_owned())
+
+    fn show(&self, progress: &Progress) {
+        let (bytes, rows) = (progress.bytes.load(Ordering::Relaxed), progress.rows.load(Ordering::Relaxed));
+        match self {
+            Self::Bar(bar) => {
+                bar.set_position(bytes);
+                bar.set_message(format!("{} rows", grouped(&rows.to_string())));
+            }
+            Self::Lines { name, bytes_total, started } => {
+                let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+                let left_ms = (bytes > 0).then(|| elapsed_ms.saturating_mul(bytes_total.saturating_sub(bytes)) / bytes);
+                let line = serde_json::json!({
+                    "event": "progress",
+                    "name": name,
+                    "bytes": bytes,
+                    "bytes_total": bytes_total,
+                    "rows": rows,
+                    "rows_per_s": rows.saturating_mul(1000) / elapsed_ms,
+                    "left_ms": left_ms,
+                });
+                eprintln!("{line}");
+            }
+            Self::Nothing => {}
+        }
+    }
+
+    fn finish(&self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 fn temporary(source: std::io::Error) -> IngestError {

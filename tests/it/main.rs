@@ -7,6 +7,8 @@ mod harness;
 mod activities;
 /// Discounts, commitments, currencies; months in the provider's zone.
 mod agreement;
+/// Archives through the command line.
+mod archives;
 /// Described usage with mistakes.
 mod bad_estimates;
 /// Every kind of bad input: a clear error, and nothing lost or half-written.

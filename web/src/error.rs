@@ -165,6 +165,10 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         IngestError::UnknownFormat { .. }
         | IngestError::AmbiguousFormat { .. }
         | IngestError::Empty
+        | IngestError::WrongColumns { .. }
+        | IngestError::BadArchive { .. }
+        | IngestError::OutsideArchive { .. }
+        | IngestError::BadParquet { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -178,7 +182,10 @@ fn ingest_hint(error: &IngestError) -> Option<String> {
         IngestError::UnknownFormat { .. } => {
             "the upload page lists the formats; if it is one of them, choose it there or add `?format=NAME`".into()
         }
-        IngestError::AmbiguousFormat { .. } => "choose one on the upload page, or add `?format=NAME`".into(),
+        IngestError::AmbiguousFormat { candidates } => {
+            let reasons: Vec<_> = candidates.iter().map(|(name, because)| format!("{name} ({because})")).collect();
+            format!("choose one on the upload page, or add `?format=NAME`: {}", reasons.join(" or "))
+        }
         IngestError::NoSuchFormat { .. } => "the upload page describes them".into(),
         IngestError::TooLarge { .. } => "split the file".into(),
         IngestError::BadCompression { .. } => {

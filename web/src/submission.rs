@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use paygrain_ingest::upload::ingest_file;
-use paygrain_ingest::{Defaults, IngestOptions, UploadResult};
+use paygrain_ingest::archive::InputFile;
+use paygrain_ingest::deliveries::{self, Outcome};
+use paygrain_ingest::{Defaults, IngestOptions};
 
 use crate::app::App;
 use crate::error::AppError;
@@ -29,9 +30,11 @@ pub fn options(params: &Params) -> Result<IngestOptions, AppError> {
     Ok(IngestOptions { format, defaults, at_us: params.time_us("at")?, ..IngestOptions::default() })
 }
 
-/// Commits one file to the lake. What it was called elsewhere is kept as a name, never used as a path.
-pub async fn submit(app: &App, name: &str, file: &Path, options: &IngestOptions) -> Result<UploadResult, AppError> {
-    Ok(ingest_file(app.engine().lake(), &plain_name(name), file, options).await?)
+/// Commits one file to the lake, or every member of an archive. What it was called elsewhere is kept as a name, never
+/// used as a path.
+pub async fn submit(app: &App, name: &str, file: &Path, options: &IngestOptions) -> Vec<Outcome> {
+    let file = InputFile::new(plain_name(name), file);
+    deliveries::ingest_files(app.engine().lake(), vec![file], options).await
 }
 
 /// The last part of a file name, without control characters.

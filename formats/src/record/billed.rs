@@ -11,6 +11,13 @@ pub struct Export {
     pub account: String,
     /// Beginning of the billing period, microseconds since 1970 UTC.
     pub period_from_us: i64,
+    /// Day of the charge, in days since 1970, where deliveries cover windows of days and not whole periods: a later one
+    /// then replaces the days it covers.
+    pub day: Option<i32>,
+    /// Which of several files of one delivery, by its name; 0 for a delivery that is one file. Filled when it is staged.
+    pub part: u32,
+    /// Whether deliveries add to each other, with lines told apart by key, instead of replacing.
+    pub adds: bool,
 }
 
 macro_rules! billed_line {

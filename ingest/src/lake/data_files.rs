@@ -17,8 +17,8 @@ use super::date_text;
 use crate::data_file::{DataFile, Extent, FinishedFile, Segment};
 use crate::error::IngestError;
 use crate::rows::{day_of, times_of};
+use crate::staged::Staged;
 use crate::table::Table;
-use crate::upload::Staged;
 
 /// Rows that are gathered before they are written: a day has at most so many in a row group.
 const WINDOW_ROWS: usize = 512 * 1024;

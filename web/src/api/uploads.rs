@@ -19,7 +19,8 @@ const LIMIT_DEFAULT: u64 = 100;
 /// Rejected rows in one answer at most.
 const LIMIT_MAX: u64 = 10_000;
 
-/// `PUT …/{name}`: the raw bytes of one file. 201 with its address; 200 when the lake had it already.
+/// `PUT …/{name}`: the raw bytes of one file or archive. 201 with its address; 200 when the lake had all of it already.
+/// Members of an archive that do not land are listed; when nothing lands, the first reason is the answer.
 pub async fn create(
     State(app): State<App>,
     Path(name): Path<String>,
@@ -31,10 +32,30 @@ pub async fn create(
     let options = submission::options(&params)?;
     let mut budget = Budget::new(app.config().upload_bytes_max, &headers)?;
     let file = to_file(body.into_data_stream(), &mut budget).await?;
-    let result = submission::submit(&app, &name, file.path(), &options).await?;
-    let status = if result.already_loaded { StatusCode::OK } else { StatusCode::CREATED };
-    let location = [(header::LOCATION, format!("/api/v1/uploads/{}", result.id))];
-    Ok((status, location, Json(json!({ "uploads": [result] }))).into_response())
+    let (mut uploads, mut failed) = (Vec::new(), Vec::new());
+    for outcome in submission::submit(&app, &name, file.path(), &options).await {
+        match outcome.result {
+            Ok(result) => uploads.push(result),
+            Err(error) => failed.push((outcome.name, AppError::from(error))),
+        }
+    }
+    let Some(first) = uploads.first() else {
+        return match failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Err(AppError::NoFile),
+        };
+    };
+    let status = if uploads.iter().all(|upload| upload.already_loaded) { StatusCode::OK } else { StatusCode::CREATED };
+    let location = [(header::LOCATION, format!("/api/v1/uploads/{}", first.id))];
+    let mut answer = json!({ "uploads": uploads });
+    if !failed.is_empty() {
+        let shown = |(name, error): (String, AppError)| {
+            let report = error.report();
+            json!({ "name": name, "error": report.detail, "hint": report.hint })
+        };
+        answer["failed"] = failed.into_iter().map(shown).collect();
+    }
+    Ok((status, location, Json(answer)).into_response())
 }
 
 /// `GET`: every upload, latest first.

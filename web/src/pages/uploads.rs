@@ -95,8 +95,10 @@ pub async fn submit(
     let options = submission::options(&fields.into_iter().collect::<Params>())?;
     let mut outcomes = Vec::new();
     for (name, file) in files {
-        let result = submission::submit(&app, &name, file.path(), &options).await.map_err(|error| error.report());
-        outcomes.push(Outcome { name: submission::plain_name(&name), result });
+        for outcome in submission::submit(&app, &name, file.path(), &options).await {
+            let result = outcome.result.map_err(|error| AppError::from(error).report());
+            outcomes.push(Outcome { name: outcome.name, result });
+        }
     }
     let status = if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
         StatusCode::OK
