@@ -75,8 +75,10 @@ impl Compression {
 /// Errors that come out of [`Read`] and [`BufRead`] carry an [`IngestError`]: [`ingest_error`] gets it back.
 pub struct Decompressed {
     source: Box<dyn Read + Send>,
+    /// What waits is from `start` to `end`; the room behind it is kept, so that it need not be cleared every time.
     buffer: Vec<u8>,
     start: usize,
+    end: usize,
     ended: bool,
     compression: Compression,
     counts: Arc<Counts>,
@@ -122,7 +124,8 @@ pub fn open<R: Read + Send + 'static>(input: R, limits: Limits) -> Result<Decomp
         // The size limit holds for plain input as well; the ratio cannot be passed.
         source = Box::new(Limited { source, name: "plain", bytes: 0, limits, counts: counts.clone() });
     }
-    let mut decompressed = Decompressed { source, buffer: Vec::new(), start: 0, ended: false, compression, counts };
+    let mut decompressed =
+        Decompressed { source, buffer: Vec::new(), start: 0, end: 0, ended: false, compression, counts };
     decompressed.skip_byte_order_mark()?;
     Ok(decompressed)
 }
@@ -164,17 +167,18 @@ impl Decompressed {
     /// As reading does.
     pub fn head(&mut self) -> Result<&[u8], IngestError> {
         self.buffer_at_least(HEAD_BYTES_MAX).map_err(ingest_error)?;
-        let end = self.buffer.len().min(self.start + HEAD_BYTES_MAX);
+        let end = self.end.min(self.start + HEAD_BYTES_MAX);
         Ok(&self.buffer[self.start..end])
     }
 
     fn skip_byte_order_mark(&mut self) -> Result<(), IngestError> {
         self.buffer_at_least(UTF8_BOM.len()).map_err(ingest_error)?;
-        if self.buffer.starts_with(&UTF8_BOM) {
+        let beginning = &self.buffer[..self.end];
+        if beginning.starts_with(&UTF8_BOM) {
             self.start = UTF8_BOM.len();
-        } else if self.buffer.starts_with(&[0xff, 0xfe]) {
+        } else if beginning.starts_with(&[0xff, 0xfe]) {
             return Err(IngestError::NotUtf8Text { encoding: "UTF-16 (little endian)" });
-        } else if self.buffer.starts_with(&[0xfe, 0xff]) {
+        } else if beginning.starts_with(&[0xfe, 0xff]) {
             return Err(IngestError::NotUtf8Text { encoding: "UTF-16 (big endian)" });
         }
         Ok(())
@@ -182,16 +186,16 @@ impl Decompressed {
 
     /// Reads ahead until so many bytes are there or the input ends.
     fn buffer_at_least(&mut self, wanted: usize) -> io::Result<()> {
-        if self.start > 0 && self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
         }
-        while !self.ended && self.buffer.len() - self.start < wanted {
-            let length = self.buffer.len();
-            self.buffer.resize(length + CHUNK_BYTES, 0);
-            let outcome = self.source.read(&mut self.buffer[length..]);
-            self.buffer.truncate(length + *outcome.as_ref().unwrap_or(&0));
-            self.ended = outcome? == 0;
+        while !self.ended && self.end - self.start < wanted {
+            if self.buffer.len() - self.end < CHUNK_BYTES {
+                self.buffer.resize(self.end + CHUNK_BYTES, 0);
+            }
+            let length = self.source.read(&mut self.buffer[self.end..])?;
+            self.end += length;
+            self.ended = length == 0;
         }
         Ok(())
     }
@@ -200,11 +204,11 @@ impl Decompressed {
 impl BufRead for Decompressed {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.buffer_at_least(1)?;
-        Ok(&self.buffer[self.start..])
+        Ok(&self.buffer[self.start..self.end])
     }
 
     fn consume(&mut self, amount: usize) {
-        self.start = (self.start + amount).min(self.buffer.len());
+        self.start = (self.start + amount).min(self.end);
     }
 }
 

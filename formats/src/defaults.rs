@@ -72,9 +72,9 @@ impl Defaults {
     }
 
     /// Fills the gaps of an invocation.
-    pub fn complete_invocation(&self, row: &mut Invocation) {
+    pub fn complete_invocation<'a, T: AsRef<str> + From<&'a str>>(&'a self, row: &mut Invocation<T>) {
         fill(&mut row.resource, &self.resource);
-        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+        if let Some(own) = self.of_resource(row.resource.as_ref()) {
             own.complete_invocation(row);
         }
         fill(&mut row.account, &self.account);
@@ -90,9 +90,9 @@ impl Defaults {
     }
 
     /// Fills the gaps of a request.
-    pub fn complete_request(&self, row: &mut Request) {
+    pub fn complete_request<'a, T: AsRef<str> + From<&'a str>>(&'a self, row: &mut Request<T>) {
         fill(&mut row.resource, &self.resource);
-        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+        if let Some(own) = self.of_resource(row.resource.as_ref()) {
             own.complete_request(row);
         }
         fill(&mut row.account, &self.account);
@@ -102,10 +102,14 @@ impl Defaults {
 }
 
 impl Defaults {
+    fn of_resource<T: AsRef<str>>(&self, resource: Option<&T>) -> Option<&Defaults> {
+        if self.resources.is_empty() { None } else { self.resources.get(resource?.as_ref()) }
+    }
+
     /// Fills the gaps of stored bytes.
     pub fn complete_stored_bytes(&self, row: &mut StoredBytes) {
         fill(&mut row.resource, &self.resource);
-        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+        if let Some(own) = self.of_resource(row.resource.as_ref()) {
             own.complete_stored_bytes(row);
         }
         fill(&mut row.account, &self.account);
@@ -116,7 +120,7 @@ impl Defaults {
     /// Fills the gaps of a metered quantity.
     pub fn complete_metered_quantity(&self, row: &mut MeteredQuantity) {
         fill(&mut row.resource, &self.resource);
-        if let Some(own) = row.resource.as_ref().and_then(|resource| self.resources.get(resource)) {
+        if let Some(own) = self.of_resource(row.resource.as_ref()) {
             own.complete_metered_quantity(row);
         }
         fill(&mut row.account, &self.account);
@@ -126,8 +130,8 @@ impl Defaults {
     }
 }
 
-fn fill(field: &mut Option<String>, value: &Option<String>) {
+fn fill<'a, T: From<&'a str>>(field: &mut Option<T>, value: &'a Option<String>) {
     if field.is_none() {
-        field.clone_from(value);
+        *field = value.as_deref().map(T::from);
     }
 }

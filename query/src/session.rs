@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn columns_that_an_older_lake_lacks_are_null() {
-        let (_, rows) = crate::testing::batch(vec![(0, paygrain_ingest::record::Invocation::default())]);
+        let (_, rows) = crate::testing::batch(vec![(0, <paygrain_ingest::record::Invocation>::default())]);
         let old: Vec<usize> = (0..rows.num_columns())
             .filter(|place| {
                 !["variant", "instance", "concurrency"].contains(&rows.schema().field(*place).name().as_str())

@@ -13,7 +13,7 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::line::Place;
 use crate::format::{Sink, timestamp};
-use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Usage};
+use crate::record::{EventTime, Invocation, RecordKey, RejectedRow};
 
 use report::Report;
 
@@ -25,6 +25,8 @@ const NOTES_MAX: usize = 50_000;
 
 /// How the message of an event begins when it is a REPORT.
 const REPORT_BEGINS: &[u8] = b"REPORT RequestId:";
+/// And when it is a START.
+const START_BEGINS: &[u8] = b"START RequestId: ";
 
 /// What the envelope says about an event.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +59,7 @@ impl Kind {
     pub(super) fn of(message: &[u8]) -> Self {
         const BEGINNINGS: [(&str, &[u8]); 10] = [
             ("REPORT", REPORT_BEGINS),
-            ("START", b"START RequestId: "),
+            ("START", START_BEGINS),
             ("END", b"END RequestId: "),
             ("INIT_START", b"INIT_START Runtime Version: "),
             ("INIT_REPORT", b"INIT_REPORT Init Duration: "),
@@ -67,11 +69,13 @@ impl Kind {
             ("EXTENSION", b"EXTENSION\tName: "),
             ("LOGS", b"LOGS\tName: "),
         ];
-        if message.first() == Some(&b'{') {
+        let Some(first) = message.first() else { return Kind::Other };
+        if *first == b'{' {
             let platform = memchr::memmem::find(message, b"\"platform.").is_some();
             return if platform { Kind::PlatformJson } else { Kind::Other };
         }
-        let found = BEGINNINGS.iter().find(|(_, beginning)| message.starts_with(beginning));
+        let mut candidates = BEGINNINGS.iter().filter(|(_, beginning)| beginning.first() == Some(first));
+        let found = candidates.find(|(_, beginning)| message.starts_with(beginning));
         found.map_or(Kind::Other, |(word, _)| Kind::Platform(word))
     }
 }
@@ -86,6 +90,8 @@ pub(super) struct LambdaLog<'a> {
     defaults: &'a Defaults,
     sink: &'a mut dyn Sink,
     notes: HashMap<String, Note>,
+    /// The last START, which the REPORT of the same execution mostly follows; it is not among the notes yet.
+    latest: Latest,
     /// Log streams whose environment was started for provisioned concurrency.
     provisioned: HashSet<String>,
     without_time: u64,
@@ -98,6 +104,20 @@ struct Note {
     version: Option<String>,
     arn: Option<String>,
     ended: Option<&'static str>,
+}
+
+/// The last START, kept where the one before it was.
+#[derive(Default)]
+struct Latest {
+    request_id: String,
+    version: String,
+    has_version: bool,
+}
+
+impl Latest {
+    fn note(&self) -> Note {
+        Note { version: self.has_version.then(|| self.version.clone()), ..Note::default() }
+    }
 }
 
 /// An event of the platform in JSON.
@@ -133,7 +153,15 @@ struct LogsDropped {
 
 impl<'a> LambdaLog<'a> {
     pub(super) fn new(defaults: &'a Defaults, sink: &'a mut dyn Sink) -> Self {
-        LambdaLog { defaults, sink, notes: HashMap::new(), provisioned: HashSet::new(), without_time: 0, dropped: 0 }
+        LambdaLog {
+            defaults,
+            sink,
+            notes: HashMap::new(),
+            latest: Latest::default(),
+            provisioned: HashSet::new(),
+            without_time: 0,
+            dropped: 0,
+        }
     }
 
     /// Hands over a row that is no event.
@@ -148,7 +176,12 @@ impl<'a> LambdaLog<'a> {
 
     /// Takes one log event.
     pub(super) fn message(&mut self, event: &Event<'_>, message: &[u8]) -> Result<(), IngestError> {
-        match Kind::of(message) {
+        self.message_of_kind(event, Kind::of(message), message)
+    }
+
+    /// Takes one log event that has been looked at.
+    pub(super) fn message_of_kind(&mut self, event: &Event<'_>, kind: Kind, message: &[u8]) -> Result<(), IngestError> {
+        match kind {
             Kind::Platform("REPORT") => {
                 let report = std::str::from_utf8(message)
                     .map_err(|_| "the REPORT line is not valid UTF-8".to_owned())
@@ -200,6 +233,7 @@ impl<'a> LambdaLog<'a> {
             "platform.start" => {
                 if let Ok(start) = serde_json::from_str::<PlatformStart>(record) {
                     let note = Note { version: start.version, arn: start.function_arn, ended: None };
+                    self.remember_latest();
                     self.note(start.request_id, note);
                 }
                 Ok(())
@@ -256,12 +290,26 @@ impl<'a> LambdaLog<'a> {
 
     /// Remembers the version of `START RequestId: <id> Version: <version>`.
     fn started(&mut self, message: &[u8]) {
-        let Ok(text) = std::str::from_utf8(message) else { return };
+        let Ok(text) = std::str::from_utf8(&message[START_BEGINS.len()..]) else { return };
         // Twice-escaped JSON leaves a literal `\n` behind the version.
-        let mut words = text.split('\\').next().unwrap_or_default().split_ascii_whitespace().skip(2);
-        let Some(request_id) = words.next() else { return };
-        let version = (words.next() == Some("Version:")).then(|| words.next()).flatten().map(str::to_owned);
-        self.note(request_id.to_owned(), Note { version, ..Note::default() });
+        let text = text.split('\\').next().unwrap_or_default();
+        let Some((request_id, rest)) = first_word(text) else { return };
+        let version = first_word(rest).filter(|(word, _)| *word == "Version:").and_then(|(_, rest)| first_word(rest));
+        self.remember_latest();
+        self.notes.remove(request_id);
+        self.latest.request_id.push_str(request_id);
+        self.latest.has_version = version.is_some();
+        self.latest.version.clear();
+        self.latest.version.push_str(version.map_or("", |(version, _)| version));
+    }
+
+    /// Puts the last START among the notes.
+    fn remember_latest(&mut self) {
+        if !self.latest.request_id.is_empty() {
+            let request_id = std::mem::take(&mut self.latest.request_id);
+            let note = self.latest.note();
+            self.note(request_id, note);
+        }
     }
 
     /// Remembers how an execution ended, for REPORTs from before they said so themselves.
@@ -281,6 +329,7 @@ impl<'a> LambdaLog<'a> {
         };
         let id = id.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
         let Ok(id) = std::str::from_utf8(id) else { return };
+        self.remember_latest();
         if let Some(note) = self.notes.get_mut(id) {
             note.ended = Some(ended);
         } else if is_uuid(id) {
@@ -296,20 +345,27 @@ impl<'a> LambdaLog<'a> {
     }
 
     /// Makes the record of a REPORT.
-    fn report(&mut self, event: &Event<'_>, report: Report) -> Result<(), IngestError> {
-        let note = self.notes.remove(&report.request_id).unwrap_or_default();
+    fn report(&mut self, event: &Event<'_>, report: Report<'_>) -> Result<(), IngestError> {
+        let request_id: &str = &report.request_id;
+        let is_latest = !request_id.is_empty() && self.latest.request_id == request_id;
+        let note = if is_latest { Note::default() } else { self.notes.remove(request_id).unwrap_or_default() };
+        let noted_version = if is_latest {
+            Some(self.latest.version.as_str()).filter(|_| self.latest.has_version)
+        } else {
+            note.version.as_deref()
+        };
         let arn = report.function_arn.as_deref().or(note.arn.as_deref()).and_then(FunctionArn::parse);
         let (stream_function, stream_version) = event.stream.map_or((None, None), stream_parts);
         let group_function = event.group.and_then(|group| group.strip_prefix("/aws/lambda/"));
         let mut row = Invocation {
-            provider: "aws".into(),
-            service: "lambda".into(),
-            account: event.account.or(arn.as_ref().map(|arn| arn.account)).map(str::to_owned),
-            region: arn.as_ref().map(|arn| arn.region.to_owned()),
+            provider: "aws",
+            service: "lambda",
+            account: event.account.or(arn.as_ref().map(|arn| arn.account)),
+            region: arn.as_ref().map(|arn| arn.region),
             // A log group of another name may hold several functions; then only the stream tells them apart.
-            resource: arn.as_ref().map(|arn| arn.function).or(group_function).or(stream_function).map(str::to_owned),
-            version: note.version.or_else(|| stream_version.map(str::to_owned)),
-            request_id: Some(report.request_id.clone()),
+            resource: arn.as_ref().map(|arn| arn.function).or(group_function).or(stream_function),
+            version: noted_version.or(stream_version),
+            request_id: Some(request_id),
             duration_us: report.duration_us,
             init_us: report.init_us,
             restore_us: report.restore_us,
@@ -317,21 +373,19 @@ impl<'a> LambdaLog<'a> {
             memory_mb: report.memory_mb,
             memory_used_mb: report.memory_used_mb,
             capacity: match () {
-                () if report.managed_instance => Some("managed-instances".into()),
-                () if event.stream.is_some_and(|stream| self.provisioned.contains(stream)) => {
-                    Some("provisioned".into())
-                }
+                () if report.managed_instance => Some("managed-instances"),
+                () if event.stream.is_some_and(|stream| self.provisioned.contains(stream)) => Some("provisioned"),
                 () => None,
             },
-            status: Some(report.status.or(note.ended.map(str::to_owned)).unwrap_or_else(|| "success".into())),
-            error_type: report.error_type,
+            status: report.status.as_deref().or(note.ended).or(Some("success")),
+            error_type: report.error_type.as_deref(),
             cold_start: (!report.managed_instance).then_some(report.init_us.is_some() || report.restore_us.is_some()),
             ..Invocation::default()
         };
         // Lambda@Edge logs wherever it runs, under the name of the function in its home region.
-        if let Some(function) = row.resource.as_deref().and_then(|name| name.strip_prefix("us-east-1.")) {
-            row.resource = Some(function.to_owned());
-            row.capacity = Some("edge".into());
+        if let Some(function) = row.resource.and_then(|name| name.strip_prefix("us-east-1.")) {
+            row.resource = Some(function);
+            row.capacity = Some("edge");
         }
         self.defaults.complete_invocation(&mut row);
         let time = match event.time {
@@ -342,8 +396,12 @@ impl<'a> LambdaLog<'a> {
                 EventTime::Assumed
             }
         };
-        let key = invocation_key(&row, &report.request_id);
-        self.sink.record(Record { time, key, usage: Usage::Invocation(Box::new(row)) })
+        let key = invocation_key(&row, request_id);
+        let outcome = self.sink.invocation(time, key, &row);
+        if is_latest {
+            self.latest.request_id.clear();
+        }
+        outcome
     }
 }
 
@@ -352,12 +410,23 @@ impl<'a> LambdaLog<'a> {
 /// The request id of the platform is unique in the world, so that the same event in envelopes that know more or less
 /// (account, function) has one key. A retry reuses the id: then the durations, or else the time, differ. Ids of another
 /// shape come from emulators and tests, and only count within their function.
-fn invocation_key(row: &Invocation, request_id: &str) -> RecordKey {
-    let [duration, billed, memory] = [row.duration_us, row.billed_ms, row.memory_mb].map(|n| n.map(|n| n.to_string()));
-    let numbers = [duration.as_deref(), billed.as_deref(), memory.as_deref()];
+fn invocation_key(row: &Invocation<&str>, request_id: &str) -> RecordKey {
+    let mut texts = [itoa::Buffer::new(), itoa::Buffer::new(), itoa::Buffer::new()];
+    let [duration, billed, memory] = &mut texts;
+    let numbers = [
+        row.duration_us.map(|number| duration.format(number)),
+        row.billed_ms.map(|number| billed.format(number)),
+        row.memory_mb.map(|number| memory.format(number)),
+    ];
     if is_uuid(request_id) {
-        let id = request_id.to_ascii_lowercase();
-        RecordKey::of(&[Some("aws-lambda"), Some(&id), numbers[0], numbers[1], numbers[2]])
+        let lower_case;
+        let id = if request_id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            lower_case = request_id.to_ascii_lowercase();
+            &lower_case
+        } else {
+            request_id
+        };
+        RecordKey::of(&[Some("aws-lambda"), Some(id), numbers[0], numbers[1], numbers[2]])
     } else {
         RecordKey::of(&[
             Some("aws-lambda"),
@@ -365,11 +434,19 @@ fn invocation_key(row: &Invocation, request_id: &str) -> RecordKey {
             numbers[0],
             numbers[1],
             numbers[2],
-            row.account.as_deref(),
-            row.region.as_deref(),
-            row.resource.as_deref(),
+            row.account,
+            row.region,
+            row.resource,
         ])
     }
+}
+
+/// The next word and what follows it.
+fn first_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii_start();
+    let end = memchr::memchr3(b' ', b'\t', b'\n', text.as_bytes()).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    (!word.is_empty()).then_some((word, rest))
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -32,10 +32,7 @@ impl Format for AwsLambdaText {
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut reader =
             Reader { log: LambdaLog::new(origin.defaults, sink), prefixed: false, in_application: false, fakes: 0 };
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines.next()? {
-            reader.line(&line)?;
-        }
+        Lines::new(input).each(|line| reader.line(&line))?;
         if reader.fakes > 0 {
             reader.log.warn(format!(
                 "{} lines look like REPORT lines but are part of application output, and were not counted",
@@ -97,7 +94,7 @@ impl Reader<'_> {
             account: None,
             place: Place { line: Some(line.number), offset: line.offset },
         };
-        self.log.message(&event, envelope.message)
+        self.log.message_of_kind(&event, kind, envelope.message)
     }
 }
 
@@ -115,7 +112,14 @@ impl<'a> Envelope<'a> {
         let mut envelope = Envelope { message: line, ..Envelope::default() };
         loop {
             let rest = envelope.message;
-            if envelope.time.is_none()
+            // Times and streams begin with a digit, groups with a slash.
+            let is_digit = match rest.first() {
+                Some(b'0'..=b'9') => true,
+                Some(b'/') => false,
+                _ => return envelope,
+            };
+            if is_digit
+                && envelope.time.is_none()
                 && let Some((time, length)) = timestamp::iso_prefix(rest)
                 && let Some(message) = after_space(&rest[length..])
             {
@@ -123,12 +127,12 @@ impl<'a> Envelope<'a> {
                 envelope.message = message;
                 continue;
             }
-            let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+            let end = memchr::memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len());
             let Some(message) = after_space(&rest[end..]) else { return envelope };
             let Ok(word) = std::str::from_utf8(&rest[..end]) else { return envelope };
-            if envelope.stream.is_none() && is_stream(word) {
+            if is_digit && envelope.stream.is_none() && is_stream(word) {
                 envelope.stream = Some(word);
-            } else if envelope.group.is_none() && is_group(word, message) {
+            } else if !is_digit && envelope.group.is_none() && is_group(word, message) {
                 envelope.group = Some(word);
             } else {
                 return envelope;
@@ -150,9 +154,9 @@ fn after_space(bytes: &[u8]) -> Option<&[u8]> {
 
 /// A log group of a service, or one of another name before a stream or a time: any other path is application output.
 fn is_group(word: &str, next: &[u8]) -> bool {
-    let next_word = next.split(u8::is_ascii_whitespace).next().and_then(|word| std::str::from_utf8(word).ok());
+    let next_word = || next.split(u8::is_ascii_whitespace).next().and_then(|word| std::str::from_utf8(word).ok());
     word.starts_with("/aws/")
-        || (word.starts_with('/') && (timestamp::iso_prefix(next).is_some() || next_word.is_some_and(is_stream)))
+        || (word.starts_with('/') && (timestamp::iso_prefix(next).is_some() || next_word().is_some_and(is_stream)))
 }
 
 /// `2023/06/02/[72]c07fd1e2b3a495867768594a3b2c1d0e`, perhaps with a function name before the bracket.

@@ -9,8 +9,35 @@ const TEXT_BYTES_MAX: usize = 64;
 /// # Errors
 /// Says what is wrong with the text, to follow its name.
 pub fn exact(text: &str, scale: i32) -> Result<i64, String> {
+    if let Some(value) = plain_exact(text.as_bytes(), scale) {
+        return Ok(value);
+    }
     let parsed = parse(text, scale).and_then(|value| i64::try_from(value).map_err(|_| TOO_LARGE));
     parsed.map_err(|problem| wrong(text, problem))
+}
+
+/// As [`exact`], of a number as nearly all are: up to 15 digits and at most one point, nothing to be rounded. `None` is
+/// no error: it may be a number of another form.
+fn plain_exact(text: &[u8], scale: i32) -> Option<i64> {
+    const DIGITS_MAX: usize = 15;
+    const POWERS: [i64; 4] = [1, 10, 100, 1000];
+    if text.is_empty() || text.len() > DIGITS_MAX || text[0] == b'.' {
+        return None;
+    }
+    let (mut value, mut behind_point) = (0_i64, None);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + i64::from(digit);
+            behind_point = behind_point.map(|digits| digits + 1);
+        } else if *byte == b'.' && behind_point.is_none() {
+            behind_point = Some(0);
+        } else {
+            return None;
+        }
+    }
+    let power = usize::try_from(scale - behind_point.unwrap_or(0)).ok()?;
+    value.checked_mul(*POWERS.get(power)?)
 }
 
 /// As [`exact`], of up to 38 digits.

@@ -1,9 +1,9 @@
 //! Times as logs write them, to microseconds since 1970 UTC.
 
-use chrono::NaiveDate;
-
 const MICROS_PER_MILLI: i64 = 1_000;
 const MICROS_PER_MINUTE: i64 = 60_000_000;
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The last millisecond of the year 9999.
 const EPOCH_MS_MAX: i64 = 253_402_300_799_999;
@@ -13,15 +13,25 @@ const EPOCH_MS_MAX: i64 = 253_402_300_799_999;
 /// Between date and time is a `T` or a space; fractions of any length are cut to microseconds; a time without a zone is
 /// UTC, as log tools print it.
 pub fn iso_prefix(bytes: &[u8]) -> Option<(i64, usize)> {
-    let date = NaiveDate::from_ymd_opt(
-        i32::try_from(number(bytes, 0, 4)?).ok()?,
-        after(bytes, 4, b"-").and_then(|at| number(bytes, at, 2))?,
-        after(bytes, 7, b"-").and_then(|at| number(bytes, at, 2))?,
-    )?;
-    let hour = after(bytes, 10, b"T ").and_then(|at| number(bytes, at, 2))?;
-    let minute = after(bytes, 13, b":").and_then(|at| number(bytes, at, 2))?;
-    let second = after(bytes, 16, b":").and_then(|at| number(bytes, at, 2))?;
-    let mut at = 19;
+    const SECONDS_LENGTH: usize = 19;
+    let head: &[u8; SECONDS_LENGTH] = bytes.first_chunk()?;
+    let marked = head[4] == b'-' && head[7] == b'-' && head[13] == b':' && head[16] == b':';
+    if !marked || !(head[10] == b'T' || head[10] == b' ') {
+        return None;
+    }
+    let mut digits_only = true;
+    let mut two = |at: usize| {
+        let (high, low) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+        digits_only &= high <= 9 && low <= 9;
+        u32::from(high) * 10 + u32::from(low)
+    };
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if !digits_only || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let day = i64::from(days_since_1970(year, month, day)?);
+    let mut at = SECONDS_LENGTH;
     let mut micros = 0;
     if after(bytes, at, b".,").is_some() {
         let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -29,13 +39,31 @@ pub fn iso_prefix(bytes: &[u8]) -> Option<(i64, usize)> {
             return None;
         }
         for place in 0..6 {
-            micros = micros * 10 + if place < digits { u32::from(bytes[at + 1 + place] - b'0') } else { 0 };
+            micros = micros * 10 + if place < digits { i64::from(bytes[at + 1 + place] - b'0') } else { 0 };
         }
         at += 1 + digits;
     }
-    let local = date.and_hms_micro_opt(hour, minute, second, micros)?.and_utc().timestamp_micros();
+    let seconds = i64::from((hour * 60 + minute) * 60 + second);
+    let local = (day * SECONDS_PER_DAY + seconds) * MICROS_PER_SECOND + micros;
     let (offset_minutes, length) = zone(&bytes[at..]);
     Some((local - offset_minutes * MICROS_PER_MINUTE, at + length))
+}
+
+/// The day of a date of the years 0 to 9999, counted from 1970-01-01; nothing where there is no such date.
+fn days_since_1970(year: u32, month: u32, day: u32) -> Option<i32> {
+    const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    /// Days from the beginning of March of the year 0 to the beginning of 1970.
+    const TO_1970: i32 = 719_468;
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let length = *LENGTHS.get(usize::try_from(month).ok()?.checked_sub(1)?)? + u32::from(leap && month == 2);
+    if day == 0 || day > length {
+        return None;
+    }
+    // Years that begin in March end with the leap day. One cycle of 400 years more keeps everything above 0.
+    let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    const CYCLE: i32 = 146_097;
+    Some(days.cast_signed() - CYCLE - TO_1970)
 }
 
 /// An ISO 8601 time and nothing else.
@@ -51,19 +79,22 @@ pub fn epoch_ms(ms: i64) -> Option<i64> {
 
 /// A time of the web server kind: `06/Feb/2019:00:00:38 +0000`.
 pub fn web_server(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&[u8; 3]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let bytes = text.as_bytes();
-    let month = MONTHS.iter().position(|name| bytes.get(3..6) == Some(name.as_bytes()))? + 1;
+    let name = bytes.get(3..6)?;
+    let month = u32::try_from(MONTHS.iter().position(|month| *month == name)?).ok()? + 1;
     let year = after(bytes, 6, b"/").and_then(|at| number(bytes, at, 4))?;
-    let date = NaiveDate::from_ymd_opt(
-        i32::try_from(year).ok()?,
-        u32::try_from(month).ok()?,
-        after(bytes, 2, b"/").and_then(|_| number(bytes, 0, 2))?,
-    )?;
+    let day = after(bytes, 2, b"/").and_then(|_| number(bytes, 0, 2))?;
+    let day = i64::from(days_since_1970(year, month, day)?);
     let hour = after(bytes, 11, b":").and_then(|at| number(bytes, at, 2))?;
     let minute = after(bytes, 14, b":").and_then(|at| number(bytes, at, 2))?;
     let second = after(bytes, 17, b":").and_then(|at| number(bytes, at, 2))?;
-    let local = date.and_hms_opt(hour, minute, second)?.and_utc().timestamp_micros();
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = i64::from((hour * 60 + minute) * 60 + second);
+    let local = (day * SECONDS_PER_DAY + seconds) * MICROS_PER_SECOND;
     let (offset_minutes, length) = zone(after(bytes, 20, b" ").map(|at| &bytes[at..])?);
     (length > 0 && 21 + length == bytes.len()).then_some(local - offset_minutes * MICROS_PER_MINUTE)
 }
@@ -100,7 +131,9 @@ fn number(bytes: &[u8], at: usize, digits: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{iso, iso_prefix, web_server};
+    use chrono::{Datelike, NaiveDate};
+
+    use super::{days_since_1970, iso, iso_prefix, web_server};
 
     #[test]
     fn times_of_every_tool() {
@@ -117,5 +150,27 @@ mod tests {
             assert_eq!(iso(bad), None, "{bad}");
             assert_eq!(web_server(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn every_date_is_the_day_it_is() {
+        let mut date = NaiveDate::from_ymd_opt(0, 1, 1).unwrap();
+        let end = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap();
+        let first = date.signed_duration_since(NaiveDate::from_ymd_opt(1970, 1, 1).unwrap()).num_days();
+        for day in first.. {
+            let (year, month) = (u32::try_from(date.year()).unwrap(), date.month());
+            assert_eq!(days_since_1970(year, month, date.day()).map(i64::from), Some(day), "{date}");
+            let next = date.succ_opt().unwrap();
+            if next.month() != date.month() {
+                assert_eq!(days_since_1970(year, month, date.day() + 1), None, "{date}");
+            }
+            if date == end {
+                break;
+            }
+            date = next;
+        }
+        assert_eq!(days_since_1970(2026, 0, 1), None);
+        assert_eq!(days_since_1970(2026, 13, 1), None);
+        assert_eq!(days_since_1970(2026, 1, 0), None);
     }
 }

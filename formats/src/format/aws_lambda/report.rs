@@ -1,5 +1,7 @@
 //! One REPORT, from its text or its JSON.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -33,36 +35,40 @@ const NAMES: [&str; 12] = [
 
 /// The facts of a REPORT.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Report {
-    pub(super) request_id: String,
+pub(super) struct Report<'a> {
+    pub(super) request_id: Cow<'a, str>,
     pub(super) duration_us: Option<i64>,
     pub(super) init_us: Option<i64>,
     pub(super) restore_us: Option<i64>,
     pub(super) billed_ms: Option<i64>,
     pub(super) memory_mb: Option<i64>,
     pub(super) memory_used_mb: Option<i64>,
-    pub(super) status: Option<String>,
-    pub(super) error_type: Option<String>,
-    pub(super) function_arn: Option<String>,
+    pub(super) status: Option<Cow<'a, str>>,
+    pub(super) error_type: Option<Cow<'a, str>>,
+    pub(super) function_arn: Option<Cow<'a, str>>,
     /// Ran on an instance that is billed by itself: neither billed duration nor memory.
     pub(super) managed_instance: bool,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Reads what follows `REPORT RequestId:`.
     ///
     /// Fields are found by name: log tools turn the tabs between them into spaces, or into a literal `\t`, and the
     /// platform adds fields. A line that ends before the memory size was cut off; one without durations was not, as
     /// some crashes leave none.
-    pub(super) fn from_text(text: &str) -> Result<Self, String> {
-        let unescaped;
-        let text = if text.contains('\\') {
-            unescaped = text.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r");
-            &unescaped
-        } else {
-            text
-        };
-        let request_id = text.split_ascii_whitespace().next().unwrap_or_default().to_owned();
+    pub(super) fn from_text(text: &'a str) -> Result<Self, String> {
+        if let Some(report) = Self::from_tabbed(text) {
+            return Ok(report);
+        }
+        if text.contains('\\') {
+            let unescaped = text.replace("\\t", "\t").replace("\\n", "\n").replace("\\r", "\r");
+            return Report::from_any(&unescaped).map(Report::into_owned);
+        }
+        Self::from_any(text)
+    }
+
+    fn from_any(text: &'a str) -> Result<Self, String> {
+        let request_id = text.split_ascii_whitespace().next().unwrap_or_default();
         if request_id.is_empty() {
             return Err("the REPORT line has no request id".into());
         }
@@ -72,7 +78,7 @@ impl Report {
             return Err("the REPORT line has no `Memory Size`: it is cut off or damaged".into());
         }
         Ok(Report {
-            request_id,
+            request_id: request_id.into(),
             duration_us: fields.us("Duration")?,
             init_us: fields.us("Init Duration")?,
             restore_us: fields.us("Restore Duration")?,
@@ -80,13 +86,77 @@ impl Report {
             memory_mb,
             memory_used_mb: fields.mb("Max Memory Used")?,
             status: fields.word("Status").map(status),
-            error_type: fields.word("Error Type").map(str::to_owned),
+            error_type: fields.word("Error Type").map(Cow::from),
             ..Report::default()
         })
     }
 
+    /// Reads a REPORT as the platform writes it, with one tab between its fields; `None` where anything at all is
+    /// different, which [`Report::from_any`] then judges. It must never say anything else than that does.
+    fn from_tabbed(text: &'a str) -> Option<Self> {
+        let mut report = Report::default();
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\t', text.as_bytes()).chain([text.len()]) {
+            let field = text.get(from..end)?;
+            from = end + 1;
+            if report.request_id.is_empty() {
+                let id = field.strip_prefix(' ')?;
+                if id.is_empty() || id.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || byte == b'-')) {
+                    return None;
+                }
+                report.request_id = id.into();
+                continue;
+            }
+            if field.is_empty() && end == text.len() {
+                continue;
+            }
+            let colon = memchr::memchr(b':', field.as_bytes())?;
+            let (name, value) = (field.get(..colon)?, field.get(colon + 2..)?);
+            let (place, amount, scale, max) = match name {
+                "Duration" => (&mut report.duration_us, value.strip_suffix(" ms")?, MS_TO_US, DURATION_MS_MAX * 1000),
+                "Init Duration" => (&mut report.init_us, value.strip_suffix(" ms")?, MS_TO_US, DURATION_MS_MAX * 1000),
+                "Billed Duration" => (&mut report.billed_ms, value.strip_suffix(" ms")?, 0, DURATION_MS_MAX),
+                "Memory Size" => (&mut report.memory_mb, value.strip_suffix(" MB")?, 0, MEMORY_MB_MAX),
+                "Max Memory Used" => (&mut report.memory_used_mb, value.strip_suffix(" MB")?, 0, MEMORY_MB_MAX),
+                "Status" | "Error Type" => {
+                    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._".contains(&byte);
+                    let place = if name == "Status" { &mut report.status } else { &mut report.error_type };
+                    if place.is_some() || value.is_empty() || !value.bytes().all(plain) {
+                        return None;
+                    }
+                    *place = Some(if name == "Status" { status(value) } else { value.into() });
+                    continue;
+                }
+                _ => return None,
+            };
+            if field.as_bytes().get(colon + 1) != Some(&b' ') || place.is_some() {
+                return None;
+            }
+            *place = decimal::exact(amount, scale).ok().filter(|number| *number <= max);
+            (*place)?;
+        }
+        report.memory_mb.is_some().then_some(report)
+    }
+
+    fn into_owned(self) -> Report<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Report {
+            request_id: owned(self.request_id),
+            status: self.status.map(owned),
+            error_type: self.error_type.map(owned),
+            function_arn: self.function_arn.map(owned),
+            duration_us: self.duration_us,
+            init_us: self.init_us,
+            restore_us: self.restore_us,
+            billed_ms: self.billed_ms,
+            memory_mb: self.memory_mb,
+            memory_used_mb: self.memory_used_mb,
+            managed_instance: self.managed_instance,
+        }
+    }
+
     /// Reads the `record` of a `platform.report`. Numbers are taken from their text.
-    pub(super) fn from_json(record: &str) -> Result<Self, String> {
+    pub(super) fn from_json(record: &'a str) -> Result<Self, String> {
         let record: JsonRecord<'_> =
             serde_json::from_str(record).map_err(|error| format!("the record of platform.report: {error}"))?;
         let metrics = record.metrics.ok_or("platform.report has no `metrics`")?;
@@ -105,18 +175,18 @@ impl Report {
             billed_ms,
             memory_mb,
             memory_used_mb: mb("maxMemoryUsedMB", number(metrics.max_memory_used_mb), 0)?,
-            status: record.status.as_deref().map(status),
-            error_type: record.error_type,
-            function_arn: record.function_arn,
+            status: record.status.map(|text| status(&text).into_owned().into()),
+            error_type: record.error_type.map(Cow::from),
+            function_arn: record.function_arn.map(Cow::from),
             managed_instance,
         })
     }
 
     /// Reads the fields that Logs Insights discovers in a REPORT, where the message itself was not selected.
     /// There, memory is in bytes and a MB has 1,000,000 of them.
-    pub(super) fn from_insights<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, String> {
+    pub(super) fn from_insights(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, String> {
         const BYTES_TO_MB: i32 = -6;
-        let request_id = field("@requestId").ok_or("the REPORT has neither `@message` nor `@requestId`")?.to_owned();
+        let request_id = field("@requestId").ok_or("the REPORT has neither `@message` nor `@requestId`")?.into();
         let memory_mb = mb("@memorySize", field("@memorySize"), BYTES_TO_MB)?;
         if memory_mb.is_none() {
             return Err("the REPORT has neither `@message` nor `@memorySize`".into());
@@ -136,7 +206,8 @@ impl Report {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonRecord<'a> {
-    request_id: String,
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
     status: Option<String>,
     error_type: Option<String>,
     function_arn: Option<String>,
@@ -166,10 +237,11 @@ fn number(value: Option<&RawValue>) -> Option<&str> {
 }
 
 /// One word per outcome, whatever the platform version calls it.
-fn status(text: &str) -> String {
+fn status(text: &str) -> Cow<'_, str> {
     match text {
         "failure" => "error".into(),
-        other => other.to_ascii_lowercase(),
+        other if other.bytes().any(|byte| byte.is_ascii_uppercase()) => other.to_ascii_lowercase().into(),
+        other => other.into(),
     }
 }
 
