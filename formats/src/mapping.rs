@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
 use crate::format::mapped::fields;
+use crate::format::timestamp;
 use crate::record::UsageTable;
 
 /// A declared mapping.
@@ -203,6 +204,10 @@ impl TimeColumn {
             return DateTime::from_timestamp_micros(us).map(|_| us).ok_or_else(wrong);
         }
         let local = match &self.format {
+            // As nearly all are written.
+            None if text.ends_with('Z') && text.len() <= 30 && timestamp::iso(text).is_some() => {
+                return timestamp::iso(text).ok_or_else(wrong);
+            }
             None => {
                 let with_t = text.replacen(' ', "T", 1);
                 if let Ok(instant) = DateTime::parse_from_rfc3339(&with_t) {

@@ -7,17 +7,24 @@
 //!
 //! The log is delivered on a best effort: what is computed from it is an estimate.
 
+use std::borrow::Cow;
 use std::io::BufRead;
 use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::line::Lines;
 use crate::format::{Format, Origin, Recognition, Sink, timestamp};
-use crate::record::{EventTime, Record, RecordKey, Request, Usage};
+use crate::record::{EventTime, RecordKey, Request};
 
 /// Lines of the head that detection reads: a few bad ones do not hide the format.
 const DETECTION_LINES_MAX: usize = 20;
+
+/// What the SDK says inside a function or container.
+static IN_FUNCTION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"exec-env/AWS_"));
 
 /// `aws-s3-access`.
 pub struct AwsS3Access;
@@ -44,24 +51,23 @@ impl Format for AwsS3Access {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut lines = Lines::new(input);
-        while let Some(line) = lines.next()? {
+        Lines::new(input).each(|line| {
             if line.too_long {
-                sink.reject(line.rejected_too_long())?;
-                continue;
+                return sink.reject(line.rejected_too_long());
             }
             // A user agent may be in any encoding; what identifies and bills the request may not.
             let text = String::from_utf8_lossy(line.bytes);
             if text.trim().is_empty() {
-                continue;
+                return Ok(());
             }
             match Entry::parse(&text) {
-                Ok(entry) if entry.is_damaged() => sink.reject(line.rejected("the line is not valid UTF-8"))?,
-                Ok(entry) => sink.record(entry.record(origin.defaults))?,
-                Err(reason) => sink.reject(line.rejected(reason))?,
+                Ok(entry) if matches!(text, Cow::Owned(_)) && entry.is_damaged() => {
+                    sink.reject(line.rejected("the line is not valid UTF-8"))
+                }
+                Ok(entry) => entry.hand_over(origin.defaults, sink),
+                Err(reason) => sink.reject(line.rejected(reason)),
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -100,10 +106,7 @@ impl<'a> Entry<'a> {
         let owner = next("BucketOwner")?;
         let bucket = next("Bucket")?;
         let (day, zone) = (next("Time")?, next("Time")?);
-        let time = format!("{day} {zone}");
-        let time = time
-            .strip_prefix('[')
-            .and_then(|time| timestamp::web_server(time.strip_suffix(']')?))
+        let time = time_of(day, zone)
             .ok_or_else(|| format!("`Time` is `{day} {zone}`, expected `[06/Feb/2019:00:00:38 +0000]`"))?;
         let remote_ip = next("RemoteIP")?;
         let requester = next("Requester")?;
@@ -128,15 +131,15 @@ impl<'a> Entry<'a> {
             .any(|field| field.contains(char::REPLACEMENT_CHARACTER))
     }
 
-    fn record(&self, defaults: &Defaults) -> Record {
+    fn hand_over(&self, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let (operation, storage_class) = billed_as(self.operation);
         let uploads = matches!(operation, "PUT") || self.operation == "REST.POST.OBJECT";
         let mut row = Request {
-            provider: "aws".into(),
-            service: "s3".into(),
-            resource: Some(self.bucket.into()),
-            operation: Some(operation.into()),
-            status: self.numbers.status.map(str::to_owned),
+            provider: "aws",
+            service: "s3",
+            resource: Some(self.bucket),
+            operation: Some(operation),
+            status: self.numbers.status,
             request_bytes: self.numbers.object_bytes.filter(|_| uploads),
             response_bytes: match operation {
                 // The source side of a copy sends nothing, but the whole object is retrieved from its class.
@@ -145,14 +148,14 @@ impl<'a> Entry<'a> {
                 }
                 _ => self.numbers.bytes_sent,
             },
-            storage_class: storage_class.map(str::to_owned),
+            storage_class,
             // What a copy reads stays inside.
-            source: Some(if operation == "RETRIEVAL" { "aws" } else { self.source() }.into()),
-            request_id: present(self.request_id).map(str::to_owned),
+            source: Some(if operation == "RETRIEVAL" { "aws" } else { self.source() }),
+            request_id: present(self.request_id),
             ..Request::default()
         };
         defaults.complete_request(&mut row);
-        row.variant = self.is_denied(row.account.as_deref()).then(|| "denied".into());
+        row.variant = self.is_denied(row.account).then_some("denied");
         let key = RecordKey::of(&[
             Some("aws-s3"),
             Some(self.bucket),
@@ -161,7 +164,7 @@ impl<'a> Entry<'a> {
             Some(self.key),
             self.numbers.status,
         ]);
-        Record { time: EventTime::Logged(self.time), key, usage: Usage::Request(Box::new(row)) }
+        sink.request(EventTime::Logged(self.time), key, &row)
     }
 
     /// `aws` where the response stays inside, `internet` where it is transferred out, as far as a line can tell: by
@@ -174,7 +177,7 @@ impl<'a> Entry<'a> {
             None => true,
             Some(ip) => ip.parse().is_ok_and(is_private),
         };
-        if by_service || inside || self.rest.contains("exec-env/AWS_") { "aws" } else { "internet" }
+        if by_service || inside || IN_FUNCTION.find(self.rest.as_bytes()).is_some() { "aws" } else { "internet" }
     }
 
     /// Requests that S3 refuses to strangers are free since 2024-05-13. Who has no name, another canonical id than the
@@ -240,9 +243,20 @@ impl<'a> Numbers<'a> {
 
 /// The next word and what follows; words may be separated by several spaces.
 fn word(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_start_matches(' ');
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-    (!word.is_empty()).then_some((word, rest))
+    let begin = text.bytes().position(|byte| byte != b' ')?;
+    let text = &text[begin..];
+    let end = memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len());
+    Some((&text[..end], text.get(end + 1..).unwrap_or_default()))
+}
+
+/// The time in `[06/Feb/2019:00:00:38` and `+0000]`.
+fn time_of(day: &str, zone: &str) -> Option<i64> {
+    let (day, zone) = (day.strip_prefix('[')?, zone.strip_suffix(']')?);
+    let mut text = [b' '; 32];
+    text.get_mut(..day.len())?.copy_from_slice(day.as_bytes());
+    let end = day.len() + 1 + zone.len();
+    text.get_mut(day.len() + 1..end)?.copy_from_slice(zone.as_bytes());
+    timestamp::web_server(std::str::from_utf8(&text[..end]).ok()?)
 }
 
 fn present(field: &str) -> Option<&str> {

@@ -23,10 +23,10 @@ pub struct Mapped {
     pub mapping: Mapping,
 }
 
-/// One row of the file: values by the names the mapping uses.
+/// One row of the file: values by the places of [`RowReader::columns`].
 trait Row {
     /// The value of a column; nothing where it is empty or absent.
-    fn value(&self, column: &str) -> Option<&str>;
+    fn value(&self, place: usize) -> Option<&str>;
     /// The row as a rejected one.
     fn rejected(&self, reason: String) -> RejectedRow;
 }
@@ -45,7 +45,7 @@ impl Format for Mapped {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut reader = RowReader { mapping: &self.mapping, defaults: origin.defaults, seen: HashMap::new() };
+        let mut reader = RowReader::new(&self.mapping, origin.defaults);
         let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
         match head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().first() {
             Some(b'{') => json_rows::read(input, sink, &mut reader),
@@ -59,37 +59,84 @@ impl Format for Mapped {
 struct RowReader<'a> {
     mapping: &'a Mapping,
     defaults: &'a Defaults,
+    /// The columns of the file that the mapping reads, each once.
+    columns: Vec<&'a str>,
+    time: Option<(usize, &'a TimeColumn)>,
+    end: Option<(usize, &'a TimeColumn)>,
+    fields: Vec<MappedField<'a>>,
+    key: Vec<usize>,
     /// How often a row without a declared key has occurred.
     seen: HashMap<RecordKey, u64>,
 }
 
-impl RowReader<'_> {
+/// A column of ours and where its value comes from.
+struct MappedField<'a> {
+    /// Its place among the columns of the table.
+    place: usize,
+    name: &'a str,
+    value: Value<'a>,
+}
+
+enum Value<'a> {
+    Constant(&'a str),
+    Column(usize, Option<&'a DescribedColumn>),
+}
+
+impl<'a> RowReader<'a> {
+    fn new(mapping: &'a Mapping, defaults: &'a Defaults) -> Self {
+        let mut columns: Vec<&str> = Vec::new();
+        let mut place_of = |column: &'a str| {
+            columns.iter().position(|known| *known == column).unwrap_or_else(|| {
+                columns.push(column);
+                columns.len() - 1
+            })
+        };
+        let time = mapping.time.as_ref().map(|time| (place_of(&time.column), time));
+        let end = mapping.end.as_ref().map(|end| (place_of(&end.column), end));
+        let names = mapping.usage_table().map_or(&[][..], fields::names);
+        let mut fields = Vec::new();
+        for (name, source) in &mapping.columns {
+            let value = match source {
+                Source::Value(constant) => Value::Constant(&constant.value),
+                Source::Column(column) => Value::Column(place_of(column), None),
+                Source::Described(described) => Value::Column(place_of(&described.column), Some(described)),
+            };
+            if let Some(place) = names.iter().position(|known| known == name) {
+                fields.push(MappedField { place, name, value });
+            }
+        }
+        let key = mapping.key.columns.iter().map(|column| place_of(column)).collect();
+        Self { mapping, defaults, columns, time, end, fields, key, seen: HashMap::new() }
+    }
+
     /// Hands a row over, as a record or as a rejected row.
     fn take(&mut self, row: &dyn Row, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        match self.record(row) {
-            Ok(record) => sink.record(record),
+        match self.record(row, sink) {
+            Ok(outcome) => outcome,
             Err(reason) => sink.reject(row.rejected(reason)),
         }
     }
 
-    fn record(&mut self, row: &dyn Row) -> Result<Record, String> {
-        let from_us = self.time(row, self.mapping.time.as_ref())?;
-        let end_us = self.time(row, self.mapping.end.as_ref())?;
+    /// Hands over a record; what is wrong with the row when it is none.
+    fn record(&mut self, row: &dyn Row, sink: &mut dyn Sink) -> Result<Result<(), IngestError>, String> {
+        let from_us = self.read_time(row, self.time)?;
+        let end_us = self.read_time(row, self.end)?;
         let held_us = match (from_us, end_us) {
             (Some(from_us), Some(end_us)) if end_us > from_us => Some(end_us - from_us),
             (Some(_), Some(_)) => return Err("the row ends before it begins, or in the same instant".to_owned()),
             _ => None,
         };
+        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
         let usage = match self.mapping.usage_table() {
             Some(UsageTable::Invocations) => {
-                let mut invocation: Invocation = self.fill(row)?;
+                let mut invocation: Invocation<&str> = self.fill(row)?;
                 self.defaults.complete_invocation(&mut invocation);
-                Usage::Invocation(Box::new(invocation))
+                return Ok(sink.invocation(time, self.key(row), &invocation));
             }
             Some(UsageTable::Requests) => {
-                let mut request: Request = self.fill(row)?;
+                let mut request: Request<&str> = self.fill(row)?;
                 self.defaults.complete_request(&mut request);
-                Usage::Request(Box::new(request))
+                return Ok(sink.request(time, self.key(row), &request));
             }
             Some(UsageTable::Storage) => {
                 let mut stored: StoredBytes = self.fill(row)?;
@@ -104,32 +151,35 @@ impl RowReader<'_> {
                 Usage::MeteredQuantity(Box::new(metered))
             }
         };
-        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
-        Ok(Record { time, key: self.key(row), usage })
+        Ok(sink.record(Record { time, key: self.key(row), usage }))
     }
 
-    fn time(&self, row: &dyn Row, column: Option<&TimeColumn>) -> Result<Option<i64>, String> {
-        let Some(column) = column else { return Ok(None) };
-        let name = &column.column;
-        let text = row.value(name).ok_or_else(|| format!("`{name}` is empty, expected a time"))?;
-        column.read(text).map(Some).map_err(|problem| format!("`{name}` {problem}"))
+    fn read_time(&self, row: &dyn Row, time: Option<(usize, &TimeColumn)>) -> Result<Option<i64>, String> {
+        let Some((place, time)) = time else { return Ok(None) };
+        let name = &time.column;
+        let text = row.value(place).ok_or_else(|| format!("`{name}` is empty, expected a time"))?;
+        time.read(text).map(Some).map_err(|problem| format!("`{name}` {problem}"))
     }
 
-    fn fill<R: Fields>(&self, row: &dyn Row) -> Result<R, String> {
+    fn fill<'v, R: Fields<'v>>(&self, row: &'v dyn Row) -> Result<R, String>
+    where
+        'a: 'v,
+    {
         let mut record = R::default();
-        for (name, source) in &self.mapping.columns {
-            let (text, described): (_, Option<&DescribedColumn>) = match source {
-                Source::Value(constant) => (Some(constant.value.as_str()), None),
-                Source::Column(column) => (row.value(column), None),
-                Source::Described(described) => (row.value(&described.column), Some(described)),
+        for MappedField { place, name, value } in &self.fields {
+            let (text, described, shown): (_, _, &str) = match value {
+                Value::Constant(text) => (Some(*text), None, name),
+                Value::Column(column, described) => {
+                    (row.value(*column), *described, self.columns.get(*column).copied().unwrap_or(name))
+                }
             };
             match text {
-                Some(text) => record
-                    .set(name, text, described)
-                    .map_err(|problem| format!("`{}` {problem}", source.column().unwrap_or(name)))?,
-                None if matches!(name.as_str(), "provider" | "service") => {
-                    return Err(format!("`{}` is empty", source.column().unwrap_or(name)));
+                Some(text) => {
+                    if let Some(field) = record.field(*place) {
+                        field.set(name, text, described).map_err(|problem| format!("`{shown}` {problem}"))?;
+                    }
                 }
+                None if matches!(*name, "provider" | "service") => return Err(format!("`{shown}` is empty")),
                 None => {}
             }
         }
@@ -139,36 +189,33 @@ impl RowReader<'_> {
     /// The declared key, or the mapped values and how often they have occurred in the file.
     fn key(&mut self, row: &dyn Row) -> RecordKey {
         let table = Some(self.mapping.table.as_str());
-        if !self.mapping.key.columns.is_empty() {
-            let values = self.mapping.key.columns.iter().map(|column| row.value(column));
-            return RecordKey::of(&[Some("mapped"), table].into_iter().chain(values).collect::<Vec<_>>());
+        if !self.key.is_empty() {
+            let values = self.key.iter().map(|place| row.value(*place));
+            return RecordKey::of_all([Some("mapped"), table].into_iter().chain(values));
         }
-        let times = self.mapping.time.iter().chain(&self.mapping.end).map(|time| row.value(&time.column));
-        let values = self.mapping.columns.values().map(|source| match source {
-            Source::Value(constant) => Some(constant.value.as_str()),
-            other => other.column().and_then(|column| row.value(column)),
+        let times = self.time.iter().chain(&self.end).map(|(place, _)| row.value(*place));
+        let values = self.fields.iter().map(|field| match field.value {
+            Value::Constant(text) => Some(text),
+            Value::Column(place, _) => row.value(place),
         });
-        let parts: Vec<_> = [Some("mapped"), table].into_iter().chain(times).chain(values).collect();
-        let content = RecordKey::of(&parts);
+        let content = RecordKey::of_all([Some("mapped"), table].into_iter().chain(times).chain(values));
         let occurrence = self.seen.entry(content).or_default();
         *occurrence += 1;
         RecordKey::of(&[Some("mapped row"), Some(&hex::encode(content.0)), Some(&occurrence.to_string())])
     }
-}
 
-/// Whether the columns a mapping names are there.
-fn check_columns(mapping: &Mapping, names: &[String]) -> Result<(), IngestError> {
-    let wrong = |problem: String| Err(IngestError::WrongColumns { problem });
-    let times = mapping.time.iter().chain(&mapping.end).map(|time| time.column.as_str());
-    let sources = mapping.columns.values().filter_map(Source::column);
-    for wanted in times.chain(sources).chain(mapping.key.columns.iter().map(String::as_str)) {
-        match names.iter().filter(|name| *name == wanted).count() {
-            1 => {}
-            0 => return wrong(format!("there is no column `{wanted}`; there are {}", shown(names))),
-            count => return wrong(format!("the column `{wanted}` is there {count} times")),
+    /// Whether the columns that the mapping names are there.
+    fn check_columns(&self, names: &[String]) -> Result<(), IngestError> {
+        let wrong = |problem: String| Err(IngestError::WrongColumns { problem });
+        for wanted in &self.columns {
+            match names.iter().filter(|name| name == wanted).count() {
+                1 => {}
+                0 => return wrong(format!("there is no column `{wanted}`; there are {}", shown(names))),
+                count => return wrong(format!("the column `{wanted}` is there {count} times")),
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The first of many names.

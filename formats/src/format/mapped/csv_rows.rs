@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{Row, RowReader, check_columns};
+use super::{Row, RowReader};
 use crate::error::IngestError;
 use crate::format::Sink;
 use crate::format::csv_table::{self, CsvRow, TableReader};
@@ -15,25 +15,39 @@ pub(super) fn read(
     reader: &mut RowReader<'_>,
 ) -> Result<(), IngestError> {
     let delimiter = reader.mapping.delimiter.and_then(|delimiter| u8::try_from(delimiter).ok());
-    csv_table::read(input, delimiter, reader, sink)
+    csv_table::read(input, delimiter, &mut MappedTable { reader, places: Vec::new() }, sink)
 }
 
-impl TableReader for RowReader<'_> {
+struct MappedTable<'a, 'm> {
+    reader: &'a mut RowReader<'m>,
+    /// Where in the file the columns of the reader are.
+    places: Vec<usize>,
+}
+
+impl TableReader for MappedTable<'_, '_> {
     fn header(&mut self, names: &[String], _: &mut dyn Sink) -> Result<(), IngestError> {
-        check_columns(self.mapping, names)
+        self.reader.check_columns(names)?;
+        let place = |column: &&str| names.iter().position(|name| name == column);
+        self.places = self.reader.columns.iter().filter_map(place).collect();
+        Ok(())
     }
 
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        self.take(row, sink)
+        self.reader.take(&MappedRow { row, places: &self.places }, sink)
     }
 }
 
-impl Row for CsvRow<'_> {
-    fn value(&self, column: &str) -> Option<&str> {
-        CsvRow::value(self, column)
+struct MappedRow<'a> {
+    row: &'a CsvRow<'a>,
+    places: &'a [usize],
+}
+
+impl Row for MappedRow<'_> {
+    fn value(&self, place: usize) -> Option<&str> {
+        self.row.text(*self.places.get(place)?).map(str::trim).filter(|text| !text.is_empty())
     }
 
     fn rejected(&self, reason: String) -> RejectedRow {
-        CsvRow::rejected(self, reason)
+        self.row.rejected(reason)
     }
 }

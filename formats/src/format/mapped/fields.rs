@@ -1,51 +1,53 @@
 //! The columns of the usage tables by name: how a mapping sets them, and the units it may give their numbers in
+use std::borrow::Cow;
+
 use crate::format::decimal;
 use crate::mapping::DescribedColumn;
 use crate::record::{Invocation, MeteredQuantity, Request, StoredBytes, UsageTable};
 
-/// A field of a record, to be set.
-enum Field<'a> {
-    Text(&'a mut Option<String>),
-    Name(&'a mut String),
-    Integer(&'a mut Option<i64>),
-    Flag(&'a mut Option<bool>),
-    Decimal(&'a mut Option<i128>),
+/// A field of a record, to be set from a text of the row; `'v` is how long the row is there.
+pub(super) enum Field<'r, 'v> {
+    Text(&'r mut Option<&'v str>),
+    OwnText(&'r mut Option<String>),
+    Name(&'r mut &'v str),
+    OwnName(&'r mut String),
+    Integer(&'r mut Option<i64>),
+    Flag(&'r mut Option<bool>),
+    Decimal(&'r mut Option<i128>),
 }
 
-/// A record whose fields have names.
-pub(super) trait Fields: Default {
-    /// Sets a field from a text of the file.
-    ///
-    /// # Errors
-    /// What is wrong with the text, to follow its name.
-    fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String>;
+/// A record whose fields have places: those of their names in [`names`].
+pub(super) trait Fields<'v>: Default {
+    /// The field at a place.
+    fn field(&mut self, place: usize) -> Option<Field<'_, 'v>>;
 }
 
 macro_rules! fields {
-    ($record:ty, $names:ident, text: [$($text:ident),*], integer: [$($integer:ident),*], flag: [$($flag:ident),*], decimal: [$($decimal:ident),*]) => {
-        const $names: &[&str] = &["provider", "service", $(stringify!($text),)* $(stringify!($integer),)* $(stringify!($flag),)* $(stringify!($decimal),)*];
+    ($record:ty, $names:ident, $text:ident, $name:ident, text: [$($texts:ident),*], integer: [$($integers:ident),*], flag: [$($flags:ident),*], decimal: [$($decimals:ident),*]) => {
+        const $names: &[&str] = &["provider", "service", $(stringify!($texts),)* $(stringify!($integers),)* $(stringify!($flags),)* $(stringify!($decimals),)*];
 
-        impl Fields for $record {
-            fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String> {
-                let field = match name {
-                    "provider" => Field::Name(&mut self.provider),
-                    "service" => Field::Name(&mut self.service),
-                    $(stringify!($text) => Field::Text(&mut self.$text),)*
-                    $(stringify!($integer) => Field::Integer(&mut self.$integer),)*
-                    $(stringify!($flag) => Field::Flag(&mut self.$flag),)*
-                    $(stringify!($decimal) => Field::Decimal(&mut self.$decimal),)*
-                    _ => return Ok(()),
-                };
-                field.set(name, text, described)
+        impl<'v> Fields<'v> for $record {
+            fn field(&mut self, place: usize) -> Option<Field<'_, 'v>> {
+                #[allow(non_camel_case_types)]
+                enum Place { provider, service, $($texts,)* $($integers,)* $($flags,)* $($decimals,)* }
+                Some(match place {
+                    at if at == Place::provider as usize => Field::$name(&mut self.provider),
+                    at if at == Place::service as usize => Field::$name(&mut self.service),
+                    $(at if at == Place::$texts as usize => Field::$text(&mut self.$texts),)*
+                    $(at if at == Place::$integers as usize => Field::Integer(&mut self.$integers),)*
+                    $(at if at == Place::$flags as usize => Field::Flag(&mut self.$flags),)*
+                    $(at if at == Place::$decimals as usize => Field::Decimal(&mut self.$decimals),)*
+                    _ => return None,
+                })
             }
         }
     };
 }
 
-fields!(Invocation, INVOCATION, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
-fields!(Request, REQUEST, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
-fields!(StoredBytes, STORED_BYTES, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
-fields!(MeteredQuantity, METERED_QUANTITY, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
+fields!(Invocation<&'v str>, INVOCATION, Text, Name, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
+fields!(Request<&'v str>, REQUEST, Text, Name, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
+fields!(StoredBytes, STORED_BYTES, OwnText, OwnName, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
+fields!(MeteredQuantity, METERED_QUANTITY, OwnText, OwnName, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
 
 /// The columns of a usage table that a mapping may set.
 pub fn names(table: UsageTable) -> &'static [&'static str] {
@@ -57,11 +59,17 @@ pub fn names(table: UsageTable) -> &'static [&'static str] {
     }
 }
 
-impl Field<'_> {
-    fn set(self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String> {
+impl<'v> Field<'_, 'v> {
+    /// Sets the field.
+    ///
+    /// # Errors
+    /// What is wrong with the text, to follow its name.
+    pub(super) fn set(self, name: &str, text: &'v str, described: Option<&DescribedColumn>) -> Result<(), String> {
         match self {
-            Field::Name(field) => text.clone_into(field),
-            Field::Text(field) => *field = Some(text.to_owned()),
+            Field::Name(field) => *field = text,
+            Field::OwnName(field) => text.clone_into(field),
+            Field::Text(field) => *field = Some(text),
+            Field::OwnText(field) => *field = Some(text.to_owned()),
             Field::Flag(field) => *field = Some(flag(text)?),
             Field::Integer(field) => *field = Some(integer(name, text, described)?),
             Field::Decimal(field) => {
@@ -82,8 +90,11 @@ fn flag(text: &str) -> Result<bool, String> {
 }
 
 /// The number with a point as its decimal mark and nothing between its digits.
-fn plain(text: &str, described: Option<&DescribedColumn>) -> String {
-    let Some(described) = described else { return text.to_owned() };
+fn plain<'t>(text: &'t str, described: Option<&DescribedColumn>) -> Cow<'t, str> {
+    let Some(described) = described else { return text.into() };
+    if described.thousands.is_none() && described.decimal.is_none_or(|mark| mark == '.') {
+        return text.into();
+    }
     let mut plain: String = text.chars().filter(|character| Some(*character) != described.thousands).collect();
     if let Some(mark) = described.decimal.filter(|mark| *mark != '.') {
         // A point is then no part of a number, and must not pass as one.
@@ -100,7 +111,7 @@ fn plain(text: &str, described: Option<&DescribedColumn>) -> String {
             })
             .collect();
     }
-    plain
+    plain.into()
 }
 
 /// The number in the unit of the column, which is whole.
@@ -110,6 +121,12 @@ fn integer(name: &str, text: &str, described: Option<&DescribedColumn>) -> Resul
     let Some((numerator, denominator)) = unit.and_then(|unit| unit_factor(name, unit)) else {
         return decimal::exact(&plain, 0);
     };
+    // Milliseconds as microseconds and the like: the point moves, and nothing else.
+    if (numerator, denominator) == (1_000, 1)
+        && let Ok(number) = decimal::exact(&plain, 3)
+    {
+        return Ok(number);
+    }
     let scaled = decimal::exact_wide(&plain, SCALE)?;
     let wrong = |why: &str| format!("is `{}`, {why}", crate::error::excerpt(text.as_bytes()));
     let too_large = || wrong("which is too large");
