@@ -59,6 +59,7 @@ impl Default for KeyHash {
 }
 
 impl KeyHash {
+    #[inline]
     fn update(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.length..self.length + bytes.len()) {
             Some(free) if self.longer.is_none() => {

@@ -296,7 +296,9 @@ impl<'a> LambdaLog<'a> {
         let Some((request_id, rest)) = first_word(text) else { return };
         let version = first_word(rest).filter(|(word, _)| *word == "Version:").and_then(|(_, rest)| first_word(rest));
         self.remember_latest();
-        self.notes.remove(request_id);
+        if !self.notes.is_empty() {
+            self.notes.remove(request_id);
+        }
         self.latest.request_id.push_str(request_id);
         self.latest.has_version = version.is_some();
         self.latest.version.clear();
@@ -348,7 +350,11 @@ impl<'a> LambdaLog<'a> {
     fn report(&mut self, event: &Event<'_>, report: Report<'_>) -> Result<(), IngestError> {
         let request_id: &str = &report.request_id;
         let is_latest = !request_id.is_empty() && self.latest.request_id == request_id;
-        let note = if is_latest { Note::default() } else { self.notes.remove(request_id).unwrap_or_default() };
+        let note = if is_latest || self.notes.is_empty() {
+            Note::default()
+        } else {
+            self.notes.remove(request_id).unwrap_or_default()
+        };
         let noted_version = if is_latest {
             Some(self.latest.version.as_str()).filter(|_| self.latest.has_version)
         } else {
@@ -420,7 +426,7 @@ fn invocation_key(row: &Invocation<&str>, request_id: &str) -> RecordKey {
     ];
     if is_uuid(request_id) {
         let lower_case;
-        let id = if request_id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let id = if request_id.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase()) {
             lower_case = request_id.to_ascii_lowercase();
             &lower_case
         } else {
@@ -450,11 +456,17 @@ fn first_word(text: &str) -> Option<(&str, &str)> {
 }
 
 fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let Ok(mut digits) = <[u8; 36]>::try_from(text.as_bytes()) else { return false };
+    let mut right = true;
+    for at in DASHES {
+        right &= digits[at] == b'-';
+        digits[at] = b'0';
+    }
+    // Without an early end, so that many are looked at at once.
+    digits
+        .iter()
+        .fold(right, |right, byte| right & (byte.wrapping_sub(b'0') <= 9 || (byte | 0x20).wrapping_sub(b'a') <= 5))
 }
 
 /// Function and version of a log stream: `2023/06/02/[72]c07f…`, or `2023/06/02/resize[72]c07f…` in a log group that

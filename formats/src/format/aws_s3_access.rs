@@ -56,8 +56,9 @@ impl Format for AwsS3Access {
                 return sink.reject(line.rejected_too_long());
             }
             // A user agent may be in any encoding; what identifies and bills the request may not.
-            let text = String::from_utf8_lossy(line.bytes);
-            if text.trim().is_empty() {
+            let text =
+                std::str::from_utf8(line.bytes).map_or_else(|_| String::from_utf8_lossy(line.bytes), Cow::Borrowed);
+            if line.bytes.trim_ascii().is_empty() {
                 return Ok(());
             }
             match Entry::parse(&text) {
@@ -205,7 +206,8 @@ impl<'a> Numbers<'a> {
             let after = text.strip_prefix("- ").ok_or("`Request-URI` is neither in quotes nor `-`")?;
             return Self::read(after).ok_or_else(|| "expected status, error code and sizes after `Request-URI`".into());
         };
-        let ends = memchr::memmem::find_iter(quoted.as_bytes(), b"\" ").map(|at| quoted.split_at(at));
+        let quotes = memchr::memchr_iter(b'"', quoted.as_bytes());
+        let ends = quotes.filter(|at| quoted.as_bytes().get(at + 1) == Some(&b' ')).map(|at| quoted.split_at(at));
         let mut without_version = None;
         for (line, after) in ends {
             let Some(found) = Self::read(&after[2..]) else { continue };

@@ -281,7 +281,7 @@ impl CsvRow<'_> {
     /// The value of a column, trimmed; nothing where it is empty or there is no such column.
     pub(super) fn value(&self, column: &str) -> Option<&str> {
         let place = self.names.iter().position(|name| name == column)?;
-        self.text(place).map(str::trim).filter(|text| !text.is_empty())
+        self.text(place).map(trimmed).filter(|text| !text.is_empty())
     }
 
     /// The row as a rejected one.
@@ -294,6 +294,12 @@ impl CsvRow<'_> {
             excerpt: excerpt(&cells.join(&b","[..])),
         }
     }
+}
+
+/// A text without space around it: nearly all have none.
+pub(super) fn trimmed(text: &str) -> &str {
+    let visible = |byte: Option<&u8>| byte.is_none_or(|byte| byte.is_ascii_graphic());
+    if visible(text.as_bytes().first()) && visible(text.as_bytes().last()) { text } else { text.trim() }
 }
 
 fn broken(error: csv::Error) -> IngestError {

@@ -101,7 +101,9 @@ impl<'a> Report<'a> {
             from = end + 1;
             if report.request_id.is_empty() {
                 let id = field.strip_prefix(' ')?;
-                if id.is_empty() || id.bytes().any(|byte| !(byte.is_ascii_alphanumeric() || byte == b'-')) {
+                // Neither space nor a colon, by which names are known, nor an escape.
+                let odd = |byte: u8| byte <= b' ' || byte == b':' || byte == b'\\' || byte >= 0x7f;
+                if id.is_empty() || id.bytes().fold(false, |any, byte| any | odd(byte)) {
                     return None;
                 }
                 report.request_id = id.into();

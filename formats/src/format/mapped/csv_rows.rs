@@ -44,7 +44,7 @@ struct MappedRow<'a> {
 
 impl Row for MappedRow<'_> {
     fn value(&self, place: usize) -> Option<&str> {
-        self.row.text(*self.places.get(place)?).map(str::trim).filter(|text| !text.is_empty())
+        self.row.text(*self.places.get(place)?).map(csv_table::trimmed).filter(|text| !text.is_empty())
     }
 
     fn rejected(&self, reason: String) -> RejectedRow {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{Row, RowReader};
 use crate::error::IngestError;
 use crate::format::Sink;
+use crate::format::csv_table::trimmed;
 use crate::format::line::{Line, Lines};
 use crate::record::RejectedRow;
 
@@ -164,7 +165,7 @@ fn flat_value<'l>(rest: &mut &'l str) -> Option<Option<&'l str>> {
             if bytes[end + 1] == b'\\' {
                 return None;
             }
-            (Some(rest[1..end + 1].trim()).filter(|text| !text.is_empty()), end + 2)
+            (Some(trimmed(&rest[1..end + 1])).filter(|text| !text.is_empty()), end + 2)
         }
         b'0'..=b'9' => {
             let whole = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
