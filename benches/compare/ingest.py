@@ -54,19 +54,19 @@ def fingerprint(job, path, lake):
     c.execute("set threads = 2; set TimeZone = 'UTC'").fetchall()
     read = f"read_parquet('{path}/**/*.parquet', hive_partitioning = false, union_by_name = true)" if lake else f"'{path}'"
     if job == "s3":
-        row = ("resource bucket, epoch_us(at) at, request_id, operation, status::int status, response_bytes sent" if lake
-               else "bucket, epoch_us(at::timestamptz) at, request_id, operation, status::int status, sent")
+        row = ("resource bucket, epoch_us(\"at\") happened, request_id, operation, status::int status, response_bytes sent" if lake
+               else "bucket, epoch_us(happened::timestamptz) happened, request_id, operation, status::int status, sent")
         sums = "sum(sent), sum(status)"
-        text = "concat_ws('|', bucket, at, request_id, operation, status, coalesce(sent, -1))"
+        text = "concat_ws('|', bucket, happened, request_id, operation, status, coalesce(sent, -1))"
     else:
         is_blob = not lake and c.execute(f"select typeof(id) from {read} limit 1").fetchone()[0] == "BLOB"
         id_text = "lower(hex(id))" if is_blob else "replace(id::text, '-', '')"
         at = "epoch_us(started_at) + (case when %s then duration_us else 0 end)" % str(job.startswith("report")).lower()
-        row = (f"replace(request_id, '-', '') id, {at} at, resource fn, memory_mb::bigint memory_mb, duration_us, init_us, memory_used_mb::bigint used, status"
+        row = (f"replace(request_id, '-', '') id, {at} happened, resource fn, memory_mb::bigint memory_mb, duration_us, init_us, memory_used_mb::bigint used, status"
                if lake else
-               f"{id_text} id, epoch_us(at::timestamptz) at, fn, memory_mb::bigint memory_mb, duration_us, init_us, used::bigint used, status")
+               f"{id_text} id, epoch_us(happened::timestamptz) happened, fn, memory_mb::bigint memory_mb, duration_us, init_us, used::bigint used, status")
         sums = "sum(duration_us), sum(init_us), sum(memory_mb), sum(used)"
-        text = "concat_ws('|', id, at, fn, memory_mb, duration_us, coalesce(init_us, -1), used, status)"
+        text = "concat_ws('|', id, happened, fn, memory_mb, duration_us, coalesce(init_us, -1), used, status)"
     return c.execute(f"select count(*), {sums}, bit_xor(hash({text})) from (select distinct {row} from {read})").fetchone()
 
 

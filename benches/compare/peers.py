@@ -17,13 +17,13 @@ def by_duckdb():
     if kind == "csv":
         types = dict(request_id="UUID", started_at="TIMESTAMPTZ", team="VARCHAR", function="VARCHAR", memory_mb="INTEGER",
                      duration_ms="DECIMAL(12,2)", init_ms="DECIMAL(12,2)", used_mb="INTEGER", status="VARCHAR")
-        query = f"""select request_id id, started_at at, team, function fn, memory_mb, (duration_ms * 1000)::bigint duration_us,
+        query = f"""select request_id id, started_at happened, team, function fn, memory_mb, (duration_ms * 1000)::bigint duration_us,
             (init_ms * 1000)::bigint init_us, used_mb used, status
             from read_csv('{source}', header = true, auto_detect = false, delim = ',', quote = '"', columns = {types})"""
     elif kind == "ndjson":
         types = dict(requestId="UUID", startedAt="TIMESTAMPTZ", team="VARCHAR", function="VARCHAR", memoryMB="INTEGER",
                      durationMs="DECIMAL(12,2)", initMs="DECIMAL(12,2)", usedMB="INTEGER", status="VARCHAR")
-        query = f"""select "requestId" id, "startedAt" at, team, function fn, "memoryMB" memory_mb, ("durationMs" * 1000)::bigint duration_us,
+        query = f"""select "requestId" id, "startedAt" happened, team, function fn, "memoryMB" memory_mb, ("durationMs" * 1000)::bigint duration_us,
             ("initMs" * 1000)::bigint init_us, "usedMB" used, status
             from read_json('{source}', format = 'newline_delimited', columns = {types})"""
     elif kind == "report":
@@ -33,17 +33,17 @@ def by_duckdb():
                 select head, duration, memory, used, coalesce(more, '') more, coalesce(most, '') most
                 from read_csv('{source}', header = false, auto_detect = false, delim = '\t', quote = '', escape = '',
                     null_padding = true, strict_mode = false, columns = {columns}) where duration is not null)
-            select right(head, 36)::uuid id, left(head, 24)::timestamptz at, head[38:length(head) - 55] fn,
-                memory[14:length(memory) - 3]::integer memory_mb, (duration[11:length(duration) - 3]::decimal(12,2) * 1000)::bigint duration_us,
-                case when starts_with(more, 'Init') then (more[16:length(more) - 3]::decimal(12,2) * 1000)::bigint end init_us,
-                used[18:length(used) - 3]::integer used,
-                case when starts_with(more, 'Status: ') then more[9:] when starts_with(most, 'Status: ') then most[9:] else 'success' end status
+            select right(head, 36)::uuid id, left(head, 24)::timestamptz happened, substring(head, 38, length(head) - 92) fn,
+                substring(memory, 14, length(memory) - 16)::integer memory_mb, (substring(duration, 11, length(duration) - 13)::decimal(12,2) * 1000)::bigint duration_us,
+                case when starts_with(more, 'Init') then (substring(more, 16, length(more) - 18)::decimal(12,2) * 1000)::bigint end init_us,
+                substring(used, 18, length(used) - 20)::integer used,
+                case when starts_with(more, 'Status: ') then substring(more, 9) when starts_with(most, 'Status: ') then substring(most, 9) else 'success' end status
             from parts"""
     else:
         names = """owner bucket day zone ip requester request_id operation key uri status error sent size total turn referer
             agent version host signature cipher auth endpoint tls arn acl""".split()
         columns = {name: "VARCHAR" for name in names}
-        query = f"""select bucket, strptime(day[2:], '%d/%b/%Y:%H:%M:%S') at, ip, requester, request_id,
+        query = f"""select bucket, strptime(day[2:], '%d/%b/%Y:%H:%M:%S') happened, ip, requester, request_id,
                 case when operation = 'REST.GET.BUCKET' then 'LIST' else split_part(operation, '.', 2) end operation, key,
                 status::smallint status, nullif(error, '-') error, try_cast(sent as bigint) sent, try_cast(size as bigint) size,
                 try_cast(total as integer) total, try_cast(turn as integer) turn, agent
@@ -63,7 +63,7 @@ def by_polars():
         return (expression.cast(pl.Float64) * 1000).round(0).cast(pl.Int64).alias(name)
 
     def time(expression, digits):
-        return expression.str.to_datetime(f"%Y-%m-%dT%H:%M:%S%.{digits}fZ", time_unit="us", time_zone="UTC").alias("at")
+        return expression.str.to_datetime(f"%Y-%m-%dT%H:%M:%S%.{digits}fZ", time_unit="us", time_zone="UTC").alias("happened")
 
     if kind == "csv":
         schema = dict(request_id=text, started_at=text, team=text, function=text, memory_mb=pl.Int32, duration_ms=pl.Float64,
@@ -100,16 +100,16 @@ def by_chdb():
     if kind == "csv":
         types = """request_id UUID, started_at DateTime64(6, ''UTC''), team LowCardinality(String), function LowCardinality(String), memory_mb Int32,
             duration_ms Decimal(12, 2), init_ms Nullable(Decimal(12, 2)), used_mb Int32, status LowCardinality(String)"""
-        query = f"""select request_id id, started_at at, team, function fn, memory_mb, {common.format(d='duration_ms', i='init_ms')}, used_mb used, status
+        query = f"""select request_id id, started_at happened, team, function fn, memory_mb, {common.format(d='duration_ms', i='init_ms')}, used_mb used, status
             from file('{source}', 'CSVWithNames', '{types}')"""
     elif kind == "ndjson":
         types = """requestId UUID, startedAt DateTime64(6, ''UTC''), team LowCardinality(String), function LowCardinality(String), memoryMB Int32,
             durationMs Decimal(12, 2), initMs Nullable(Decimal(12, 2)), usedMB Int32, status LowCardinality(String)"""
-        query = f"""select requestId id, startedAt at, team, function fn, memoryMB memory_mb, {common.format(d='durationMs', i='initMs')}, usedMB used, status
+        query = f"""select requestId id, startedAt happened, team, function fn, memoryMB memory_mb, {common.format(d='durationMs', i='initMs')}, usedMB used, status
             from file('{source}', 'JSONEachRow', '{types}')"""
     elif kind == "report":
         query = f"""with splitByChar('\\t', line) as p
-            select toUUID(right(p[1], 36)) id, parseDateTime64BestEffort(left(p[1], 24), 3, 'UTC') at, substring(p[1], 38, length(p[1]) - 92) fn,
+            select toUUID(right(p[1], 36)) id, parseDateTime64BestEffort(left(p[1], 24), 3, 'UTC') happened, substring(p[1], 38, length(p[1]) - 92) fn,
                 toInt32(substring(p[4], 14, length(p[4]) - 16)) memory_mb,
                 toInt64(toDecimal64(substring(p[2], 11, length(p[2]) - 13), 2) * 1000) duration_us,
                 if(startsWith(p[6], 'Init'), toInt64(toDecimal64(substring(p[6], 16, length(p[6]) - 18), 2) * 1000), null) init_us,
@@ -119,7 +119,7 @@ def by_chdb():
     else:
         pattern = r'^\S+ (\S+) \[(\S+) \S+ (\S+) (\S+) (\S+) (\S+) (\S+) "[^"]*" (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) "[^"]*" "([^"]*)"'.replace("\\", "\\\\")
         query = f"""with extractGroups(line, '{pattern}') as g
-            select g[1] bucket, parseDateTimeInJodaSyntax(g[2], 'dd/MMM/yyyy:HH:mm:ss', 'UTC') at, g[3] ip, g[4] requester, g[5] request_id,
+            select g[1] bucket, parseDateTimeInJodaSyntax(g[2], 'dd/MMM/yyyy:HH:mm:ss', 'UTC') happened, g[3] ip, g[4] requester, g[5] request_id,
                 if(g[6] = 'REST.GET.BUCKET', 'LIST', splitByChar('.', g[6])[2]) operation, g[7] key, toInt16(g[8]) status, nullIf(g[9], '-') error,
                 toInt64OrNull(g[10]) sent, toInt64OrNull(g[11]) size, toInt32OrNull(g[12]) total, toInt32OrNull(g[13]) turn, g[14] agent
             from file('{source}', 'LineAsString', 'line String')"""

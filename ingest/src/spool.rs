@@ -11,8 +11,10 @@ use datafusion::arrow::ipc::writer::StreamWriter;
 
 use crate::error::IngestError;
 
-/// What waits in memory before it is written to a file, in bytes.
-const MEMORY_BYTES_MAX: usize = 96 << 20;
+/// What waits in memory before it is written to a file, in bytes: a million rows or more.
+const MEMORY_BYTES_MAX: usize = 192 << 20;
+/// The same once there is a file: the memory is needed for what comes after.
+const LATER_BYTES_MAX: usize = 16 << 20;
 
 /// Batches on their way; they may differ in their columns.
 #[derive(Default)]
@@ -29,7 +31,8 @@ impl Spool {
     pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<(), IngestError> {
         self.memory_bytes += batch.get_array_memory_size();
         self.batches.push(batch);
-        if self.memory_bytes > MEMORY_BYTES_MAX { self.spill() } else { Ok(()) }
+        let most = if self.file.is_none() { MEMORY_BYTES_MAX } else { LATER_BYTES_MAX };
+        if self.memory_bytes > most { self.spill() } else { Ok(()) }
     }
 
     fn spill(&mut self) -> Result<(), IngestError> {
@@ -118,5 +121,46 @@ pub(crate) fn staging_error(error: ArrowError) -> IngestError {
     match error {
         ArrowError::IoError(_, source) => temporary_error(source),
         other => IngestError::Storage { doing: "written".into(), source: Box::new(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn batches_come_back_from_memory_and_files_in_their_order() {
+        let numbers = |from: i64| Arc::new(Int64Array::from_iter_values(from..from + 10)) as ArrayRef;
+        let texts = Arc::new(StringArray::from_iter_values((0..10).map(|at| at.to_string()))) as ArrayRef;
+        // They differ in their columns.
+        let batches = [
+            RecordBatch::try_from_iter([("a", numbers(0))]).unwrap(),
+            RecordBatch::try_from_iter([("a", numbers(10)), ("b", texts.clone())]).unwrap(),
+            RecordBatch::try_from_iter([("b", texts)]).unwrap(),
+        ];
+        for spilled in 0..=batches.len() {
+            let mut spool = Spool::default();
+            for (at, batch) in batches.iter().enumerate() {
+                spool.write(batch.clone()).unwrap();
+                if at < spilled {
+                    spool.spill().unwrap();
+                }
+            }
+            let spooled = spool.finish().unwrap();
+            for _ in 0..2 {
+                let read: Vec<_> = spooled.batches().map(Result::unwrap).collect();
+                assert_eq!(read, batches, "{spilled} of them in a file");
+            }
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("copy");
+            spooled.copy_to(&path).unwrap();
+            let read: Vec<_> = Spooled::of(File::open(&path).unwrap()).unwrap().batches().map(Result::unwrap).collect();
+            assert_eq!(read, batches);
+        }
+        assert!(Spool::default().finish().unwrap().batches().next().is_none());
     }
 }
