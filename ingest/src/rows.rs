@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
-    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt16Array, new_null_array,
 };
 use datafusion::arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{Field, Schema, UInt32Type};
+use datafusion::arrow::datatypes::{Field, Schema, UInt16Type};
 use datafusion::arrow::error::ArrowError;
 use foldhash::fast::RandomState;
 
@@ -100,9 +100,7 @@ impl UsageRows {
         for (name, column) in &mut self.columns {
             let array = match column {
                 Column::Text(texts) => texts.take(count)?,
-                Column::Integer(numbers) => numbers
-                    .take(count)
-                    .map(|(values, valid)| Arc::new(Int64Array::new(values.into(), valid)) as ArrayRef),
+                Column::Integer(numbers) => numbers.take_integers(count),
                 Column::Time(numbers) => numbers.take(count).map(|(values, valid)| {
                     Arc::new(TimestampMicrosecondArray::new(values.into(), valid).with_timezone("UTC")) as ArrayRef
                 }),
@@ -242,9 +240,12 @@ impl<N: Copy + Default> Numbers<N> {
         }
     }
 
-    /// Makes the rows before `at` missing.
+    /// Makes the rows before `at` that have no value missing.
     fn fill(&mut self, at: usize) {
         let length = self.values.len();
+        if length >= at {
+            return;
+        }
         let valid = self.valid.get_or_insert_with(|| {
             let mut valid = BooleanBufferBuilder::new(BATCH_ROWS);
             valid.append_n(length, true);
@@ -259,27 +260,46 @@ impl<N: Copy + Default> Numbers<N> {
         if self.values.is_empty() {
             return None;
         }
-        if self.values.len() < rows {
-            self.fill(rows);
-        }
+        self.fill(rows);
         let valid = self.valid.take().map(|mut valid| NullBuffer::new(valid.finish()));
         let next = Vec::with_capacity(self.values.len());
         Some((std::mem::replace(&mut self.values, next), valid))
     }
 }
 
+impl Numbers<i64> {
+    /// The values of so many rows; in half the space when they are small, as nearly all are.
+    fn take_integers(&mut self, rows: usize) -> Option<ArrayRef> {
+        if self.values.iter().fold(true, |small, value| small & i32::try_from(*value).is_ok()) {
+            if self.values.is_empty() {
+                return None;
+            }
+            self.fill(rows);
+            let small = Int32Array::from_iter_values(self.values.iter().filter_map(|value| i32::try_from(*value).ok()));
+            self.values.clear();
+            let (_, values, _) = small.into_parts();
+            let valid = self.valid.take().map(|mut valid| NullBuffer::new(valid.finish()));
+            return Some(Arc::new(Int32Array::new(values, valid)));
+        }
+        let (values, valid) = self.take(rows)?;
+        Some(Arc::new(Int64Array::new(values.into(), valid)))
+    }
+}
+
 /// Texts of a column: as a dictionary, or one after the other when most are different.
 #[derive(Debug, Default)]
 struct Texts {
-    /// Dictionary: codes. Otherwise: where each text ends.
-    numbers: Numbers<u32>,
+    /// Of a dictionary: which text each row has.
+    places: Numbers<u16>,
+    /// Otherwise: where the text of each row ends.
+    row_ends: Numbers<u32>,
     /// Whether texts follow one another, each row's own.
     plain: bool,
     /// The texts, and where they end.
     bytes: String,
     ends: Vec<u32>,
-    codes: HashMap<Box<str>, u32, RandomState>,
-    last: (usize, usize, u32),
+    codes: HashMap<Box<str>, u16, RandomState>,
+    last: (usize, usize, u16),
 }
 
 impl Texts {
@@ -292,50 +312,51 @@ impl Texts {
         // Neighbours are often equal.
         let (begin, end, code) = self.last;
         if !self.ends.is_empty() && self.bytes.as_bytes()[begin..end] == *text.as_bytes() {
-            self.numbers.push(at, code);
+            self.places.push(at, code);
             return;
         }
         let code = match self.codes.get(text) {
             Some(code) => *code,
             None => {
-                if self.ends.len() >= DICTIONARY_TRIAL && self.ends.len() * 2 > self.numbers.values.len() {
+                let mostly_different =
+                    self.ends.len() >= DICTIONARY_TRIAL && self.ends.len() * 2 > self.places.values.len();
+                let Some(code) = u16::try_from(self.ends.len()).ok().filter(|_| !mostly_different) else {
                     self.become_plain();
                     self.push_plain(at, text);
                     return;
-                }
-                let code = offset(self.ends.len());
+                };
                 self.bytes.push_str(text);
                 self.ends.push(offset(self.bytes.len()));
                 self.codes.insert(text.into(), code);
                 code
             }
         };
-        let begin = code.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
-        self.last = (begin as usize, self.ends[code as usize] as usize, code);
-        self.numbers.push(at, code);
+        let begin = code.checked_sub(1).map_or(0, |before| self.ends[usize::from(before)]);
+        self.last = (begin as usize, self.ends[usize::from(code)] as usize, code);
+        self.places.push(at, code);
     }
 
     fn push_plain(&mut self, at: usize, text: &str) {
         let before = offset(self.bytes.len());
-        if self.numbers.values.len() < at {
-            let from = self.numbers.values.len();
-            self.numbers.fill(at);
-            self.numbers.values[from..].fill(before);
-        }
+        let from = self.row_ends.values.len();
+        self.row_ends.fill(at);
+        self.row_ends.values[from..].fill(before);
         self.bytes.push_str(text);
-        self.numbers.push(at, offset(self.bytes.len()));
+        self.row_ends.push(at, offset(self.bytes.len()));
     }
 
     fn become_plain(&mut self) {
         let mut bytes = String::with_capacity(self.bytes.len() * 8);
-        for (row, number) in self.numbers.values.iter_mut().enumerate() {
-            if self.numbers.valid.as_ref().is_none_or(|valid| valid.get_bit(row)) {
-                let code = *number as usize;
+        for (row, code) in self.places.values.iter().enumerate() {
+            if self.places.valid.as_ref().is_none_or(|valid| valid.get_bit(row)) {
+                let code = usize::from(*code);
                 let begin = code.checked_sub(1).map_or(0, |before| self.ends[before]);
                 bytes.push_str(&self.bytes[begin as usize..self.ends[code] as usize]);
             }
-            *number = offset(bytes.len());
+            self.row_ends.values.push(offset(bytes.len()));
         }
+        self.row_ends.valid = self.places.valid.take();
+        self.places.values = Vec::new();
         self.bytes = bytes;
         self.ends = Vec::new();
         self.codes = HashMap::default();
@@ -345,18 +366,19 @@ impl Texts {
 
     /// The texts of so many rows; nothing when none has one.
     fn take(&mut self, rows: usize) -> Result<Option<ArrayRef>, ArrowError> {
-        let before = self.numbers.values.len();
-        let Some((numbers, valid)) = self.numbers.take(rows) else { return Ok(None) };
         if self.plain {
+            let before = self.row_ends.values.len();
+            let Some((ends, valid)) = self.row_ends.take(rows) else { return Ok(None) };
             let end = offset(self.bytes.len());
-            let ends = numbers.iter().enumerate().map(|(row, number)| if row < before { *number } else { end });
+            let ends = ends.iter().enumerate().map(|(row, row_end)| if row < before { *row_end } else { end });
             let signed = |end: u32| i32::try_from(end).unwrap_or(i32::MAX);
             let offsets: Vec<i32> = std::iter::once(0).chain(ends.map(signed)).collect();
             let next = String::with_capacity(self.bytes.len());
             let bytes = Buffer::from_vec(std::mem::replace(&mut self.bytes, next).into_bytes());
             return Ok(Some(Arc::new(StringArray::try_new(OffsetBuffer::new(offsets.into()), bytes, valid)?)));
         }
-        let keys = UInt32Array::new(numbers.into(), valid);
+        let Some((codes, valid)) = self.places.take(rows) else { return Ok(None) };
+        let keys = UInt16Array::new(codes.into(), valid);
         let values = self.ends.iter().scan(0, |begin, end| {
             let text = &self.bytes[*begin as usize..*end as usize];
             *begin = *end;
@@ -367,7 +389,7 @@ impl Texts {
         self.ends.clear();
         self.codes.clear();
         self.last = (0, 0, 0);
-        Ok(Some(Arc::new(DictionaryArray::<UInt32Type>::try_new(keys, values)?)))
+        Ok(Some(Arc::new(DictionaryArray::<UInt16Type>::try_new(keys, values)?)))
     }
 }
 

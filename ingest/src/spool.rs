@@ -12,7 +12,7 @@ use datafusion::arrow::ipc::writer::StreamWriter;
 use crate::error::IngestError;
 
 /// What waits in memory before it is written to a file, in bytes: a million rows or more.
-const MEMORY_BYTES_MAX: usize = 192 << 20;
+const MEMORY_BYTES_MAX: usize = 128 << 20;
 /// The same once there is a file: the memory is needed for what comes after.
 const LATER_BYTES_MAX: usize = 16 << 20;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::datatypes::UInt32Type;
+use datafusion::arrow::datatypes::UInt16Type;
 
 use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
@@ -129,7 +129,7 @@ impl Staged {
             add_columns(&mut columns, &batch);
             let keys = batch.column_by_name("record_key").and_then(|keys| keys.as_fixed_size_binary_opt());
             let sources =
-                batch.column_by_name("time_source").and_then(|sources| sources.as_dictionary_opt::<UInt32Type>());
+                batch.column_by_name("time_source").and_then(|sources| sources.as_dictionary_opt::<UInt16Type>());
             let Some((keys, sources)) = keys.zip(sources) else { continue };
             let words = sources.values().as_string_opt::<i32>();
             for (row, time_us) in times_of(&batch).iter().enumerate() {

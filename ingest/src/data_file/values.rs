@@ -7,7 +7,7 @@ use datafusion::arrow::array::{
     FixedSizeBinaryArray, StringArray,
 };
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType, UInt32Type};
+use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType, UInt16Type};
 use datafusion::parquet::errors::ParquetError;
 use foldhash::fast::RandomState;
 
@@ -69,18 +69,28 @@ impl<'a> Values<'a> {
     pub(super) fn gather(segments: &'a [Segment], name: &str, data_type: &DataType) -> Result<Self, ParquetError> {
         let found = || segments.iter().filter_map(|segment| Some((segment.batch.column_by_name(name)?, &segment.rows)));
         Ok(match data_type {
-            DataType::Utf8 if found().all(|(array, _)| array.as_any().is::<DictionaryArray<UInt32Type>>()) => {
+            DataType::Utf8 if found().all(|(array, _)| array.as_any().is::<DictionaryArray<UInt16Type>>()) => {
                 Self::dictionary(found()).unwrap_or(Values::Bytes(Vec::new(), Vec::new()))
             }
             DataType::Utf8 | DataType::Binary => Self::bytes(found())?,
             DataType::Int64 | DataType::Timestamp(..) => {
                 let mut values = Vec::with_capacity(found().map(|(_, rows)| rows.len()).sum());
                 for (array, rows) in found() {
-                    let numbers: &[i64] = match array.data_type() {
-                        DataType::Int64 => array.as_primitive::<Int64Type>().values(),
-                        _ => array.as_primitive::<TimestampMicrosecondType>().values(),
-                    };
-                    values.extend(valid(array, rows).map(|row| numbers[row]));
+                    let rows = valid(array, rows);
+                    match array.data_type() {
+                        DataType::Int32 => {
+                            let numbers = array.as_primitive::<Int32Type>().values();
+                            values.extend(rows.map(|row| i64::from(numbers[row])));
+                        }
+                        DataType::Int64 => {
+                            let numbers = array.as_primitive::<Int64Type>().values();
+                            values.extend(rows.map(|row| numbers[row]));
+                        }
+                        _ => {
+                            let numbers = array.as_primitive::<TimestampMicrosecondType>().values();
+                            values.extend(rows.map(|row| numbers[row]));
+                        }
+                    }
                 }
                 Values::Integers(values)
             }
@@ -97,7 +107,7 @@ impl<'a> Values<'a> {
         let mut known: HashMap<&[u8], u32, RandomState> = HashMap::default();
         let mut codes = Vec::new();
         for (array, rows) in found {
-            let Some(array) = array.as_dictionary_opt::<UInt32Type>() else { continue };
+            let Some(array) = array.as_dictionary_opt::<UInt16Type>() else { continue };
             let Some(values) = array.values().as_string_opt::<i32>() else { continue };
             let keys = array.keys().values();
             let mut here = vec![UNSEEN; values.len()];
@@ -132,7 +142,7 @@ impl<'a> Values<'a> {
             } else if let Some(keys) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() {
                 valid(array, rows).for_each(|row| push(keys.value(row)));
             } else if let Some(texts) =
-                array.as_dictionary_opt::<UInt32Type>().and_then(|array| array.downcast_dict::<StringArray>())
+                array.as_dictionary_opt::<UInt16Type>().and_then(|array| array.downcast_dict::<StringArray>())
             {
                 let keys = texts.keys().values();
                 valid(array, rows).for_each(|row| push(texts.values().value(keys[row] as usize).as_bytes()));

@@ -23,9 +23,9 @@ use crate::table::Table;
 /// Rows that are gathered before they are written: a day has at most so many in a row group.
 const WINDOW_ROWS: usize = 512 * 1024;
 /// Size at which a file is closed and the next of its day begun, in bytes.
-const FILE_BYTES_TARGET: usize = 64 << 20;
+const FILE_BYTES_TARGET: usize = 48 << 20;
 /// What the files of all days may hold in memory, in bytes: above it the largest is closed.
-const MEMORY_BYTES_MAX: usize = 96 << 20;
+const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 /// Writes the files of one commit.
 pub(super) struct DataFiles {
