@@ -35,9 +35,9 @@ use crate::table::{ASSUMED, Table};
 mod billed;
 mod bills;
 mod columns;
-mod data_files;
+mod usage_files;
 
-use data_files::DataFiles;
+use usage_files::UsageFiles;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 
@@ -312,7 +312,7 @@ impl Lake {
                 return Ok(appended);
             }
             let store = delta.log_store().object_store(None);
-            let mut files = DataFiles::new(table, &upload.id, store, staged);
+            let mut files = UsageFiles::new(table, &upload.id, store, staged);
             let mut from = 0;
             for batch in staged.batches.batches() {
                 let batch = batch?;

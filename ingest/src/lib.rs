@@ -4,7 +4,6 @@
 //! once. Nothing here knows a price.
 
 pub mod archive;
-mod data_file;
 pub mod deliveries;
 mod duplicates;
 pub mod lake;
@@ -17,6 +16,7 @@ mod staged;
 pub mod summary;
 pub mod table;
 pub mod upload;
+mod usage_file;
 
 pub use lake::Lake;
 pub use paygrain_formats::{Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record};

@@ -55,7 +55,7 @@ pub(crate) struct ColumnFacts {
 }
 
 /// A file that is being written, in memory.
-pub(crate) struct DataFile {
+pub(crate) struct UsageFile {
     schema: Arc<Schema>,
     constant: Option<(String, String)>,
     writer: SerializedFileWriter<Vec<u8>>,
@@ -78,7 +78,7 @@ pub(crate) struct FinishedFile {
     pub(crate) columns: Vec<(String, ColumnFacts)>,
 }
 
-impl DataFile {
+impl UsageFile {
     /// A file of these columns; one of them may have the same text in every row.
     pub(crate) fn new(schema: Arc<Schema>, constant: Option<(String, String)>) -> Result<Self, ParquetError> {
         let parquet = ArrowSchemaConverter::new().convert(&schema)?;

@@ -14,11 +14,11 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use serde_json::{Map, Value};
 
 use super::date_text;
-use crate::data_file::{DataFile, Extent, FinishedFile, Segment};
 use crate::error::IngestError;
 use crate::rows::{day_of, times_of};
 use crate::staged::Staged;
 use crate::table::Table;
+use crate::usage_file::{Extent, FinishedFile, Segment, UsageFile};
 
 /// Rows that are gathered before they are written: a day has at most so many in a row group.
 const WINDOW_ROWS: usize = 512 * 1024;
@@ -28,7 +28,7 @@ const FILE_BYTES_TARGET: usize = 48 << 20;
 const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 /// Writes the files of one commit.
-pub(super) struct DataFiles {
+pub(super) struct UsageFiles {
     table: Table,
     upload_id: String,
     store: Arc<dyn ObjectStore>,
@@ -36,16 +36,16 @@ pub(super) struct DataFiles {
     schema: Arc<Schema>,
     window: Vec<Segment>,
     window_rows: usize,
-    open: BTreeMap<i32, DataFile>,
+    open: BTreeMap<i32, UsageFile>,
     added: Vec<Add>,
 }
 
-impl DataFiles {
+impl UsageFiles {
     pub(super) fn new(table: Table, upload_id: &str, store: Arc<dyn ObjectStore>, staged: &Staged) -> Self {
         let whole = table.schema();
         let kept = |name: &str| name == "upload_id" || staged.columns.contains(name);
         let fields = whole.fields().iter().filter(|field| kept(field.name())).cloned();
-        DataFiles {
+        UsageFiles {
             table,
             upload_id: upload_id.to_owned(),
             store,
@@ -99,7 +99,7 @@ impl DataFiles {
                 Some(file) => file,
                 None => {
                     let constant = Some(("upload_id".to_owned(), self.upload_id.clone()));
-                    DataFile::new(self.schema.clone(), constant).map_err(broken)?
+                    UsageFile::new(self.schema.clone(), constant).map_err(broken)?
                 }
             };
             file.add(&segments).map_err(broken)?;
@@ -109,7 +109,7 @@ impl DataFiles {
                 self.open.insert(day, file);
             }
         }
-        while self.open.values().map(DataFile::bytes).sum::<usize>() > MEMORY_BYTES_MAX {
+        while self.open.values().map(UsageFile::bytes).sum::<usize>() > MEMORY_BYTES_MAX {
             let Some(day) = self.open.iter().max_by_key(|(_, file)| file.bytes()).map(|(day, _)| *day) else { break };
             if let Some(file) = self.open.remove(&day) {
                 self.close(day, file).await?;
@@ -118,7 +118,7 @@ impl DataFiles {
         Ok(())
     }
 
-    async fn close(&mut self, day: i32, file: DataFile) -> Result<(), IngestError> {
+    async fn close(&mut self, day: i32, file: UsageFile) -> Result<(), IngestError> {
         let finished = file.finish().map_err(broken)?;
         let date = date_text(day);
         let path = format!("date={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4());

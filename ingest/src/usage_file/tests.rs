@@ -30,7 +30,7 @@ fn batches<R: UsageRow>(rows: &[(i64, R)], size: usize) -> Vec<RecordBatch> {
 fn written_and_read(table: Table, batches: &[RecordBatch], keep: impl Fn(u32) -> bool) -> (RecordBatch, RecordBatch) {
     let fields = table.schema().fields().iter().filter(|field| field.name() != "date").cloned().collect::<Vec<_>>();
     let schema = Arc::new(Schema::new(fields));
-    let mut file = DataFile::new(schema.clone(), Some(("upload_id".into(), UPLOAD.into()))).unwrap();
+    let mut file = UsageFile::new(schema.clone(), Some(("upload_id".into(), UPLOAD.into()))).unwrap();
     let segments = || -> Vec<Segment> {
         let rows =
             |batch: &RecordBatch| (0..u32::try_from(batch.num_rows()).unwrap()).filter(|row| keep(*row)).collect();
