@@ -62,6 +62,19 @@ pub struct Defaults {
 }
 
 impl Defaults {
+    /// Reads a defaults file, or a list of functions as a provider's tool prints it: see [`crate::resource_list`].
+    ///
+    /// # Errors
+    /// [`IngestError::BadDefaults`] with the line and the expectation.
+    pub fn read(name: &str, text: &str) -> Result<Self, IngestError> {
+        if !is_json(text) {
+            return Self::from_toml(name, text);
+        }
+        let listed = crate::resource_list::read(name, text)?;
+        let resources = listed.into_iter().map(|resource| (resource.name, resource.values)).collect();
+        Ok(Self { resources, ..Self::default() })
+    }
+
     /// Reads a defaults file.
     ///
     /// # Errors
@@ -124,6 +137,13 @@ impl Defaults {
         fill(&mut row.architecture, &self.architecture);
         fill(&mut row.runtime, &self.runtime);
     }
+}
+
+/// Whether a text is JSON and not TOML, where a bracket begins a table.
+pub fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let inside = text.strip_prefix('[').map(str::trim_start);
+    text.starts_with('{') || inside.is_some_and(|inside| inside.starts_with(['{', ']']))
 }
 
 fn fill(field: &mut Option<String>, value: &Option<String>) {

@@ -37,8 +37,10 @@ use crate::upload::{Staged, with_upload_id};
 mod billed;
 mod bills;
 mod columns;
+mod declarations;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
+pub use declarations::{Declaration, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
 
 /// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
 pub const LAKE_VERSION: u32 = 1;

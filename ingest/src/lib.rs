@@ -15,6 +15,8 @@ pub mod table;
 pub mod upload;
 
 pub use lake::Lake;
-pub use paygrain_formats::{Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record};
+pub use paygrain_formats::{
+    Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record, resource_list,
+};
 pub use summary::Summary;
 pub use upload::{IngestOptions, UploadResult};

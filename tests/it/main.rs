@@ -29,6 +29,8 @@ mod exactly_once;
 mod focus;
 /// Files of any shape, by a declared mapping.
 mod mapping;
+/// What logs do not say, supplied later.
+mod metadata;
 /// Price books of one's own.
 mod price_books;
 /// Files that other projects recorded, read through the command line.

@@ -1,0 +1,35 @@
+//! `paygrain lake`: what the lake holds, and its upkeep.
+
+use clap::{Args, Subcommand};
+
+use super::Context;
+use crate::failure::Failure;
+
+mod metadata;
+
+/// What the lake holds, and its upkeep
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  paygrain lake set-metadata functions.json
+  paygrain lake metadata")]
+pub struct LakeCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    SetMetadata(metadata::SetMetadata),
+    Metadata(metadata::ListMetadata),
+}
+
+impl LakeCommand {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self.action {
+            Action::SetMetadata(command) => command.run(context).await,
+            Action::Metadata(command) => command.run(context).await,
+        }
+    }
+}
