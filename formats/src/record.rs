@@ -279,6 +279,12 @@ pub struct RejectedRow {
     pub line: Option<u64>,
     /// Byte offset in the decompressed file.
     pub byte_offset: u64,
+    /// Length in bytes, where it is not simply a JSON object or a line.
+    #[serde(skip)]
+    pub byte_length: Option<u64>,
+    /// Length of the file's header, in bytes, without which the row cannot be read again.
+    #[serde(skip)]
+    pub header_length: Option<u64>,
     /// What was wrong and what was expected, naming the column or field.
     pub reason: String,
     /// The beginning of the row.

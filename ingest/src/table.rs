@@ -135,6 +135,8 @@ impl Table {
                 integer("byte_offset", false),
                 text("reason", false),
                 text("excerpt", false),
+                Field::new("original", DataType::Binary, true),
+                Field::new("header", DataType::Binary, true),
             ],
             Self::Declarations => declaration_fields(),
             Self::Bills => vec![

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
@@ -31,6 +31,7 @@ use crate::pending::Pending;
 use crate::record::{
     BilledLine, EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage,
 };
+use crate::rejected::RejectedSpool;
 use crate::summary::{Collector, Summary};
 use crate::table::{RowFacts, Table, UsageRow, UsageRows, export_id, out_of_range, staged_schema};
 
@@ -123,10 +124,12 @@ struct Parsed {
     bytes: u64,
     uploaded_at_us: i64,
     staging: Staging,
+    /// Opens the file again.
+    again: Option<(PathBuf, Limits)>,
 }
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
-    let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
+    let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging, again } = parsed;
     let Staging {
         invocations,
         requests,
@@ -174,7 +177,10 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     }
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
-        let spooled = rejected.finish()?;
+        // What can no longer be read is kept by its place and its beginning.
+        let source = again.and_then(|(path, limits)| decompressed(&path, limits).ok());
+        let spooled = tokio::task::spawn_blocking(move || rejected.finish(source));
+        let spooled = spooled.await.map_err(|error| temporary_error(std::io::Error::other(error)))??;
         let id = &row.id;
         let batches = || Ok(spooled.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
@@ -222,9 +228,19 @@ fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let parsed = parse(ParquetRows::open(file)?, name, options);
         options.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-        return parsed;
+        return Ok(Parsed { again: Some((path.to_owned(), options.limits)), ..parsed? });
     }
-    parse(Counted { inner: file, progress: options.progress.clone() }, name, options)
+    let parsed = parse(Counted { inner: file, progress: options.progress.clone() }, name, options)?;
+    Ok(Parsed { again: Some((path.to_owned(), options.limits)), ..parsed })
+}
+
+/// The text of a file, as formats see it.
+fn decompressed(path: &Path, limits: Limits) -> Result<Box<dyn Read + Send>, IngestError> {
+    let mut file = open_file(path)?;
+    let mut magic = Vec::new();
+    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(temporary_error)?;
+    file.rewind().map_err(temporary_error)?;
+    Ok(if magic == MAGIC { Box::new(ParquetRows::open(file)?) } else { Box::new(decompress::open(file, limits)?) })
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {
@@ -275,6 +291,7 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
         bytes: hashing.bytes,
         uploaded_at_us,
         staging,
+        again: None,
     })
 }
 
@@ -376,7 +393,7 @@ impl Staging {
             part,
             progress,
             summary: Collector::default(),
-            rejected: RejectedSpool { rows: Vec::new(), spool: Spool::new(staged_schema(Table::RejectedRows)) },
+            rejected: RejectedSpool::new(),
             read: 0,
             rejected_count: 0,
             warnings: Vec::new(),
@@ -404,7 +421,14 @@ impl Sink for Staging {
         if let Some(reason) = wrong {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
-            return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
+            return self.reject(RejectedRow {
+                line: None,
+                byte_offset: 0,
+                byte_length: None,
+                header_length: None,
+                reason,
+                excerpt,
+            });
         }
         self.count_row();
         let logged_us = match record.time {
@@ -508,53 +532,18 @@ pub(crate) struct Staged {
     pub(crate) rows: Spooled,
 }
 
-/// Refused rows on their way into a temporary file.
-struct RejectedSpool {
-    rows: Vec<RejectedRow>,
-    spool: Spool,
-}
-
-impl RejectedSpool {
-    fn push(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.rows.push(row);
-        if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IngestError> {
-        let rows = std::mem::take(&mut self.rows);
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let batch = RecordBatch::try_new(
-            staged_schema(Table::RejectedRows),
-            vec![
-                Arc::new(rows.iter().map(|row| row.line.map(signed)).collect::<Int64Array>()),
-                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| signed(row.byte_offset)))),
-                Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.reason))),
-                Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.excerpt))),
-            ],
-        );
-        self.spool.write(&batch.map_err(staging_error)?)
-    }
-
-    fn finish(mut self) -> Result<Spooled, IngestError> {
-        if !self.rows.is_empty() {
-            self.flush()?;
-        }
-        self.spool.finish()
-    }
-}
-
 /// Batches on their way into an unnamed temporary file, made when the first one comes.
-struct Spool {
+pub(crate) struct Spool {
     schema: SchemaRef,
     writer: Option<StreamWriter<BufWriter<File>>>,
 }
 
 impl Spool {
-    fn new(schema: SchemaRef) -> Self {
+    pub(crate) fn new(schema: SchemaRef) -> Self {
         Self { schema, writer: None }
     }
 
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), IngestError> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {
@@ -565,7 +554,7 @@ impl Spool {
         writer.write(batch).map_err(staging_error)
     }
 
-    fn finish(self) -> Result<Spooled, IngestError> {
+    pub(crate) fn finish(self) -> Result<Spooled, IngestError> {
         let Some(mut writer) = self.writer else { return Ok(Spooled { file: None }) };
         writer.finish().map_err(staging_error)?;
         let mut buffered = writer.into_inner().map_err(staging_error)?;
@@ -625,7 +614,7 @@ fn temporary_error(source: std::io::Error) -> IngestError {
     IngestError::Io { what: "cannot use a temporary file".into(), source }
 }
 
-fn staging_error(error: ArrowError) -> IngestError {
+pub(crate) fn staging_error(error: ArrowError) -> IngestError {
     match error {
         ArrowError::IoError(_, source) => temporary_error(source),
         other => IngestError::Storage { doing: "written".into(), source: Box::new(other) },
@@ -640,7 +629,15 @@ pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) 
     for record in records {
         staging.record(record)?;
     }
-    let parsed = Parsed { id, format: "test", detected_because: String::new(), bytes: 0, uploaded_at_us: 1, staging };
+    let parsed = Parsed {
+        id,
+        format: "test",
+        detected_because: String::new(),
+        bytes: 0,
+        uploaded_at_us: 1,
+        staging,
+        again: None,
+    };
     land(lake, name, parsed).await
 }
 

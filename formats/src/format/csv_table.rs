@@ -57,9 +57,11 @@ pub(super) fn read(
     }
     let names = names_of(&record);
     reader.header(&names, sink)?;
+    let header_length = begins_at + rows.position().byte();
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
-        let row = CsvRow { names: &names, record: &record, begins_at };
+        let ends_at = begins_at + rows.position().byte();
+        let row = CsvRow { names: &names, record: &record, begins_at, ends_at, header_length };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
@@ -119,6 +121,9 @@ pub(super) struct CsvRow<'a> {
     record: &'a ByteRecord,
     /// Byte of the file at which the CSV begins.
     begins_at: u64,
+    /// Byte of the file behind the row.
+    ends_at: u64,
+    header_length: u64,
 }
 
 impl CsvRow<'_> {
@@ -137,9 +142,12 @@ impl CsvRow<'_> {
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
+        let byte_offset = self.begins_at + position.map_or(0, csv::Position::byte);
         RejectedRow {
             line: position.map(csv::Position::line),
-            byte_offset: self.begins_at + position.map_or(0, csv::Position::byte),
+            byte_offset,
+            byte_length: Some(self.ends_at.saturating_sub(byte_offset)),
+            header_length: Some(self.header_length),
             reason,
             excerpt: excerpt(&text),
         }
