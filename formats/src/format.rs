@@ -10,6 +10,7 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+mod billed;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
