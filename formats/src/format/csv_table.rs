@@ -23,7 +23,11 @@ pub(super) trait TableReader {
     /// # Errors
     /// When rows with such columns cannot be read.
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError>;
-    /// A row of as many values as there are columns.
+    /// Whether a row of so many values can be read.
+    fn takes(&mut self, values: usize, columns: usize, _: &mut dyn Sink) -> bool {
+        values == columns
+    }
+    /// A row of as many values as [`takes`](Self::takes) allows.
     ///
     /// # Errors
     /// What ends the upload.
@@ -40,7 +44,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0 };
+    let mut limited = Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false };
     let mut rows = ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -59,17 +63,22 @@ pub(super) fn read(
     reader.header(&names, sink)?;
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
+        let cut_off = rows.get_mut().is_cut_off();
         let row = CsvRow { names: &names, record: &record, begins_at };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
-        if record.len() != names.len() {
+        if cut_off {
+            sink.reject(row.rejected("the file ends inside quotes: the row is cut off".to_owned()))?;
+            continue;
+        }
+        if !reader.takes(record.len(), names.len(), sink) {
             let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
             sink.reject(row.rejected(reason))?;
             continue;
         }
         if let Some(place) = (0..record.len()).find(|place| row.text(*place).is_none()) {
-            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names[place])))?;
+            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names.get(place).map_or("", String::as_str))))?;
             continue;
         }
         reader.row(&row, sink)?;
@@ -157,6 +166,16 @@ fn broken(error: csv::Error) -> IngestError {
 struct Limited<'a> {
     inner: &'a mut dyn BufRead,
     since_record: u64,
+    quotes: usize,
+    last: u8,
+    ended: bool,
+}
+
+impl Limited<'_> {
+    /// Whether everything was read and a quote is still open.
+    fn is_cut_off(&self) -> bool {
+        self.ended && self.quotes % 2 == 1 && self.last != b'\n'
+    }
 }
 
 impl Read for Limited<'_> {
@@ -166,6 +185,11 @@ impl Read for Limited<'_> {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
         }
         let read = self.inner.read(buffer)?;
+        self.ended |= read == 0;
+        if let Some(bytes) = buffer.get(..read) {
+            self.quotes += memchr::memchr_iter(b'"', bytes).count();
+            self.last = bytes.last().copied().unwrap_or(self.last);
+        }
         self.since_record += read as u64;
         Ok(read)
     }
