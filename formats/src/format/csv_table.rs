@@ -142,12 +142,17 @@ impl CsvRow<'_> {
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Where it begins, from 1.
+    pub(super) fn line(&self) -> Option<u64> {
+        self.record.position().map(csv::Position::line)
+    }
+
     /// The row as a rejected one.
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
         RejectedRow {
-            line: position.map(csv::Position::line),
+            line: self.line(),
             byte_offset: self.begins_at + position.map_or(0, csv::Position::byte),
             reason,
             excerpt: excerpt(&text),
