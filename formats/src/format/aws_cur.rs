@@ -197,6 +197,9 @@ impl LineReader for Lines<'_> {
             sink.warn(manifest?.says());
             return Ok(None);
         }
+        if row.is_header() {
+            return Ok(None);
+        }
         let found = &self.places;
         let interval = row.peek(&found.interval).map(str::to_owned);
         let (interval_from, interval_to) = interval.as_deref().map_or((None, None), interval_of);

@@ -205,6 +205,9 @@ impl LineReader for Lines<'_> {
     }
 
     fn line(&mut self, row: &Row<'_>, _: &mut dyn Sink) -> Result<Option<Record>, String> {
+        if row.is_header() {
+            return Ok(None);
+        }
         let found = &self.places;
         let time = row.time(&found.charged_from)?.ok_or("`ChargePeriodStart` is empty, expected a time")?;
         let period_from = row.time(&found.period_from)?;

@@ -238,6 +238,7 @@ fn bad_rows_cost_themselves_alone() {
     }
     for (bad, expected) in [
         ("{\"a\":1}".to_owned(), "there is no time"),
+        ("{}".to_owned(), "there is no time"),
         (object.trim().replace("4.16667e-5", "[]"), "`line_item_unblended_cost`"),
         (object[..90].to_owned(), "not valid JSON"),
     ] {
@@ -275,4 +276,18 @@ fn unknown_types_and_broken_tags_are_told() {
     let Usage::BilledLine(line) = &bill.records[0].usage else { panic!() };
     assert_eq!((line.charge_category.as_deref(), line.tags.as_deref()), (None, None));
     assert!(line.other_columns.as_deref().unwrap().contains("{'a': 1}"));
+}
+
+#[test]
+fn parts_and_files_that_were_put_together_have_the_same_keys() {
+    let text = example("aws-cur.csv");
+    let rows: Vec<&str> = text.lines().collect();
+    let part = |rows: &[&str], header: &str| format!("{header}\n{}\n", rows.join("\n"));
+    let (one, other) = (part(&rows[1..5], rows[0]), part(&rows[5..], rows[0]));
+    let whole = parse(CUR, &text).key();
+    let mut parts = parse(CUR, &one).key();
+    parts.extend(parse(CUR, &other).key());
+    assert_eq!(parts, whole);
+    let together = parse(CUR, &format!("{one}{other}"));
+    assert_eq!((together.rejected.as_slice(), together.key()), (&[][..], whole));
 }

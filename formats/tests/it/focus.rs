@@ -280,3 +280,17 @@ fn bad_rows_cost_themselves_alone() {
     );
     assert_eq!(lines(&broken)[0].other_columns.as_deref(), Some(r#"{"Tags":"{'a': 'b'}"}"#));
 }
+
+#[test]
+fn parts_and_files_that_were_put_together_have_the_same_keys() {
+    let text = example("focus.csv");
+    let rows: Vec<&str> = text.lines().collect();
+    let part = |rows: &[&str], header: &str| format!("{header}\n{}\n", rows.join("\n"));
+    let (one, other) = (part(&rows[1..5], rows[0]), part(&rows[5..], rows[0]));
+    let whole = parse(FOCUS, &text).key();
+    let mut parts = parse(FOCUS, &one).key();
+    parts.extend(parse(FOCUS, &other).key());
+    assert_eq!(parts, whole);
+    let together = parse(FOCUS, &format!("{one}{other}"));
+    assert_eq!((together.rejected.as_slice(), together.key()), (&[][..], whole));
+}

@@ -179,6 +179,12 @@ impl<'a> Row<'a> {
         Row { columns, line, values, asked }
     }
 
+    /// Whether it is the header again: files that were put together have one in the middle.
+    pub(in crate::format) fn is_header(&self) -> bool {
+        let repeats = |(place, name): (usize, &String)| self.value(place).is_some_and(|value| plain(value) == *name);
+        !self.columns.plain.is_empty() && self.columns.plain.iter().enumerate().all(repeats)
+    }
+
     /// Where it begins in the file, from 1.
     pub(in crate::format) fn line(&self) -> Option<u64> {
         self.line
