@@ -6,12 +6,16 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_cost_explorer;
+pub mod aws_cur;
 mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+mod billed;
 mod csv_table;
 pub mod decimal;
+pub mod focus;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
@@ -28,6 +32,9 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
+    &aws_cur::AwsCur,
+    &aws_cost_explorer::AwsCostExplorer,
+    &focus::Focus,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

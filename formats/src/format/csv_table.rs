@@ -23,7 +23,11 @@ pub(super) trait TableReader {
     /// # Errors
     /// When rows with such columns cannot be read.
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError>;
-    /// A row of as many values as there are columns.
+    /// Whether a row of so many values can be read.
+    fn takes(&mut self, values: usize, columns: usize, _: &mut dyn Sink) -> bool {
+        values == columns
+    }
+    /// A row of as many values as [`takes`](Self::takes) allows.
     ///
     /// # Errors
     /// What ends the upload.
@@ -40,7 +44,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0 };
+    let mut limited = Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false };
     let mut rows = ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -60,18 +64,23 @@ pub(super) fn read(
     let header_length = begins_at + rows.position().byte();
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
+        let cut_off = rows.get_mut().is_cut_off();
         let ends_at = begins_at + rows.position().byte();
         let row = CsvRow { names: &names, record: &record, begins_at, ends_at, header_length };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
-        if record.len() != names.len() {
+        if cut_off {
+            sink.reject(row.rejected("the file ends inside quotes: the row is cut off".to_owned()))?;
+            continue;
+        }
+        if !reader.takes(record.len(), names.len(), sink) {
             let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
             sink.reject(row.rejected(reason))?;
             continue;
         }
         if let Some(place) = (0..record.len()).find(|place| row.text(*place).is_none()) {
-            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names[place])))?;
+            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names.get(place).map_or("", String::as_str))))?;
             continue;
         }
         reader.row(&row, sink)?;
@@ -138,13 +147,18 @@ impl CsvRow<'_> {
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Where it begins, from 1.
+    pub(super) fn line(&self) -> Option<u64> {
+        self.record.position().map(csv::Position::line)
+    }
+
     /// The row as a rejected one.
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
         let byte_offset = self.begins_at + position.map_or(0, csv::Position::byte);
         RejectedRow {
-            line: position.map(csv::Position::line),
+            line: self.line(),
             byte_offset,
             byte_length: Some(self.ends_at.saturating_sub(byte_offset)),
             header_length: Some(self.header_length),
@@ -165,6 +179,16 @@ fn broken(error: csv::Error) -> IngestError {
 struct Limited<'a> {
     inner: &'a mut dyn BufRead,
     since_record: u64,
+    quotes: usize,
+    last: u8,
+    ended: bool,
+}
+
+impl Limited<'_> {
+    /// Whether everything was read and a quote is still open.
+    fn is_cut_off(&self) -> bool {
+        self.ended && self.quotes % 2 == 1 && self.last != b'\n'
+    }
 }
 
 impl Read for Limited<'_> {
@@ -174,6 +198,11 @@ impl Read for Limited<'_> {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
         }
         let read = self.inner.read(buffer)?;
+        self.ended |= read == 0;
+        if let Some(bytes) = buffer.get(..read) {
+            self.quotes += memchr::memchr_iter(b'"', bytes).count();
+            self.last = bytes.last().copied().unwrap_or(self.last);
+        }
         self.since_record += read as u64;
         Ok(read)
     }
