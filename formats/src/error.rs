@@ -101,6 +101,12 @@ pub enum IngestError {
         /// What is wrong with them.
         problem: String,
     },
+    /// The file is written in two ways that contradict each other.
+    #[error("{problem}")]
+    Contradiction {
+        /// What contradicts what, and where.
+        problem: String,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -178,6 +184,9 @@ impl IngestError {
             Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
                 "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
+            }
+            Self::Contradiction { .. } => {
+                "export it again in one language; if several exports were put together, ingest each file by itself".into()
             }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),

@@ -10,9 +10,11 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod azure_cost;
 mod billed;
 mod csv_table;
 pub mod decimal;
+pub mod gcp_billing;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
@@ -20,6 +22,7 @@ mod json_objects;
 mod json_stream;
 pub mod line;
 pub mod mapped;
+pub mod oci_cost;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -27,6 +30,9 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_text::AwsLambdaText,
     &aws_lambda_json::AwsLambdaJson,
     &aws_s3_access::AwsS3Access,
+    &azure_cost::AzureCost,
+    &gcp_billing::GcpBilling,
+    &oci_cost::OciCost,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
 ];

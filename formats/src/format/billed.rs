@@ -15,6 +15,7 @@ use crate::decompress::ingest_error;
 use crate::error::IngestError;
 use crate::format::csv_table::{self, CsvRow, TableReader};
 use crate::format::json_objects::{self, Found};
+use crate::format::json_stream::Fields;
 use crate::format::{Sink, decimal, timestamp};
 use crate::record::{BilledLine, Record, RecordKey, RejectedRow};
 
@@ -42,6 +43,18 @@ pub(super) trait LineReader {
     /// # Errors
     /// What is wrong with the row, naming the column.
     fn line(&mut self, row: &Row<'_>, sink: &mut dyn Sink) -> Result<Option<Record>, String>;
+    /// Further records of the row whose record was just handed over.
+    fn further(&mut self) -> Vec<Record> {
+        Vec::new()
+    }
+    /// Whether the fields of objects in JSON are columns of their own: `service.id`.
+    fn flattens(&self) -> bool {
+        false
+    }
+    /// Whether all rows of a CSV may leave out empty columns at their end.
+    fn short_rows(&self) -> bool {
+        false
+    }
 }
 
 /// Reads an export up to its end: CSV with a header, or JSON objects in any arrangement.
@@ -229,12 +242,18 @@ impl Copied {
 /// One row. A value that is asked for is no longer one of the [others](Row::others).
 pub(super) struct Row<'a> {
     columns: &'a Columns,
+    line: Option<u64>,
     values: Vec<Option<Cow<'a, str>>>,
     asked: Vec<Cell<bool>>,
 }
 
 impl<'a> Row<'a> {
-    fn new(columns: &'a Columns, mut values: Vec<Option<Cow<'a, str>>>, null_words: &[&str]) -> Self {
+    fn new(
+        columns: &'a Columns,
+        line: Option<u64>,
+        mut values: Vec<Option<Cow<'a, str>>>,
+        null_words: &[&str],
+    ) -> Self {
         // Whoever writes nothing for no value means the word where it writes one: a bucket may be called `NULL`.
         let writes_nothing = values.iter().flatten().any(|value| value.is_empty());
         for value in &mut values {
@@ -247,7 +266,12 @@ impl<'a> Row<'a> {
             }
         }
         let asked = vec![Cell::new(false); values.len()];
-        Row { columns, values, asked }
+        Row { columns, line, values, asked }
+    }
+
+    /// Where it begins in the file, from 1.
+    pub(super) fn line(&self) -> Option<u64> {
+        self.line
     }
 
     /// A value as it stands there; none where it is empty or the column is not there.
@@ -388,6 +412,10 @@ struct Table<'a> {
 }
 
 impl TableReader for Table<'_> {
+    fn short_rows(&self) -> bool {
+        self.reader.short_rows()
+    }
+
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError> {
         self.columns = Columns::of(names);
         self.reader.columns(&self.columns, true, sink)
@@ -395,9 +423,12 @@ impl TableReader for Table<'_> {
 
     fn row(&mut self, csv_row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let values = (0..self.columns.names.len()).map(|place| csv_row.text(place).map(Cow::Borrowed)).collect();
-        let row = Row::new(&self.columns, values, self.reader.null_words());
+        let row = Row::new(&self.columns, csv_row.line(), values, self.reader.null_words());
         match self.reader.line(&row, sink) {
-            Ok(Some(record)) => sink.record(record),
+            Ok(Some(record)) => {
+                sink.record(record)?;
+                self.reader.further().into_iter().try_for_each(|record| sink.record(record))
+            }
             Ok(None) => Ok(()),
             Err(reason) => sink.reject(csv_row.rejected(reason)),
         }
@@ -425,10 +456,10 @@ impl Objects<'_> {
                 Found::Object(fields) => fields,
             };
             let before = self.columns.names.len();
-            for (name, _) in fields.iter() {
+            let values_of = values_of(fields, self.reader.flattens());
+            for (name, _) in &values_of {
                 if !places.contains_key(name.as_ref()) {
-                    let place = self.columns.push(&name);
-                    places.insert(name.into_owned(), place);
+                    places.insert(name.to_string(), self.columns.push(name));
                 }
             }
             if self.columns.names.len() > COLUMNS_MAX {
@@ -440,15 +471,17 @@ impl Objects<'_> {
                 self.reader.columns(&self.columns, false, sink)?;
             }
             let mut values = vec![None; self.columns.names.len()];
-            for (name, raw) in fields.iter() {
-                let value = places.get(name.as_ref()).and_then(|place| values.get_mut(*place));
-                if let (Some(value), Ok(json)) = (value, std::str::from_utf8(raw)) {
+            for (name, json) in &values_of {
+                if let Some(value) = places.get(name.as_ref()).and_then(|place| values.get_mut(*place)) {
                     *value = json_value(json);
                 }
             }
-            let row = Row::new(&self.columns, values, self.reader.null_words());
+            let row = Row::new(&self.columns, place.line, values, self.reader.null_words());
             match self.reader.line(&row, sink) {
-                Ok(Some(record)) => sink.record(record)?,
+                Ok(Some(record)) => {
+                    sink.record(record)?;
+                    self.reader.further().into_iter().try_for_each(|record| sink.record(record))?;
+                }
                 Ok(None) => {}
                 // The rest of a broken object is not one more loss.
                 Err(_) if after_broken => return Ok(false),
@@ -459,6 +492,39 @@ impl Objects<'_> {
             }
             Ok(true)
         })
+    }
+}
+
+/// Deepest objects whose fields become columns.
+const FLAT_DEPTH_MAX: usize = 8;
+
+/// Names and JSON values of the fields of an object, if wanted with those of the objects in it.
+fn values_of(fields: &Fields, flattens: bool) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let mut values = Vec::new();
+    for (name, raw) in fields.iter() {
+        let Ok(json) = std::str::from_utf8(raw) else { continue };
+        if flattens && json.starts_with('{') {
+            flatten(&name, json, 0, &mut values);
+        } else {
+            values.push((name, Cow::Borrowed(json)));
+        }
+    }
+    values
+}
+
+fn flatten(name: &str, json: &str, depth: usize, values: &mut Vec<(Cow<'_, str>, Cow<'_, str>)>) {
+    let object = if depth < FLAT_DEPTH_MAX && json.starts_with('{') {
+        serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(json).ok()
+    } else {
+        None
+    };
+    match object {
+        Some(object) => {
+            for (inner, value) in &object {
+                flatten(&format!("{name}.{inner}"), value.get(), depth + 1, values);
+            }
+        }
+        None => values.push((Cow::Owned(name.to_owned()), Cow::Owned(json.to_owned()))),
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) trait TableReader {
     /// # Errors
     /// What ends the upload.
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
+    /// Whether all rows may leave out columns at their end.
+    fn short_rows(&self) -> bool {
+        false
+    }
 }
 
 /// Reads a table up to its end. Nothing at all is no error: the table has no header and no row.
@@ -40,7 +44,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0 };
+    let mut limited = Limited { inner: input, since_record: 0, read: 0, last: b'\n' };
     let mut rows = ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -57,13 +61,19 @@ pub(super) fn read(
     }
     let names = names_of(&record);
     reader.header(&names, sink)?;
+    let mut usual_length = None;
     while rows.read_byte_record(&mut record).map_err(broken)? {
-        rows.get_mut().since_record = 0;
+        let ends_at = rows.position().byte();
+        let limited = rows.get_mut();
+        limited.since_record = 0;
+        let is_cut_off = ends_at == limited.read && !matches!(limited.last, b'\n' | b'\r');
         let row = CsvRow { names: &names, record: &record, begins_at };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
-        if record.len() != names.len() {
+        let is_usual = record.len() == *usual_length.get_or_insert(record.len());
+        let is_short = reader.short_rows() && record.len() < names.len() && is_usual && !is_cut_off;
+        if record.len() != names.len() && !is_short {
             let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
             sink.reject(row.rejected(reason))?;
             continue;
@@ -133,12 +143,17 @@ impl CsvRow<'_> {
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Where it begins, from 1.
+    pub(super) fn line(&self) -> Option<u64> {
+        self.record.position().map(csv::Position::line)
+    }
+
     /// The row as a rejected one.
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
         RejectedRow {
-            line: position.map(csv::Position::line),
+            line: self.line(),
             byte_offset: self.begins_at + position.map_or(0, csv::Position::byte),
             reason,
             excerpt: excerpt(&text),
@@ -157,6 +172,9 @@ fn broken(error: csv::Error) -> IngestError {
 struct Limited<'a> {
     inner: &'a mut dyn BufRead,
     since_record: u64,
+    /// Bytes of the whole CSV so far, and the last of them.
+    read: u64,
+    last: u8,
 }
 
 impl Read for Limited<'_> {
@@ -167,6 +185,8 @@ impl Read for Limited<'_> {
         }
         let read = self.inner.read(buffer)?;
         self.since_record += read as u64;
+        self.read += read as u64;
+        self.last = read.checked_sub(1).and_then(|at| buffer.get(at)).copied().unwrap_or(self.last);
         Ok(read)
     }
 }
