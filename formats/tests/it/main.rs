@@ -5,7 +5,11 @@
 
 mod aws_lambda;
 mod aws_s3_access;
+mod azure_cost;
+mod bill_lines;
 mod decompress;
 mod gcp;
+mod gcp_billing;
 mod lines;
 mod no_panic;
+mod oci_cost;

@@ -51,7 +51,7 @@ fn power_of(quantity: &str, price: &str, cost: &str) -> Option<i64> {
     // Both numbers have 23 or 24 digits; the product may have one less than the cost.
     let product = quantity.checked_mul(price)?;
     let cost = cost.checked_mul(10_u128.pow(DIGITS as u32))?;
-    let power = by_quantity + by_price - by_cost - DIGITS as i64;
+    let power = by_quantity + by_price - by_cost + DIGITS as i64;
     [(product, power), (product.checked_mul(10)?, power - 1), (product / 10, power + 1)]
         .into_iter()
         .find(|(product, _)| product.abs_diff(cost) <= cost / 1_000_000)

@@ -97,7 +97,10 @@ impl Manifest {
     /// # Errors
     /// When it is not JSON, or names no file.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
+        let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json).trim_ascii_start();
+        if !json.starts_with(b"{") {
+            return Err("not a manifest: expected a JSON object".into());
+        }
         let manifest: Manifest = serde_json::from_slice(json).map_err(|error| format!("not a manifest: {error}"))?;
         match manifest.blobs.iter().any(|blob| blob.blob_name.is_empty()) {
             true => Err("not a manifest: there is a file in `blobs` without a `blobName`".into()),
