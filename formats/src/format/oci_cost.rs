@@ -123,7 +123,7 @@ impl LineReader for Lines<'_> {
         }
         let time = row.time(&wanted.start)?.ok_or("there is no `lineItem/intervalUsageStart`")?;
         let end = row.time(&wanted.end)?;
-        let mut line = BilledLine { provider: "oracle".into(), charged_to_us: end, ..BilledLine::default() };
+        let mut line = BilledLine { provider: "oci".into(), charged_to_us: end, ..BilledLine::default() };
         self.copied.fill(row, &mut line)?;
         let account = row.text(&wanted.tenant).map(str::to_owned).or_else(|| self.defaults.account.clone());
         line.line_id = row.text(&wanted.reference).map(str::to_owned);

@@ -19,7 +19,7 @@ macro_rules! billed_line {
         /// [`canonical`](crate::format::decimal::canonical) writes them; its charge period begins at the record's time.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct BilledLine {
-            /// `aws`, `gcp`, `azure`, `oracle`, … or the name that the export gives, in lower case.
+            /// `aws`, `gcp`, `azure`, `oci`, … or the name that the export gives, in lower case.
             pub provider: String,
             /// The export it belongs to.
             pub export: Export,

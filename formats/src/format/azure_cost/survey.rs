@@ -105,7 +105,9 @@ impl Survey {
             |charge: &str| row.peek(&self.charge_type).is_some_and(|text| text.eq_ignore_ascii_case(charge));
         let commits = row.peek(&self.benefit).is_some()
             || row.peek(&self.pricing_model).is_some_and(|model| matches!(model, "Reservation" | "SavingsPlan"));
-        let costs = row.peek(&self.cost).is_some_and(|cost| cost.contains(|digit| matches!(digit, '1'..='9')));
+        let costs = row.peek(&self.cost).is_some_and(|cost| {
+            cost.split(['e', 'E']).next().is_some_and(|digits| digits.contains(|digit| matches!(digit, '1'..='9')))
+        });
         if is_charge("UnusedReservation") || is_charge("UnusedSavingsPlan") || (commits && costs && is_charge("Usage"))
         {
             self.amortized.get_or_insert(line);
