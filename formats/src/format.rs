@@ -6,6 +6,8 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_cost_explorer;
+pub mod aws_cur;
 mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
@@ -14,6 +16,7 @@ pub mod azure_cost;
 mod billed;
 mod csv_table;
 pub mod decimal;
+pub mod focus;
 pub mod gcp_billing;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
@@ -30,11 +33,14 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_text::AwsLambdaText,
     &aws_lambda_json::AwsLambdaJson,
     &aws_s3_access::AwsS3Access,
+    &gcp_cloud_functions::GcpCloudFunctions,
+    &gcp_cloud_run::GcpCloudRun,
+    &aws_cur::AwsCur,
+    &aws_cost_explorer::AwsCostExplorer,
+    &focus::Focus,
     &azure_cost::AzureCost,
     &gcp_billing::GcpBilling,
     &oci_cost::OciCost,
-    &gcp_cloud_functions::GcpCloudFunctions,
-    &gcp_cloud_run::GcpCloudRun,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

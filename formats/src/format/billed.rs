@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Read};
 
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime};
 use serde_json::value::RawValue;
 
 use crate::decompress::ingest_error;
@@ -28,9 +29,10 @@ const COUNTED_LINES_MAX: usize = 3_500_000;
 
 /// What turns the rows of an export into records.
 pub(super) trait LineReader {
-    /// Words that stand for no value, beside nothing at all.
-    fn null_words(&self) -> &'static [&'static str] {
-        &[]
+    /// A word that stands for no value, beside nothing at all, and columns in which it cannot be anything else: in a row
+    /// where it is in none of them it is text, as a bucket may be called `NULL`.
+    fn null_word(&self) -> Option<(&'static str, &Places)> {
+        None
     }
     /// Looks up columns; called again when JSON objects bring new ones. `all` says that there will be no others, so that
     /// what is required can be missed.
@@ -49,10 +51,6 @@ pub(super) trait LineReader {
     }
     /// Whether the fields of objects in JSON are columns of their own: `service.id`.
     fn flattens(&self) -> bool {
-        false
-    }
-    /// Whether all rows of a CSV may leave out empty columns at their end.
-    fn short_rows(&self) -> bool {
         false
     }
 }
@@ -77,7 +75,7 @@ pub(super) fn read(
             Objects { columns: Columns::default(), reader }.read(&mut whole, sink)
         }
         _ => {
-            let mut table = Table { columns: Columns::default(), reader };
+            let mut table = Table { columns: Columns::default(), values: None, reader };
             csv_table::read(&mut whole, delimiter, &mut table, sink)
         }
     }
@@ -164,6 +162,11 @@ impl Columns {
         self.places.contains_key(&plain(name))
     }
 
+    /// A column as the export writes its name.
+    pub(super) fn name_of(&self, name: &str) -> Option<&str> {
+        self.names.get(*self.places.get(&plain(name))?).map(String::as_str)
+    }
+
     /// Places and names, as the export writes them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &str)> {
         self.names.iter().map(String::as_str).enumerate()
@@ -196,6 +199,11 @@ impl Places {
     pub(super) fn at(place: usize) -> Self {
         Places(vec![place])
     }
+
+    /// Whether the file has none of the columns.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// A column of [`BilledLine`] and the names it has in an export, best first.
@@ -222,8 +230,19 @@ pub(super) struct Copied(Vec<(&'static str, bool, Places)>);
 impl Copied {
     /// Looks them up.
     pub(super) fn find(columns: &Columns, wanted: &[Column]) -> Self {
-        let found = wanted.iter().map(|column| (column.target, column.is_number, columns.find(column.names)));
-        Copied(found.filter(|(_, _, places)| !places.0.is_empty()).collect())
+        let mut copied = Copied::default();
+        for column in wanted {
+            copied.add(columns, column.target, column.is_number, column.names);
+        }
+        copied
+    }
+
+    /// Adds a column.
+    pub(super) fn add(&mut self, columns: &Columns, target: &'static str, is_number: bool, names: &[&str]) {
+        let places = columns.find(names);
+        if !places.0.is_empty() {
+            self.0.push((target, is_number, places));
+        }
     }
 
     /// Copies a row's values.
@@ -252,16 +271,14 @@ impl<'a> Row<'a> {
         columns: &'a Columns,
         line: Option<u64>,
         mut values: Vec<Option<Cow<'a, str>>>,
-        null_words: &[&str],
+        null_word: Option<(&str, &Places)>,
     ) -> Self {
-        // Whoever writes nothing for no value means the word where it writes one: a bucket may be called `NULL`.
-        let writes_nothing = values.iter().flatten().any(|value| value.is_empty());
+        let word = null_word.filter(|(word, sure)| {
+            sure.0.iter().any(|place| values.get(*place).is_some_and(|value| value.as_deref() == Some(*word)))
+        });
         for value in &mut values {
-            let is_null = value.as_deref().is_some_and(|text| {
-                let text = text.trim();
-                text.is_empty() || (!writes_nothing && null_words.contains(&text))
-            });
-            if is_null {
+            let is_null = |text: &str| text.trim().is_empty() || word.is_some_and(|(word, _)| word == text);
+            if value.as_deref().is_some_and(is_null) {
                 *value = None;
             }
         }
@@ -290,9 +307,22 @@ impl<'a> Row<'a> {
         self.values.get(place)?.as_deref()
     }
 
-    /// The names of the columns, for messages.
+    /// As [`amount`](Self::amount), without asking for it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn peek_amount(&self, places: &Places) -> Result<Option<String>, String> {
+        self.peek(places).map(|text| self.canonical(places, text)).transpose()
+    }
+
+    fn canonical(&self, places: &Places, text: &str) -> Result<String, String> {
+        decimal::canonical(text.trim()).map_err(|problem| format!("`{}` {problem}", self.name(places)))
+    }
+
+    /// The name of the column that has the value, or of the first, for messages.
     pub(super) fn name(&self, places: &Places) -> &str {
-        places.0.first().and_then(|place| self.columns.names.get(*place)).map_or("", String::as_str)
+        let place = places.0.iter().find(|place| self.value(**place).is_some()).or(places.0.first());
+        place.and_then(|place| self.columns.names.get(*place)).map_or("", String::as_str)
     }
 
     /// A number as [`canonical`](decimal::canonical) writes it.
@@ -300,8 +330,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// When it is none.
     pub(super) fn amount(&self, places: &Places) -> Result<Option<String>, String> {
-        let Some(text) = self.text(places) else { return Ok(None) };
-        decimal::canonical(text.trim()).map(Some).map_err(|problem| format!("`{}` {problem}", self.name(places)))
+        self.text(places).map(|text| self.canonical(places, text)).transpose()
     }
 
     /// A time, microseconds since 1970 UTC.
@@ -318,8 +347,14 @@ impl<'a> Row<'a> {
 
     /// The values that nobody asked for, as a JSON object of texts by the names of their columns.
     pub(super) fn others(&self) -> Option<String> {
+        self.others_without("")
+    }
+
+    /// As [`others`](Self::others), without those that have a certain value.
+    pub(super) fn others_without(&self, unwanted: &str) -> Option<String> {
         let rest = self.columns.sorted.iter().filter(|place| self.asked.get(**place).is_some_and(|asked| !asked.get()));
-        json_object(rest.filter_map(|place| Some((self.columns.names.get(*place)?.as_str(), self.value(*place)?))))
+        let named = rest.filter_map(|place| Some((self.columns.names.get(*place)?.as_str(), self.value(*place)?)));
+        json_object(named.filter(|(_, value)| *value != unwanted))
     }
 
     /// A hash of everything in the row, whatever the order of the columns.
@@ -348,6 +383,35 @@ pub(super) fn time(text: &str) -> Option<i64> {
         16.. => timestamp::iso(&format!("{}:00{}", text.get(..16)?, text.get(16..)?)),
         _ => None,
     }
+}
+
+/// The calendar month in UTC around a time: its beginning and its end, microseconds since 1970.
+pub(super) fn month_of(us: i64) -> Option<(i64, i64)> {
+    let day = DateTime::from_timestamp_micros(us)?.date_naive().with_day(1)?;
+    let begins = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros();
+    Some((begins(day), begins(day.checked_add_months(Months::new(1))?)))
+}
+
+/// The short name of a provider: `aws` for `Amazon Web Services, Inc.`; the name in lower case where there is none.
+pub(super) fn provider_of(name: &str) -> String {
+    const SHORT: &[(&str, &str)] = &[
+        ("amazon", "aws"),
+        ("aws", "aws"),
+        ("microsoft", "azure"),
+        ("azure", "azure"),
+        ("google", "gcp"),
+        ("gcp", "gcp"),
+        ("oracle", "oci"),
+        ("alibaba", "alibaba"),
+        ("tencent", "tencent"),
+        ("huawei", "huawei"),
+        ("ibm", "ibm"),
+        ("onpremises", "onprem"),
+        ("cloudgov", "cloudgov"),
+    ];
+    let plain = plain(name);
+    let short = SHORT.iter().find(|(begins, _)| plain.starts_with(begins)).map(|(_, short)| (*short).to_owned());
+    short.unwrap_or_else(|| name.trim().to_lowercase())
 }
 
 /// A JSON object of texts; none where it would be empty.
@@ -408,22 +472,33 @@ impl Occurrences {
 /// Reads CSV.
 struct Table<'a> {
     columns: Columns,
+    /// How many values the first row has.
+    values: Option<usize>,
     reader: &'a mut dyn LineReader,
 }
 
 impl TableReader for Table<'_> {
-    fn short_rows(&self) -> bool {
-        self.reader.short_rows()
-    }
-
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError> {
         self.columns = Columns::of(names);
         self.reader.columns(&self.columns, true, sink)
     }
 
+    /// Some exports have the name of a column that is in no row. A row that is shorter than the first is cut off.
+    fn takes(&mut self, values: usize, all: usize, sink: &mut dyn Sink) -> bool {
+        let first = *self.values.get_or_insert_with(|| {
+            if values + 1 == all {
+                sink.warn(format!(
+                    "the rows have {values} values, the header {all} columns: the last one is taken as empty"
+                ));
+            }
+            values
+        });
+        values == all || (values == first && values + 1 == all)
+    }
+
     fn row(&mut self, csv_row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let values = (0..self.columns.names.len()).map(|place| csv_row.text(place).map(Cow::Borrowed)).collect();
-        let row = Row::new(&self.columns, csv_row.line(), values, self.reader.null_words());
+        let row = Row::new(&self.columns, csv_row.line(), values, self.reader.null_word());
         match self.reader.line(&row, sink) {
             Ok(Some(record)) => {
                 sink.record(record)?;
@@ -476,7 +551,7 @@ impl Objects<'_> {
                     *value = json_value(json);
                 }
             }
-            let row = Row::new(&self.columns, place.line, values, self.reader.null_words());
+            let row = Row::new(&self.columns, place.line, values, self.reader.null_word());
             match self.reader.line(&row, sink) {
                 Ok(Some(record)) => {
                     sink.record(record)?;

@@ -23,15 +23,15 @@ pub(super) trait TableReader {
     /// # Errors
     /// When rows with such columns cannot be read.
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError>;
-    /// A row of as many values as there are columns.
+    /// Whether a row of so many values can be read.
+    fn takes(&mut self, values: usize, columns: usize, _: &mut dyn Sink) -> bool {
+        values == columns
+    }
+    /// A row of as many values as [`takes`](Self::takes) allows.
     ///
     /// # Errors
     /// What ends the upload.
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
-    /// Whether all rows may leave out columns at their end.
-    fn short_rows(&self) -> bool {
-        false
-    }
 }
 
 /// Reads a table up to its end. Nothing at all is no error: the table has no header and no row.
@@ -44,7 +44,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0, read: 0, last: b'\n' };
+    let mut limited = Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false };
     let mut rows = ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -61,25 +61,24 @@ pub(super) fn read(
     }
     let names = names_of(&record);
     reader.header(&names, sink)?;
-    let mut usual_length = None;
     while rows.read_byte_record(&mut record).map_err(broken)? {
-        let ends_at = rows.position().byte();
-        let limited = rows.get_mut();
-        limited.since_record = 0;
-        let is_cut_off = ends_at == limited.read && !matches!(limited.last, b'\n' | b'\r');
+        rows.get_mut().since_record = 0;
+        let cut_off = rows.get_mut().is_cut_off();
         let row = CsvRow { names: &names, record: &record, begins_at };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
-        let is_usual = record.len() == *usual_length.get_or_insert(record.len());
-        let is_short = reader.short_rows() && record.len() < names.len() && is_usual && !is_cut_off;
-        if record.len() != names.len() && !is_short {
+        if cut_off {
+            sink.reject(row.rejected("the file ends inside quotes: the row is cut off".to_owned()))?;
+            continue;
+        }
+        if !reader.takes(record.len(), names.len(), sink) {
             let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
             sink.reject(row.rejected(reason))?;
             continue;
         }
         if let Some(place) = (0..record.len()).find(|place| row.text(*place).is_none()) {
-            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names[place])))?;
+            sink.reject(row.rejected(format!("`{}` is not valid UTF-8", names.get(place).map_or("", String::as_str))))?;
             continue;
         }
         reader.row(&row, sink)?;
@@ -172,9 +171,16 @@ fn broken(error: csv::Error) -> IngestError {
 struct Limited<'a> {
     inner: &'a mut dyn BufRead,
     since_record: u64,
-    /// Bytes of the whole CSV so far, and the last of them.
-    read: u64,
+    quotes: usize,
     last: u8,
+    ended: bool,
+}
+
+impl Limited<'_> {
+    /// Whether everything was read and a quote is still open.
+    fn is_cut_off(&self) -> bool {
+        self.ended && self.quotes % 2 == 1 && self.last != b'\n'
+    }
 }
 
 impl Read for Limited<'_> {
@@ -184,9 +190,12 @@ impl Read for Limited<'_> {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
         }
         let read = self.inner.read(buffer)?;
+        self.ended |= read == 0;
+        if let Some(bytes) = buffer.get(..read) {
+            self.quotes += memchr::memchr_iter(b'"', bytes).count();
+            self.last = bytes.last().copied().unwrap_or(self.last);
+        }
         self.since_record += read as u64;
-        self.read += read as u64;
-        self.last = read.checked_sub(1).and_then(|at| buffer.get(at)).copied().unwrap_or(self.last);
         Ok(read)
     }
 }

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate};
-
 use crate::Defaults;
 use crate::error::IngestError;
 use crate::format::billed::{self, Column, Columns, Copied, LineReader, Occurrences, Places, Row, number, text};
@@ -144,7 +142,7 @@ impl LineReader for Lines<'_> {
 impl Lines<'_> {
     fn billed(&self, row: &Row<'_>, time: i64, account: Option<String>, line: &mut BilledLine) -> Result<(), String> {
         let wanted = &self.wanted;
-        let (from, to) = month_of(time).ok_or("the month of `lineItem/intervalUsageStart` is out of range")?;
+        let (from, to) = billed::month_of(time).ok_or("the month of `lineItem/intervalUsageStart` is out of range")?;
         line.export.kind = KIND.into();
         line.export.account = account.unwrap_or_default();
         line.export.period_from_us = from;
@@ -180,11 +178,4 @@ impl Lines<'_> {
         self.defaults.complete_metered_quantity(&mut metered);
         Ok(metered)
     }
-}
-
-/// The beginning of the month of a time, and of the next.
-fn month_of(time: i64) -> Option<(i64, i64)> {
-    let first = DateTime::from_timestamp_micros(time)?.date_naive().with_day(1)?;
-    let midnight = |day: NaiveDate| Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros());
-    Some((midnight(first)?, midnight(first.checked_add_months(Months::new(1))?)?))
 }

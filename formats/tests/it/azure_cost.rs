@@ -1,6 +1,7 @@
 //! Azure cost exports: known totals of real files, every header, days and numbers by what the file proves.
 
-use crate::bill_lines::{example, midnight, sum, text};
+use crate::bill_lines::{midnight, text};
+use crate::bills::{example, total};
 use crate::lines::{Collected, parse, real, try_parse};
 use paygrain_formats::Defaults;
 use paygrain_formats::error::IngestError;
@@ -114,7 +115,7 @@ fn our_examples_have_their_totals() {
 
     let local = parse(AZURE, &example("azure-cost-pay-as-you-go.csv"));
     assert_eq!((local.rejected.as_slice(), local.billed().as_str()), (&[][..], "2011.002"));
-    assert_eq!(sum(local.bill().iter().filter_map(|line| line.pricing_quantity.as_deref())), "3262.5");
+    assert_eq!(total(&local, "pricing_quantity"), "3262.5");
     assert_eq!(days(&local)[0], EventTime::Logged(midnight("2026-10-05")));
     assert_eq!(local.bill()[0].charge_category, text("Usage"));
 }

@@ -3,11 +3,15 @@
 // What is only called by tests may panic like one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aws_cost_explorer;
+mod aws_cur;
 mod aws_lambda;
 mod aws_s3_access;
 mod azure_cost;
 mod bill_lines;
+mod bills;
 mod decompress;
+mod focus;
 mod gcp;
 mod gcp_billing;
 mod lines;

@@ -1,6 +1,7 @@
 //! Oracle Cloud reports: lines with their own ids, corrections, tags by column; usage reports as metered quantities.
 
-use crate::bill_lines::{example, text};
+use crate::bill_lines::text;
+use crate::bills::example;
 use crate::lines::parse;
 use paygrain_formats::format;
 use paygrain_formats::format::timestamp::iso;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike, Days, Months};
+use chrono::{DateTime, Days};
 
 use super::blocks::Blocks;
 use super::numbers::with_point;
@@ -158,10 +158,6 @@ impl LineReader for Lines<'_> {
         let key = self.occurrences.key(kind, row.hash());
         Ok(Some(Record { time: EventTime::Logged(date), key, usage: Usage::BilledLine(Box::new(line)) }))
     }
-
-    fn short_rows(&self) -> bool {
-        true
-    }
 }
 
 impl Lines<'_> {
@@ -184,7 +180,7 @@ impl Lines<'_> {
 
     fn period(&self, row: &Row<'_>, date: i64, line: &mut BilledLine) -> Result<(), String> {
         let (from, to) = (self.day(row, &self.wanted.period_from)?, self.day(row, &self.wanted.period_to)?);
-        let (month, next) = month_of(date).ok_or("the month of the day is out of range")?;
+        let (month, next) = billed::month_of(date).ok_or("the month of the day is out of range")?;
         line.export = Export { period_from_us: from.unwrap_or(month), ..Export::default() };
         // The last day of the period is given, and belongs to it.
         line.period_to_us = match (from, to) {
@@ -307,11 +303,4 @@ fn entries_of(text: &str) -> Option<BTreeMap<String, String>> {
 
 fn after(from: i64, days: u64) -> Option<i64> {
     Some(DateTime::from_timestamp_micros(from)?.checked_add_days(Days::new(days))?.timestamp_micros())
-}
-
-/// The beginning of the month of a time, and of the next.
-fn month_of(time: i64) -> Option<(i64, i64)> {
-    let first = DateTime::from_timestamp_micros(time)?.date_naive().with_day(1)?;
-    let midnight = |day: chrono::NaiveDate| Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros());
-    Some((midnight(first)?, midnight(first.checked_add_months(Months::new(1))?)?))
 }

@@ -86,10 +86,6 @@ impl LineReader for Survey {
         self.kind(row);
         Ok(None)
     }
-
-    fn short_rows(&self) -> bool {
-        true
-    }
 }
 
 fn proof(row: &Row<'_>, places: &Places, text: &str) -> Proof {
