@@ -286,6 +286,12 @@ impl<'a> Row<'a> {
         Row { columns, line, values, asked }
     }
 
+    /// Whether it is the header again: files that were put together have one in the middle.
+    pub(super) fn is_header(&self) -> bool {
+        let repeats = |(place, name): (usize, &String)| self.value(place).is_some_and(|value| plain(value) == *name);
+        self.columns.plain.iter().enumerate().all(repeats)
+    }
+
     /// Where it begins in the file, from 1.
     pub(super) fn line(&self) -> Option<u64> {
         self.line

@@ -128,8 +128,7 @@ impl LineReader for Lines<'_> {
     fn line(&mut self, row: &Row<'_>, _: &mut dyn Sink) -> Result<Option<Record>, String> {
         self.credits.clear();
         let wanted = &self.wanted;
-        // Files that were put together have their headers in the middle.
-        if row.peek(&wanted.cost).is_some_and(|text| text == row.name(&wanted.cost)) {
+        if row.is_header() {
             return Ok(None);
         }
         let mut line = BilledLine { provider: "gcp".into(), ..BilledLine::default() };

@@ -115,8 +115,7 @@ impl LineReader for Lines<'_> {
 
     fn line(&mut self, row: &Row<'_>, _: &mut dyn Sink) -> Result<Option<Record>, String> {
         let wanted = &self.wanted;
-        // Files that were put together have their headers in the middle.
-        if row.peek(&wanted.start).is_some_and(|text| text == row.name(&wanted.start)) {
+        if row.is_header() {
             return Ok(None);
         }
         let time = row.time(&wanted.start)?.ok_or("there is no `lineItem/intervalUsageStart`")?;

@@ -96,6 +96,9 @@ fn every_header_is_read() {
 
 #[test]
 fn our_examples_have_their_totals() {
+    for name in ["azure-cost.csv", "azure-cost-pay-as-you-go.csv"] {
+        assert_eq!(format::detect(example(name).as_bytes()).unwrap().0.name(), AZURE);
+    }
     let log = parse(AZURE, &example("azure-cost.csv"));
     assert_eq!((log.rejected.as_slice(), log.warnings.len()), (&[][..], 1));
     assert!(log.warnings[0].contains("10 times the cost in all 1 rows with the unit `10`"), "{:?}", log.warnings);
@@ -129,6 +132,7 @@ fn the_file_says_whether_the_day_is_first() {
     assert_eq!(days(&elsewhere), september);
     let unproven = parse(AZURE, &file(&row("2/9/2023", "1")));
     assert_eq!(days(&unproven), [EventTime::Logged(midnight("2023-02-09"))]);
+    assert!(unproven.warnings[0].contains("(`Date` in line 2 is `2/9/2023`)"), "{:?}", unproven.warnings);
     // The end of the period proves it, too.
     let period = parse(AZURE, &file("s,02/09/2023,01/09/2023,30/09/2023,Functions,1,1,1,1,Usage,OnDemand,,\n"));
     assert_eq!(days(&period), [EventTime::Logged(midnight("2023-09-02"))]);
@@ -142,7 +146,11 @@ fn the_file_says_whether_the_day_is_first() {
 
 #[test]
 fn a_day_is_that_of_the_whole_file_however_late_it_is_proven() {
-    let mut rows: String = (0..60_000).map(|number| row(&format!("2/{}/2023", number % 12 + 1), "1")).collect();
+    // Of more than stays in memory.
+    let tags = format!("{}\n", "t".repeat(250));
+    let mut rows: String =
+        (0..60_000).map(|number| row(&format!("2/{}/2023", number % 12 + 1), "1").replace('\n', &tags)).collect();
+    assert!(rows.len() > 16 << 20);
     rows += &row("31/1/2023", "1");
     let log = parse(AZURE, &file(&rows));
     assert_eq!((log.records.len(), days(&log)[4]), (60_001, EventTime::Logged(midnight("2023-05-02"))));
@@ -232,6 +240,10 @@ fn keys_do_not_depend_on_order() {
     assert_eq!(keys(&file(&reversed)), whole);
     // Parts that were put together have a header in the middle.
     assert_eq!(keys(&format!("{}{}", file(&rows[..2].concat()), file(&rows[2..].concat()))), whole);
+    let other_columns =
+        file("").replacen("SubscriptionId,Date,BillingPeriodStartDate", "MeterRegion,Date,SubscriptionId", 1);
+    let problem = refused(&format!("{}{other_columns}", file(&rows.concat())));
+    assert_eq!(problem, "files with different columns were put together: `Date` in line 6 is `Date`");
     // A spreadsheet reorders columns, another export writes their names otherwise.
     let reordered = file("").trim_end().to_lowercase() + "\n" + &rows.concat();
     assert_eq!(keys(&reordered), whole);

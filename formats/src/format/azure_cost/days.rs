@@ -23,6 +23,11 @@ pub(super) fn proof(text: &str) -> Option<Order> {
     }
 }
 
+/// Whether a day is another one in the other order.
+pub(super) fn is_either(text: &str) -> bool {
+    numbers(text).is_some_and(|(first, second, _)| month(first) && month(second) && first != second)
+}
+
 /// The beginning of a day, microseconds since 1970 UTC.
 pub(super) fn day(text: &str, order: Order) -> Option<i64> {
     let Some((first, second, year)) = numbers(text) else {
@@ -78,7 +83,7 @@ fn midnight(year: i32, month: u32, day: u32) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, day, proof};
+    use super::{Order, day, is_either, proof};
 
     #[test]
     fn days_of_every_style() {
@@ -111,6 +116,8 @@ mod tests {
         assert_eq!(proof("21/09/2023"), Some(Order::DayFirst));
         for text in ["09/12/2023", "13/13/2023", "40/09/2023", "2023-09-21", "21.09.2023", "00/21/2023", ""] {
             assert_eq!(proof(text), None, "{text}");
+            assert_eq!(is_either(text), text == "09/12/2023", "{text}");
         }
+        assert!(!is_either("9/09/2023"));
     }
 }

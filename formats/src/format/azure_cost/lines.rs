@@ -24,6 +24,7 @@ const COPIED: &[Column] = &[
     text("charge_description", &["Product", "ProductName"]),
     text("service_name", &["MeterCategory", "ServiceName"]),
     text("service_category", &["ServiceFamily"]),
+    text("service_subcategory", &["MeterSubCategory"]),
     text("sku_id", &["MeterId"]),
     text("sku_price_id", &["PartNumber", "ProductId"]),
     text("sku_meter", &["MeterName"]),
@@ -103,7 +104,8 @@ impl LineReader for Lines<'_> {
         columns.require("an Azure cost export", &[DATE, COST])?;
         let cost = COST.iter().find(|name| columns.has(name)).copied().unwrap_or_default();
         self.cost_is_usd = cost == "CostInUsd";
-        self.is_usage_only = !columns.has("ChargeType") && columns.has("UsageDateTime");
+        self.is_usage_only =
+            !columns.has("ChargeType") && ["UsageDateTime", "UsageQuantity"].iter().any(|name| columns.has(name));
         self.copied = Copied::find(columns, COPIED);
         self.wanted = Wanted {
             account: columns.find(&["BillingAccountId"]),
@@ -128,8 +130,7 @@ impl LineReader for Lines<'_> {
     }
 
     fn line(&mut self, row: &Row<'_>, _: &mut dyn Sink) -> Result<Option<Record>, String> {
-        // Files that were put together have their headers in the middle.
-        if row.peek(&self.wanted.date).is_some_and(|text| text == row.name(&self.wanted.date)) {
+        if row.is_header() {
             return Ok(None);
         }
         let mut line = BilledLine { provider: "azure".into(), ..BilledLine::default() };
@@ -276,7 +277,7 @@ impl Lines<'_> {
             Some(name) => line.region_id = Some(name.to_lowercase()),
             None => {}
         }
-        for column in ["charge_description", "service_name", "sku_meter"] {
+        for column in ["charge_description", "service_name", "service_subcategory", "sku_meter"] {
             if let Some(column) = line.column_mut(column)
                 && column.as_deref() == Some(UNASSIGNED)
             {

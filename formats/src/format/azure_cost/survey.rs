@@ -5,7 +5,7 @@ use super::numbers::{self, Mark};
 use super::{BENEFIT, CHARGE_TYPE, COST, DATE, PERIOD_FROM, PERIOD_TO, PRICE, PRICING_MODEL, QUANTITY};
 use crate::error::IngestError;
 use crate::format::Sink;
-use crate::format::billed::{Columns, LineReader, Places, Row};
+use crate::format::billed::{self, Columns, LineReader, Places, Row};
 use crate::record::Record;
 
 /// How a file is to be read.
@@ -28,6 +28,10 @@ pub(super) struct Survey {
     benefit: Places,
     knows_commitments: bool,
     has_rows: bool,
+    /// A day that can be read in both orders.
+    either: Option<Proof>,
+    /// A header with other columns than the first.
+    other_header: Option<Proof>,
     month_first: Option<Proof>,
     day_first: Option<Proof>,
     point: Option<Proof>,
@@ -64,12 +68,21 @@ impl LineReader for Survey {
     }
 
     fn line(&mut self, row: &Row<'_>, _: &mut dyn Sink) -> Result<Option<Record>, String> {
+        if row.is_header() {
+            return Ok(None);
+        }
         self.has_rows = true;
+        if let Some((places, text)) = self.days.first().and_then(|date| Some((date, row.peek(date)?)))
+            && DATE.iter().any(|name| billed::plain(name) == billed::plain(text))
+        {
+            self.other_header.get_or_insert_with(|| proof(row, places, text));
+        }
         for places in &self.days {
             let Some(text) = row.peek(places) else { continue };
             let proven = match days::proof(text) {
                 Some(Order::MonthFirst) => &mut self.month_first,
                 Some(Order::DayFirst) => &mut self.day_first,
+                None if days::is_either(text) => &mut self.either,
                 None => continue,
             };
             proven.get_or_insert_with(|| proof(row, places, text));
@@ -114,6 +127,10 @@ impl Survey {
 
     /// What was proven. What was not is as Azure writes it: the month first, a point, actual costs.
     pub(super) fn conclusion(self, file: &str, sink: &mut dyn Sink) -> Result<Conventions, IngestError> {
+        if let Some(header) = &self.other_header {
+            let problem = format!("files with different columns were put together: {header}");
+            return Err(IngestError::Contradiction { problem });
+        }
         if let (Some(month_first), Some(day_first)) = (&self.month_first, &self.day_first) {
             let problem = format!("days are written in two orders: {month_first}, {day_first}");
             return Err(IngestError::Contradiction { problem });
@@ -125,6 +142,11 @@ impl Survey {
         if let (Some(amortized), Some(actual)) = (self.amortized, self.actual) {
             sink.warn(format!(
                 "line {amortized} is of an amortised export, line {actual} looks like one of an actual export: if both were put together, ingest each by itself; all of it is taken as amortised"
+            ));
+        }
+        if let (Some(either), None, None) = (&self.either, &self.month_first, &self.day_first) {
+            sink.warn(format!(
+                "nothing in the file says which number of a day is the month: taken as month first ({either})"
             ));
         }
         let is_amortized = match (self.amortized, self.actual) {
