@@ -107,6 +107,14 @@ pub enum IngestError {
         /// What contradicts what, and where.
         problem: String,
     },
+    /// A bill lacks columns without which its lines cannot be read.
+    #[error("{what} needs columns that the file does not have: {}", missing.join(", "))]
+    MissingColumns {
+        /// What kind of bill it is.
+        what: String,
+        /// The columns, each with its other names.
+        missing: Vec<String>,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -188,6 +196,7 @@ impl IngestError {
             Self::Contradiction { .. } => {
                 "export it again in one language; if several exports were put together, ingest each file by itself".into()
             }
+            Self::MissingColumns { .. } => "export the bill again with these columns".into(),
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
             Self::NoSuchVersion { table, .. } => {

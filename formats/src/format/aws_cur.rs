@@ -14,7 +14,6 @@ use std::io::BufRead;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::billed::{self, Columns, Copied, LineReader, Occurrences, Places, Row, number, text};
-use crate::format::decimal::Number;
 use crate::format::{Format, Origin, Recognition, Sink};
 use crate::record::{BilledLine, EventTime, Export, Record, RecordKey, Usage};
 
@@ -103,7 +102,7 @@ impl Format for AwsCur {
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut lines = Lines::new(origin.defaults);
-        billed::read(input, Some(b','), &mut lines, sink)?;
+        billed::read(input, None, &mut lines, sink)?;
         lines.finish(sink);
         Ok(())
     }
@@ -117,6 +116,8 @@ struct Lines<'a> {
     unknown_types: BTreeSet<String>,
     not_amortised: u64,
     bad_tags: u64,
+    /// The first line of the file with such tags.
+    bad_tags_at: Option<u64>,
 }
 
 /// Where the columns are.
@@ -131,6 +132,8 @@ struct Found {
     interval: Places,
     line_item: Places,
     line_item_type: Places,
+    split_of: Places,
+    resource: Places,
     product_code: Places,
     product: Places,
     tag_map: Places,
@@ -152,6 +155,8 @@ impl Found {
             interval: columns.find(&["identity/TimeInterval"]),
             line_item: columns.find(&["identity/LineItemId"]),
             line_item_type: columns.find(&["lineItem/LineItemType"]),
+            split_of: columns.find(&["splitLineItem/ParentResourceId"]),
+            resource: columns.find(&["lineItem/ResourceId"]),
             product_code: columns.find(&["lineItem/ProductCode"]),
             product: columns.find(&["product"]),
             tag_map: columns.find(&["resource_tags"]),
@@ -219,6 +224,8 @@ impl LineReader for Lines<'_> {
                 Some(&period_from_us.to_string()),
                 Some(line_item),
                 Some(&interval_key(interval)),
+                // The parts that a line is split into, for each container of an instance.
+                row.peek(&found.split_of).and(row.peek(&found.resource)),
             ]),
             _ => self.occurrences.key(KIND, row.hash()),
         };
@@ -237,6 +244,7 @@ impl<'a> Lines<'a> {
             unknown_types: BTreeSet::new(),
             not_amortised: 0,
             bad_tags: 0,
+            bad_tags_at: None,
         }
     }
 
@@ -277,7 +285,10 @@ impl<'a> Lines<'a> {
         }
         match self.tags(row) {
             Ok(tags) => line.tags = tags,
-            Err(_) => self.bad_tags += 1,
+            Err(_) => {
+                self.bad_tags += 1;
+                self.bad_tags_at = self.bad_tags_at.or(row.line());
+            }
         }
         // Maps of nothing are no values.
         line.other_columns = row.others_without("{}");
@@ -285,10 +296,7 @@ impl<'a> Lines<'a> {
     }
 
     fn tags(&self, row: &Row<'_>) -> Result<Option<String>, String> {
-        let mut tags = match row.peek(&self.places.tag_map) {
-            Some(text) => billed::entries_of(text)?,
-            None => std::collections::BTreeMap::new(),
-        };
+        let mut tags = row.peek(&self.places.tag_map).map(billed::entries_of).transpose()?.unwrap_or_default();
         row.text(&self.places.tag_map);
         for (place, key) in &self.places.tags {
             if let Some(value) = row.text(place) {
@@ -310,7 +318,7 @@ impl<'a> Lines<'a> {
             ));
         }
         if self.bad_tags > 0 {
-            sink.warn(format!("the tags of {} lines are not a JSON object; they are kept as they are", self.bad_tags));
+            sink.warn(billed::says_bad_tags(self.bad_tags, self.bad_tags_at));
         }
     }
 }
@@ -336,10 +344,4 @@ fn region_of_zone(zone: &str) -> Option<&str> {
     let is_number = number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && words.contains('-') && words.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
         .then_some(region)
-}
-
-/// The difference of two amounts as text.
-fn minus(one: &str, other: &str) -> Result<String, String> {
-    let difference = Number::of(one).zip(Number::of(other)).and_then(|(one, other)| one.minus(other));
-    difference.ok_or_else(|| format!("`{one}` and `{other}` have too many digits"))?.text()
 }

@@ -182,11 +182,7 @@ impl Columns {
             .filter(|names| !names.iter().any(|name| self.has(name)))
             .map(|names| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))
             .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let problem = format!("{what} needs columns that the file does not have: {}", missing.join(", "));
-        Err(IngestError::WrongColumns { problem })
+        if missing.is_empty() { Ok(()) } else { Err(IngestError::MissingColumns { what: what.to_owned(), missing }) }
     }
 }
 
@@ -450,6 +446,12 @@ pub(super) fn entries_of(text: &str) -> Result<BTreeMap<String, String>, String>
 /// Tags as a JSON object of texts, by name; none where there are none.
 pub(super) fn tags(entries: &BTreeMap<String, String>) -> Option<String> {
     json_object(entries.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// What is said of tags that cannot be read.
+pub(super) fn says_bad_tags(lines: u64, first_at: Option<u64>) -> String {
+    let first = first_at.map_or(String::new(), |line| format!(", the first in line {line} of the file,"));
+    format!("the tags of {lines} lines of the bill{first} are not a JSON object: they are kept as they are")
 }
 
 /// Keys of lines that have no id: their content, and how often it has occurred in the file, as equal lines are

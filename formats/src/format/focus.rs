@@ -106,7 +106,7 @@ impl Format for Focus {
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut lines = Lines::new(origin.defaults);
-        billed::read(input, Some(b','), &mut lines, sink)?;
+        billed::read(input, None, &mut lines, sink)?;
         lines.finish(sink);
         Ok(())
     }
@@ -120,6 +120,8 @@ struct Lines<'a> {
     without_period: u64,
     in_blocks: u64,
     bad_tags: u64,
+    /// The first line of the file with such tags.
+    bad_tags_at: Option<u64>,
 }
 
 /// Where the columns are.
@@ -230,7 +232,10 @@ impl LineReader for Lines<'_> {
                 row.text(&found.tags);
                 line.tags = billed::tags(&entries);
             }
-            Some(Err(_)) => self.bad_tags += 1,
+            Some(Err(_)) => {
+                self.bad_tags += 1;
+                self.bad_tags_at = self.bad_tags_at.or(row.line());
+            }
             None => {}
         }
         line.other_columns = row.others();
@@ -260,6 +265,7 @@ impl<'a> Lines<'a> {
             without_period: 0,
             in_blocks: 0,
             bad_tags: 0,
+            bad_tags_at: None,
         }
     }
 
@@ -277,7 +283,7 @@ impl<'a> Lines<'a> {
             ));
         }
         if self.bad_tags > 0 {
-            sink.warn(format!("the tags of {} rows are not a JSON object; they are kept as they are", self.bad_tags));
+            sink.warn(billed::says_bad_tags(self.bad_tags, self.bad_tags_at));
         }
     }
 }

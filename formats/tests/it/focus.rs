@@ -267,6 +267,11 @@ fn bad_rows_cost_themselves_alone() {
         }
     }
     let broken = parse(FOCUS, &csv(&[with("Tags", "{'a': 'b'}")]));
-    assert_eq!(broken.warnings, ["the tags of 1 rows are not a JSON object; they are kept as they are"]);
+    assert_eq!(
+        broken.warnings,
+        [
+            "the tags of 1 lines of the bill, the first in line 2 of the file, are not a JSON object: they are kept as they are"
+        ]
+    );
     assert_eq!(lines(&broken)[0].other_columns.as_deref(), Some(r#"{"Tags":"{'a': 'b'}"}"#));
 }

@@ -1,6 +1,5 @@
 //! Types of line items: what they are in FOCUS, and what they cost with commitments spread over their usage.
 
-use super::minus;
 use crate::format::billed::{Columns, Places, Row};
 use crate::format::decimal::Number;
 use crate::record::BilledLine;
@@ -120,13 +119,16 @@ impl Found {
             "SavingsPlanRecurringFee" => {
                 let total = row.peek_amount(&self.savings_plan_total)?;
                 let used = row.peek_amount(&self.savings_plan_used)?;
-                total.zip(used).map(|(total, used)| minus(&total, &used)).transpose()
+                total.zip(used).map(|(total, used)| computed(&total, &used, Number::minus)).transpose()
             }
             "DiscountedUsage" => row.peek_amount(&self.reservation_effective),
             "RIFee" => {
                 let upfront = row.peek_amount(&self.reservation_unused_upfront)?;
                 let recurring = row.peek_amount(&self.reservation_unused_recurring)?;
-                upfront.zip(recurring).map(|(upfront, recurring)| plus(&upfront, &recurring)).transpose()
+                upfront
+                    .zip(recurring)
+                    .map(|(upfront, recurring)| computed(&upfront, &recurring, Number::plus))
+                    .transpose()
             }
             "Fee" if row.peek(&self.reservation).is_some() => nothing(),
             _ => match row.peek_amount(&self.net_cost)? {
@@ -139,7 +141,8 @@ impl Found {
     }
 }
 
-fn plus(one: &str, other: &str) -> Result<String, String> {
-    let sum = Number::of(one).zip(Number::of(other)).and_then(|(one, other)| one.plus(other));
-    sum.ok_or_else(|| format!("`{one}` and `{other}` have too many digits"))?.text()
+/// What is computed from two amounts, as text.
+fn computed(one: &str, other: &str, how: fn(Number, Number) -> Option<Number>) -> Result<String, String> {
+    let result = Number::of(one).zip(Number::of(other)).and_then(|(one, other)| how(one, other));
+    result.ok_or_else(|| format!("`{one}` and `{other}` have more digits than can be computed with"))?.text()
 }
