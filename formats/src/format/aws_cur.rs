@@ -38,6 +38,12 @@ const SIGNS: &[&str] = &[
 ];
 const SIGNS_MIN: usize = 2;
 
+/// Without these a line has no cost or no time.
+const REQUIRED: &[&[&str]] = &[
+    &["lineItem/UnblendedCost"],
+    &["lineItem/UsageStartDate", "identity/TimeInterval", "bill/BillingPeriodStartDate"],
+];
+
 const COPIED: &[billed::Column] = &[
     number("billed_cost", &["lineItem/UnblendedCost"]),
     number("list_cost", &["pricing/publicOnDemandCost"]),
@@ -103,8 +109,7 @@ impl Format for AwsCur {
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut lines = Lines::new(origin.defaults);
         billed::read(input, None, &mut lines, sink)?;
-        lines.finish(sink);
-        Ok(())
+        lines.finish(sink)
     }
 }
 
@@ -113,6 +118,9 @@ struct Lines<'a> {
     defaults: &'a Defaults,
     places: Found,
     occurrences: Occurrences,
+    /// Columns that no object has had so far.
+    missing: Option<IngestError>,
+    has_lines: bool,
     unknown_types: BTreeSet<String>,
     not_amortised: u64,
     bad_tags: u64,
@@ -180,16 +188,8 @@ fn tag_key(name: &str) -> Option<String> {
 impl LineReader for Lines<'_> {
     fn columns(&mut self, columns: &Columns, all: bool, _: &mut dyn Sink) -> Result<(), IngestError> {
         self.places = Found::of(columns);
-        if !all {
-            return Ok(());
-        }
-        columns.require(
-            "a Cost and Usage Report",
-            &[
-                &["lineItem/UnblendedCost"],
-                &["lineItem/UsageStartDate", "identity/TimeInterval", "bill/BillingPeriodStartDate"],
-            ],
-        )
+        self.missing = columns.require("a Cost and Usage Report", REQUIRED).err();
+        if all { self.missing.take().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     fn line(&mut self, row: &Row<'_>, sink: &mut dyn Sink) -> Result<Option<Record>, String> {
@@ -231,6 +231,7 @@ impl LineReader for Lines<'_> {
         };
         found.copied.fill(row, &mut line)?;
         self.complete(row, &mut line)?;
+        self.has_lines = true;
         Ok(Some(Record { time: EventTime::Logged(time), key, usage: Usage::BilledLine(Box::new(line)) }))
     }
 }
@@ -241,6 +242,8 @@ impl<'a> Lines<'a> {
             defaults,
             places: Found::default(),
             occurrences: Occurrences::default(),
+            missing: None,
+            has_lines: false,
             unknown_types: BTreeSet::new(),
             not_amortised: 0,
             bad_tags: 0,
@@ -306,7 +309,7 @@ impl<'a> Lines<'a> {
         Ok(billed::tags(&tags))
     }
 
-    fn finish(self, sink: &mut dyn Sink) {
+    fn finish(self, sink: &mut dyn Sink) -> Result<(), IngestError> {
         if !self.unknown_types.is_empty() {
             let names: Vec<&str> = self.unknown_types.iter().map(String::as_str).collect();
             sink.warn(format!("line item types that are not known have no charge category: {}", names.join(", ")));
@@ -320,6 +323,8 @@ impl<'a> Lines<'a> {
         if self.bad_tags > 0 {
             sink.warn(billed::says_bad_tags(self.bad_tags, self.bad_tags_at));
         }
+        // A manifest has no lines and needs no columns.
+        self.missing.filter(|_| self.has_lines).map_or(Ok(()), Err)
     }
 }
 
@@ -344,4 +349,46 @@ fn region_of_zone(zone: &str) -> Option<&str> {
     let is_number = number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && words.contains('-') && words.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
         .then_some(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{interval_key, region_of_zone, tag_key};
+
+    #[test]
+    fn zones_tell_their_region_or_nothing() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("ap-southeast-2c", Some("ap-southeast-2")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", None),
+            ("us-east-1", None),
+            ("eastus", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone), region, "{zone}");
+        }
+    }
+
+    #[test]
+    fn columns_of_tags_have_their_keys() {
+        for (name, key) in [
+            ("resourceTags/user:Team A", Some("user:Team A")),
+            ("resource_tags_user_team", Some("user_team")),
+            ("resource_tags.user_team", Some("user_team")),
+            ("resource_tags['user_team']", Some("user_team")),
+            ("resource_tags", None),
+            ("resourceTags/", None),
+            ("costCategory/Team", None),
+        ] {
+            assert_eq!(tag_key(name).as_deref(), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_one_in_any_spelling() {
+        let one = interval_key("2026-10-01T00:00:00Z/2026-10-01T01:00:00Z");
+        assert_eq!(one, interval_key("2026-10-01T00:00:00.000Z/2026-10-01T01:00:00.000Z"));
+        assert_eq!(interval_key("x/y"), "x/y");
+    }
 }

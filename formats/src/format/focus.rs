@@ -107,8 +107,7 @@ impl Format for Focus {
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let mut lines = Lines::new(origin.defaults);
         billed::read(input, None, &mut lines, sink)?;
-        lines.finish(sink);
-        Ok(())
+        lines.finish(sink)
     }
 }
 
@@ -117,6 +116,8 @@ struct Lines<'a> {
     defaults: &'a Defaults,
     places: Found,
     occurrences: Occurrences,
+    /// Columns that no object has had so far.
+    missing: Option<IngestError>,
     without_period: u64,
     in_blocks: u64,
     bad_tags: u64,
@@ -187,10 +188,13 @@ impl LineReader for Lines<'_> {
 
     fn columns(&mut self, columns: &Columns, all: bool, sink: &mut dyn Sink) -> Result<(), IngestError> {
         self.places = Found::of(columns);
+        self.missing = columns.require("FOCUS", REQUIRED).err();
         if !all {
             return Ok(());
         }
-        columns.require("FOCUS", REQUIRED)?;
+        if let Some(missing) = self.missing.take() {
+            return Err(missing);
+        }
         // Versions before 1.0 have fewer.
         if columns.has("ChargeCategory")
             && let Err(missing) = columns.require("FOCUS", MANDATORY)
@@ -262,6 +266,7 @@ impl<'a> Lines<'a> {
             defaults,
             places: Found::default(),
             occurrences: Occurrences::default(),
+            missing: None,
             without_period: 0,
             in_blocks: 0,
             bad_tags: 0,
@@ -269,7 +274,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn finish(self, sink: &mut dyn Sink) {
+    fn finish(self, sink: &mut dyn Sink) -> Result<(), IngestError> {
         if self.without_period > 0 {
             sink.warn(format!(
                 "{} rows have no `BillingPeriodStart`: they are of the month in which they were charged",
@@ -285,5 +290,6 @@ impl<'a> Lines<'a> {
         if self.bad_tags > 0 {
             sink.warn(billed::says_bad_tags(self.bad_tags, self.bad_tags_at));
         }
+        self.missing.map_or(Ok(()), Err)
     }
 }

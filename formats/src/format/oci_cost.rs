@@ -86,11 +86,11 @@ struct Lines<'a> {
 }
 
 impl LineReader for Lines<'_> {
-    fn columns(&mut self, columns: &Columns, _: bool, sink: &mut dyn Sink) -> Result<(), IngestError> {
+    fn columns(&mut self, columns: &Columns, all: bool, sink: &mut dyn Sink) -> Result<(), IngestError> {
         let amounts = ["cost/myCost", "usage/consumedQuantity", "usage/billedQuantity"];
         columns.require("an Oracle Cloud report", &[&["lineItem/intervalUsageStart"], &amounts])?;
         self.has_cost = columns.has("cost/myCost");
-        if !self.has_cost {
+        if all && !self.has_cost {
             let problem =
                 "this is a usage report, which has quantities and no costs: they are kept as metered quantities";
             sink.warn(format!("{problem}; ingest the cost reports for what Oracle bills"));

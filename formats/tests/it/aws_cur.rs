@@ -205,6 +205,21 @@ fn equal_lines_without_an_id_are_two() {
 }
 
 #[test]
+fn parts_of_a_split_line_are_several() {
+    let header = "identity_line_item_id,identity_time_interval,line_item_unblended_cost,line_item_resource_id,split_line_item_parent_resource_id\n";
+    let row =
+        |resource: &str, parent: &str| format!("li1,2026-10-01T00:00:00Z/2026-10-01T01:00:00Z,0,{resource},{parent}\n");
+    let bill = parse(CUR, &format!("{header}{}{}{}", row("i-1", ""), row("pod/a", "i-1"), row("pod/b", "i-1")));
+    let mut keys = bill.key();
+    keys.dedup();
+    assert_eq!(keys.len(), 3);
+    // A plain line has the same key with and without the columns of parts.
+    let header = "identity_line_item_id,identity_time_interval,line_item_unblended_cost\n";
+    let plain = parse(CUR, &format!("{header}li1,2026-10-01T00:00:00Z/2026-10-01T01:00:00Z,0\n"));
+    assert_eq!(plain.key()[0], keys[0]);
+}
+
+#[test]
 fn bad_rows_cost_themselves_alone() {
     let [legacy, _, object] = spellings();
     let (header, row) = legacy.split_once('\n').unwrap();
@@ -242,6 +257,10 @@ fn what_a_report_cannot_be_without_is_named() {
     let origin = paygrain_formats::format::Origin { name: "", defaults: &defaults };
     let error = format.parse(&mut text.as_bytes(), &origin, &mut Collected::default()).unwrap_err().to_string();
     assert!(error.contains("`lineItem/UnblendedCost`") && error.contains("`lineItem/UsageStartDate` or"), "{error}");
+    let text = r#"{"line_item_usage_start_date":"2026-10-01T00:00:00Z","line_item_usage_amount":1}"#;
+    let error = format.parse(&mut text.as_bytes(), &origin, &mut Collected::default()).unwrap_err();
+    assert!(error.to_string().contains("`lineItem/UnblendedCost`"), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("export the bill again with these columns"));
 }
 
 #[test]

@@ -235,6 +235,11 @@ fn missing_columns_are_named() {
     let origin = paygrain_formats::format::Origin { name: "", defaults: &defaults };
     let error = format.parse(&mut text.as_bytes(), &origin, &mut Collected::default()).unwrap_err().to_string();
     assert!(error.contains("`BillingAccountId`, `ServiceName`"), "{error}");
+    let text = r#"{"BilledCost":1,"ChargePeriodStart":"2026-10-01","BillingPeriodStart":"2026-10-01","ServiceName":"x","BillingCurrency":"USD"}"#;
+    let error = format.parse(&mut text.as_bytes(), &origin, &mut Collected::default()).unwrap_err().to_string();
+    assert!(error.contains("`BillingAccountId`, `ChargeCategory` or `ChargeType`"), "{error}");
+    let semicolons = parse(FOCUS, &csv(&[own_row()]).replace(',', ";").replace("Shop; ", "Shop, "));
+    assert_eq!(semicolons.records.len(), 1, "{:?}", semicolons.rejected);
     let bill = parse(FOCUS, &without(&["PublisherName"]));
     assert_eq!(bill.records.len(), 1);
     assert!(bill.warnings[0].contains("`PublisherName` or `HostProviderName`"), "{:?}", bill.warnings);
