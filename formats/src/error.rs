@@ -121,6 +121,12 @@ pub enum IngestError {
         /// What is wrong with them.
         problem: String,
     },
+    /// The file is written in two ways that contradict each other.
+    #[error("{problem}")]
+    Contradiction {
+        /// What contradicts what, and where.
+        problem: String,
+    },
     /// A bill lacks columns without which its lines cannot be read.
     #[error("{what} needs columns that the file does not have: {}", missing.join(", "))]
     MissingColumns {
@@ -214,6 +220,9 @@ impl IngestError {
             Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
                 "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
+            }
+            Self::Contradiction { .. } => {
+                "export it again in one language; if several exports were put together, ingest each file by itself".into()
             }
             Self::MissingColumns { .. } => "export the bill again with these columns".into(),
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),

@@ -12,10 +12,12 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod azure_cost;
 mod billed;
 mod csv_table;
 pub mod decimal;
 pub mod focus;
+pub mod gcp_billing;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
@@ -23,6 +25,7 @@ mod json_objects;
 mod json_stream;
 pub mod line;
 pub mod mapped;
+pub mod oci_cost;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -35,6 +38,9 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_cur::AwsCur,
     &aws_cost_explorer::AwsCostExplorer,
     &focus::Focus,
+    &azure_cost::AzureCost,
+    &gcp_billing::GcpBilling,
+    &oci_cost::OciCost,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -224,9 +224,12 @@ impl Lines<'_> {
         let mut line = BilledLine {
             provider: "aws".into(),
             export: Export {
-                kind: KIND.into(),
+                // Answers by day, by hour and by month are views of one bill; each asks for a window of days.
+                kind: format!("{KIND}-{}", granularity(from_us, to_us)),
                 account: self.defaults.account.clone().unwrap_or_default(),
                 period_from_us,
+                day: i32::try_from(from_us.div_euclid(DAY_US)).ok(),
+                ..Export::default()
             },
             period_to_us: Some(period_to_us),
             charged_to_us: Some(to_us),
@@ -354,4 +357,15 @@ fn category(record_type: &str) -> Option<&'static str> {
         other if other.ends_with("iscount") => "Adjustment",
         _ => return None,
     })
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+const DAY_US: i64 = 24 * HOUR_US;
+
+fn granularity(from_us: i64, to_us: i64) -> &'static str {
+    match to_us.saturating_sub(from_us) {
+        HOUR_US => "hourly",
+        DAY_US => "daily",
+        _ => "monthly",
+    }
 }

@@ -215,7 +215,7 @@ impl LineReader for Lines<'_> {
         let payer = row.text(&found.payer).or(self.defaults.account.as_deref()).unwrap_or_default().to_owned();
         let mut line = BilledLine {
             provider: "aws".into(),
-            export: Export { kind: KIND.into(), account: payer, period_from_us },
+            export: Export { kind: KIND.into(), account: payer, period_from_us, ..Export::default() },
             period_to_us,
             charged_to_us: row.time(&found.used_to)?.or(interval_to),
             ..BilledLine::default()

@@ -222,7 +222,7 @@ impl LineReader for Lines<'_> {
         let account = row.text(&found.account).or(self.defaults.account.as_deref()).unwrap_or_default();
         let mut line = BilledLine {
             provider,
-            export: Export { kind: KIND.into(), account: account.to_owned(), period_from_us },
+            export: Export { kind: KIND.into(), account: account.to_owned(), period_from_us, ..Export::default() },
             period_to_us: row.time(&found.period_to)?.or(month.filter(|_| period_from.is_none()).map(|(_, to)| to)),
             charged_to_us: row.time(&found.charged_to)?,
             // Columns of AWS, which stay among the others under their own names.

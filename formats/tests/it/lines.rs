@@ -62,9 +62,16 @@ impl Collected {
 }
 
 pub fn parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Collected {
-    let mut collected = Collected::default();
-    format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected).unwrap();
+    let (collected, outcome) = try_parse(format, input, defaults);
+    outcome.unwrap();
     collected
+}
+
+/// As [`parse_with`], also where the file as a whole is refused.
+pub fn try_parse(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> (Collected, Result<(), IngestError>) {
+    let mut collected = Collected::default();
+    let outcome = format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected);
+    (collected, outcome)
 }
 
 pub fn parse(format: &str, text: &str) -> Collected {

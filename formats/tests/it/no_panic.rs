@@ -22,11 +22,21 @@ fn seeds() -> Vec<String> {
     let mut seeds: Vec<String> = envelopes().into_iter().map(|(_, _, text)| text).collect();
     seeds.push(s3_line("-", "REST.GET.OBJECT", "\"GET /?x=\"y\" HTTP/1.1\" 200 - 12 34 5 6", "\"\"q\" b\""));
     seeds.extend(["aws-cur.csv", "aws-cost-explorer.json", "focus.csv"].map(example));
+    seeds.extend(
+        ["azure-cost.csv", "azure-cost-pay-as-you-go.csv", "gcp-billing.csv", "gcp-billing.json"].map(beginning),
+    );
+    seeds.extend(["oci-cost.csv", "oci-usage.csv"].map(beginning));
+    seeds.push(r#"{"manifestVersion":"1","blobs":[{"blobName":"a.csv"}]}"#.into());
     seeds.push(r#"{"line_item_usage_start_date":"2026-10-01T00:00:00Z","line_item_unblended_cost":1E-7,"resource_tags":{"user:a":"b"},"product":"{\"region\":\"eu-west-1\"}"}"#.into());
     seeds.push(r#"{"BilledCost":1.50,"ChargePeriodStart":"2026-10-01","BillingAccountId":"a","Tags":"{}","BillingCurrency":"USD","ChargeCategory":"NULL"}"#.into());
     seeds.push(r#"{"assemblyId":"a","reportKeys":["b"],"billingPeriod":{"start":"20261001T000000.000Z","end":"20261101T000000.000Z"}}"#.into());
     seeds.push(format!("{}\n{}\n[{}]", platform("one"), &platform("two")[..90], platform("three")));
     seeds
+}
+
+/// The header and a few rows of an example.
+fn beginning(name: &str) -> String {
+    example(name).lines().take(4).collect::<Vec<_>>().join("\n")
 }
 
 proptest! {
