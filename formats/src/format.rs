@@ -7,6 +7,7 @@ use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
 mod aws_lambda;
+pub mod aws_lambda_insights;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
@@ -25,6 +26,7 @@ pub mod timestamp;
 pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_text::AwsLambdaText,
     &aws_lambda_json::AwsLambdaJson,
+    &aws_lambda_insights::AwsLambdaInsights,
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,

@@ -281,7 +281,7 @@ fn events_of_the_platform_say_what_is_special() {
     assert_eq!(rows[0].region.as_deref(), Some("eu-west-1"));
     assert_eq!(rows[0].account.as_deref(), Some("123456789012"));
     assert_eq!((rows[0].resource.as_deref(), rows[0].version.as_deref()), (Some("web-api"), Some("7")));
-    assert_eq!((rows[1].capacity.as_deref(), rows[1].duration_us), (Some("managed-instances"), Some(7_125)));
+    assert_eq!((rows[1].capacity.as_deref(), rows[1].duration_us), (Some("managed"), Some(7_125)));
     assert_eq!((rows[1].billed_ms, rows[1].memory_mb, rows[1].status.as_deref()), (None, None, Some("error")));
     assert_eq!(rows[1].error_type.as_deref(), Some("X"));
 

@@ -73,6 +73,7 @@ pub fn parse(format: &str, text: &str) -> Collected {
 
 pub const TEXT: &str = "aws-lambda-text";
 pub const JSON: &str = "aws-lambda-json";
+pub const INSIGHTS: &str = "aws-lambda-insights";
 pub const S3: &str = "aws-s3-access";
 
 pub fn shared() -> Option<PathBuf> {
@@ -170,6 +171,19 @@ pub fn envelopes() -> Vec<(&'static str, &'static str, String)> {
             ),
         ),
     ]
+}
+
+/// Text as it is carried by streams: compressed, in base64.
+pub fn base64_gzip(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(gzip(text))
+}
+
+/// Text as one gzip member.
+pub fn gzip(text: &str) -> Vec<u8> {
+    let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    member.write_all(text.as_bytes()).unwrap();
+    member.finish().unwrap()
 }
 
 /// One line of the JSON log format.

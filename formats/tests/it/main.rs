@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod aws_lambda;
+mod aws_lambda_envelopes;
 mod aws_s3_access;
 mod decompress;
 mod gcp;

@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Cursor, Read};
 
+use crate::aws_lambda_envelopes::{of_insights, of_streams};
 use crate::lines::{envelopes, parse_with, platform, s3_line};
 use paygrain_formats::Defaults;
 use paygrain_formats::decompress::{self, Limits};
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 /// All envelopes, all kinds of lines: what mutations start from.
 fn seeds() -> Vec<String> {
     let mut seeds: Vec<String> = envelopes().into_iter().map(|(_, _, text)| text).collect();
+    seeds.extend(of_insights().into_iter().chain(of_streams()).map(|(_, _, text)| text));
     seeds.push(s3_line("-", "REST.GET.OBJECT", "\"GET /?x=\"y\" HTTP/1.1\" 200 - 12 34 5 6", "\"\"q\" b\""));
     seeds.push(format!("{}\n{}\n[{}]", platform("one"), &platform("two")[..90], platform("three")));
     seeds
@@ -32,11 +34,11 @@ proptest! {
 
     #[test]
     fn mutations_never_panic_and_buffers_do_not_matter(
-        seed in 0_usize..23,
+        seed in any::<prop::sample::Index>(),
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..8),
         capacity in 1_usize..40,
     ) {
-        let mut bytes = seeds()[seed].clone().into_bytes();
+        let mut bytes = seed.get(&seeds()).clone().into_bytes();
         for (at, byte, kind) in edits {
             let at = at.index(bytes.len().max(1));
             match kind {
