@@ -250,7 +250,7 @@ impl<'a> LambdaLog<'a> {
         let platform_report = field("type") == Some("platform.report");
         let time = platform_report.then(|| field("time")).flatten().or_else(|| field("@timestamp"));
         let event = Event {
-            time: time.and_then(timestamp::iso),
+            time: time.and_then(|text| timestamp::iso(text).or_else(|| timestamp::epoch_ms(text.parse().ok()?))),
             group: group.or(around.group),
             stream: field("@logStream"),
             account: account.or_else(|| field("@aws.account")),
@@ -262,7 +262,8 @@ impl<'a> LambdaLog<'a> {
             None => platform_report || field("@type") == Some("REPORT") || field("@billedDuration").is_some(),
         };
         if let (true, Some(text), None) = (is_report, time, event.time) {
-            let reason = format!("`@timestamp` is `{}`, expected an ISO 8601 time", excerpt(text.as_bytes()));
+            let reason =
+                format!("the time is `{}`, expected one like `2026-10-31 09:30:00.000`", excerpt(text.as_bytes()));
             return self.sink.reject(event.place.rejected(reason, message.unwrap_or_default().as_bytes()));
         }
         match message {

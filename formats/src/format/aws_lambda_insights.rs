@@ -1,5 +1,5 @@
-//! Results of CloudWatch Logs Insights over Lambda logs, as the console gives them: a CSV file, or a table in Markdown
-//! with the region and the log groups in front. Results as JSON are in `aws_lambda_json`.
+//! Tables of Lambda log events from the console: results of CloudWatch Logs Insights as CSV, or in Markdown with the
+//! region and the log groups in front, and the CSV of a log stream. Results as JSON are in `aws_lambda_json`.
 //!
 //! A query may have selected the message of each event, or only the fields that Logs Insights finds in a REPORT.
 
@@ -8,7 +8,7 @@ use std::io::{BufRead, Cursor, Read};
 
 use crate::decompress::ingest_error;
 use crate::error::{IngestError, excerpt};
-use crate::format::aws_lambda::{Event, LambdaLog};
+use crate::format::aws_lambda::{Event, Kind, LambdaLog};
 use crate::format::csv_table::{self, CsvRow, TableReader};
 use crate::format::line::{LINE_BYTES_MAX, Line, Lines, Place};
 use crate::format::{Format, Origin, Recognition, Sink};
@@ -20,6 +20,9 @@ const TITLE: &str = "**CloudWatch Logs Insights**";
 /// How much of the beginning is looked at before it is read, in bytes.
 const HEAD_BYTES: u64 = 64 << 10;
 
+/// Columns in the CSV of a log stream, and what Logs Insights calls them.
+const OF_STREAM: [(&str, &str); 2] = [("timestamp", "@timestamp"), ("message", "@message")];
+
 /// `aws-lambda-insights`.
 pub struct AwsLambdaInsights;
 
@@ -29,7 +32,8 @@ impl Format for AwsLambdaInsights {
     }
 
     fn description(&self) -> &'static str {
-        "CloudWatch Logs Insights results of AWS Lambda logs, from the console: CSV, or a table in Markdown"
+        "AWS Lambda log events as a table from the console: CloudWatch Logs Insights results as CSV or Markdown, the CSV \
+         of a log stream"
     }
 
     fn recognises(&self, head: &[u8]) -> Option<Recognition> {
@@ -48,9 +52,9 @@ impl Format for AwsLambdaInsights {
         if is_markdown {
             markdown(&mut input, &mut log)?;
         } else {
-            let mut table = CsvTable { log: &mut log, rows: 0 };
+            let mut table = CsvTable { log: &mut log, rows: 0, of_stream: false };
             csv_table::read(&mut input, None, &mut table, &mut of_table)?;
-            let rows = table.rows;
+            let rows = if table.of_stream { 0 } else { table.rows };
             log.insights_end(rows);
         }
         log.finish();
@@ -73,6 +77,16 @@ pub(super) fn recognise(head: &[u8]) -> Option<String> {
     } else {
         csv_table::header_of(head)?
     };
+    if is_of_stream(&names) {
+        // Any log may have such columns: an event of the platform makes it one of Lambda.
+        let platform = |line: &[u8]| {
+            let message = line.splitn(2, |byte| *byte == b',').nth(1).unwrap_or_default();
+            matches!(Kind::of(message.strip_prefix(b"\"").unwrap_or(message)), Kind::Platform(_))
+                || memchr::memmem::find(line, b"\"\"platform.").is_some()
+        };
+        let found = head.split(|byte| *byte == b'\n').any(platform);
+        return found.then(|| "it has the columns timestamp and message, and events of Lambda".to_owned());
+    }
     let has = |name: &str| names.iter().any(|other| other == name);
     let fields = has("@requestId") && ["@billedDuration", "@duration", "@type"].into_iter().any(has);
     let shown: Vec<_> = names.iter().filter(|name| name.starts_with('@')).take(3).map(String::as_str).collect();
@@ -96,13 +110,20 @@ fn header(line: &str) -> Vec<String> {
     line.trim().trim_matches('|').split('|').map(|name| name.trim().to_owned()).collect()
 }
 
+fn is_of_stream(names: &[String]) -> bool {
+    names.len() >= OF_STREAM.len() && OF_STREAM.iter().zip(names).all(|((column, _), name)| column == name)
+}
+
 struct CsvTable<'t, 'a> {
     log: &'t mut LambdaLog<'a>,
     rows: u64,
+    /// Whether it is that of a log stream.
+    of_stream: bool,
 }
 
 impl TableReader for CsvTable<'_, '_> {
-    fn header(&mut self, _: &[String], _: &mut dyn Sink) -> Result<(), IngestError> {
+    fn header(&mut self, names: &[String], _: &mut dyn Sink) -> Result<(), IngestError> {
+        self.of_stream = is_of_stream(names);
         Ok(())
     }
 
@@ -110,7 +131,12 @@ impl TableReader for CsvTable<'_, '_> {
         self.rows += 1;
         let at = row.rejected(String::new());
         let around = Event { place: Place { line: at.line, offset: at.byte_offset }, ..Event::default() };
-        self.log.insights(&around, |name| row.value(name))
+        let of_stream = self.of_stream;
+        let field = |name: &str| {
+            let renamed = OF_STREAM.iter().find(|(_, other)| of_stream && *other == name);
+            row.value(renamed.map_or(name, |(column, _)| *column))
+        };
+        self.log.insights(&around, field)
     }
 }
 

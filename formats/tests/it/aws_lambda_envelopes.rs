@@ -46,6 +46,7 @@ fn messages() -> (String, String) {
 /// That event in the results of a query.
 pub fn of_insights() -> Vec<(&'static str, &'static str, String)> {
     let (report, platform) = messages();
+    let at = 1_791_219_601_234_i64;
     let escaped = report.replace('\t', "\\t");
     let csv_platform = platform.replace('"', "\"\"");
     let fields =
@@ -56,6 +57,11 @@ pub fn of_insights() -> Vec<(&'static str, &'static str, String)> {
     let row = |line: &str| format!("| {} |", line.replace(',', " | "));
     let title = "**CloudWatch Logs Insights**    \nregion: eu-west-1    \nlog-group-names: /aws/lambda/resize    \nstart-time: -3600s    \nend-time: 0s    \nquery-string:\n  ```\n  fields @timestamp, @message\n| sort @timestamp desc\n| limit 20\n  ```\n---\n";
     vec![
+        (
+            "log stream as CSV",
+            INSIGHTS,
+            format!("timestamp,message\n{at},\"START RequestId: {ID} Version: 7\n\"\n{at},\"{report}\n\"\n"),
+        ),
         ("Insights as CSV", INSIGHTS, format!("@timestamp,@message\n2026-10-05 17:00:01.234,\"{report}\n\"\n")),
         (
             "Insights as CSV, other order",
@@ -153,7 +159,8 @@ pub fn of_streams() -> Vec<(&'static str, &'static str, String)> {
 fn queries_and_streams_keep_the_key() {
     let all = envelopes();
     let expected = parse(all[0].1, &all[0].2).key();
-    for (name, format, text) in of_insights().into_iter().chain(of_streams()) {
+    let streams = of_streams().into_iter().map(|envelope| (envelope, true));
+    for ((name, format, text), streamed) in of_insights().into_iter().map(|envelope| (envelope, false)).chain(streams) {
         let (found, collected) = detected(name, text.as_bytes());
         assert_eq!((found, collected.key()), (format, expected.clone()), "{name}");
         assert_eq!((&collected.rejected, &collected.warnings), (&vec![], &vec![]), "{name}");
@@ -161,7 +168,7 @@ fn queries_and_streams_keep_the_key() {
         assert_eq!((row.billed_ms, row.memory_mb, row.memory_used_mb), (Some(102), Some(512), Some(77)), "{name}");
         assert_eq!((row.duration_us, row.init_us), (Some(101_250), Some(200_100)), "{name}");
         assert_eq!((row.cold_start, row.status.as_deref()), (Some(true), Some("success")), "{name}");
-        if text.contains("/aws/lambda/resize") || !text.contains('@') {
+        if streamed || text.contains("/aws/lambda/resize") {
             assert_eq!(row.resource.as_deref(), Some("resize"), "{name}");
         }
     }
@@ -364,7 +371,7 @@ fn tables_of_insights_say_where_they_are_from() {
 fn rows_of_insights_that_cannot_be_read_are_kept() {
     let good = format!("2026-10-05 17:00:01.234,{}", report("one"));
     for (bad, reason) in [
-        (format!("10/5/2026 17:00,{}", report("two")), Some("`@timestamp` is `10/5/2026 17:00`")),
+        (format!("10/5/2026 17:00,{}", report("two")), Some("the time is `10/5/2026 17:00`")),
         ("2026-10-05 17:00:01.234,REPORT RequestId: 4c9a7d10-66b2".into(), Some("no `Memory Size`")),
         (format!("2026-10-05 17:00:01.234,{},x", report("two")), Some("the row has 3 columns")),
         ("10/5/2026 17:00,my output".into(), None),
@@ -404,6 +411,7 @@ fn other_tables_are_not_of_insights() {
         "| @timestamp | @message |\n| x | y |\n",
         "# Notes\n\nA query:\n\n| @timestamp | @message |\n| --- | --- |\n",
         "sum(@billedDuration),@log\n5,x\n",
+        "timestamp,message\n1791219601234,hello\n",
     ] {
         assert!(format::detect(text.as_bytes()).is_err(), "{text}");
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use paygrain_formats::Defaults;
 use paygrain_formats::error::IngestError;
 use paygrain_formats::format::{self, Origin, Sink};
-use paygrain_formats::record::{EventTime, Invocation, Record, RejectedRow, Request, Usage};
+use paygrain_formats::record::{EventTime, Invocation, MeteredQuantity, Record, RejectedRow, Request, Usage};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -48,6 +48,16 @@ impl Collected {
             .map(|record| match &record.usage {
                 Usage::Request(row) => &**row,
                 other => panic!("not a request: {other:?}"),
+            })
+            .collect()
+    }
+
+    pub fn metered(&self) -> Vec<&MeteredQuantity> {
+        self.records
+            .iter()
+            .map(|record| match &record.usage {
+                Usage::MeteredQuantity(row) => &**row,
+                other => panic!("not a metered quantity: {other:?}"),
             })
             .collect()
     }

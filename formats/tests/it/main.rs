@@ -3,6 +3,7 @@
 // What is only called by tests may panic like one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aws_cloudwatch;
 mod aws_lambda;
 mod aws_lambda_envelopes;
 mod aws_s3_access;
