@@ -101,6 +101,14 @@ pub enum IngestError {
         /// What is wrong with them.
         problem: String,
     },
+    /// The file does not say what it measures, and nobody declared it.
+    #[error("{problem}")]
+    NeedsMapping {
+        /// What is not known.
+        problem: String,
+        /// How it is declared.
+        example: String,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -178,6 +186,9 @@ impl IngestError {
             Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
                 "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
+            }
+            Self::NeedsMapping { example, .. } => {
+                format!("declare it with `--mapping FILE.toml` (see docs/mappings.md), for example\n\n{example}")
             }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),

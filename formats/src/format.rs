@@ -6,6 +6,7 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_cloudwatch_metrics;
 pub mod aws_emf;
 mod aws_lambda;
 pub mod aws_lambda_insights;
@@ -29,6 +30,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_json::AwsLambdaJson,
     &aws_lambda_insights::AwsLambdaInsights,
     &aws_emf::AwsEmf,
+    &aws_cloudwatch_metrics::AwsCloudwatchMetrics,
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,

@@ -389,8 +389,11 @@ impl<'r, 'a> Reader<'r, 'a> {
     /// Takes an object that is complete, by what its fields are.
     fn fact(&mut self, fields: &Fields, place: Place, within: Within) -> Result<(), IngestError> {
         let inside = within == Within::Events;
-        if let Some(carried) = Carried::of(fields) {
-            return if inside || self.carrier.is_some() { Ok(()) } else { self.payload(&carried, place) };
+        if !inside
+            && self.carrier.is_none()
+            && let Some(carried) = Carried::of(fields)
+        {
+            return self.payload(&carried, place);
         }
         if within == Within::Records {
             return Ok(());

@@ -1,21 +1,38 @@
 //! No bytes make a parser panic, and how they come in pieces changes nothing.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 
+use crate::aws_cloudwatch::DECLARED;
 use crate::aws_lambda_envelopes::{of_insights, of_streams};
-use crate::lines::{envelopes, parse_with, platform, s3_line};
-use paygrain_formats::Defaults;
+use crate::lines::{Collected, envelopes, platform, s3_line};
 use paygrain_formats::decompress::{self, Limits};
-use paygrain_formats::format::FORMATS;
+use paygrain_formats::format::mapped::Mapped;
+use paygrain_formats::format::{FORMATS, Format, Origin};
+use paygrain_formats::{Defaults, Mapping};
 use proptest::prelude::*;
 
 /// All envelopes, all kinds of lines: what mutations start from.
 fn seeds() -> Vec<String> {
     let mut seeds: Vec<String> = envelopes().into_iter().map(|(_, _, text)| text).collect();
+    seeds.push(include_str!("../files/aws-lambda-insights.csv").to_owned());
+    seeds.push(include_str!("../files/aws-emf.json").to_owned());
+    seeds.push(include_str!("../files/aws-cloudwatch-metrics.json").to_owned());
     seeds.extend(of_insights().into_iter().chain(of_streams()).map(|(_, _, text)| text));
     seeds.push(s3_line("-", "REST.GET.OBJECT", "\"GET /?x=\"y\" HTTP/1.1\" 200 - 12 34 5 6", "\"\"q\" b\""));
     seeds.push(format!("{}\n{}\n[{}]", platform("one"), &platform("two")[..90], platform("three")));
     seeds
+}
+
+/// Metrics of CloudWatch by a mapping.
+fn declared_metrics() -> Mapped {
+    Mapped { mapping: Mapping::from_toml("m.toml", DECLARED).unwrap() }
+}
+
+/// What a format makes of an input, and why it gave up, if it did.
+fn read(format: &dyn Format, input: &mut dyn BufRead) -> (Collected, Option<String>) {
+    let mut collected = Collected::default();
+    let outcome = format.parse(input, &Origin { name: "", defaults: &Defaults::default() }, &mut collected);
+    (collected, outcome.err().map(|error| error.to_string()))
 }
 
 proptest! {
@@ -25,8 +42,9 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         for format in FORMATS {
             format.recognises(&bytes);
-            parse_with(format.name(), &mut bytes.as_slice(), &Defaults::default());
+            read(*format, &mut bytes.as_slice());
         }
+        read(&declared_metrics(), &mut bytes.as_slice());
         if let Ok(mut input) = decompress::open(Cursor::new(bytes), Limits::default()) {
             let _ = input.read_to_end(&mut Vec::new());
         }
@@ -48,12 +66,12 @@ proptest! {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        for format in FORMATS {
+        let metrics = declared_metrics();
+        for format in FORMATS.iter().copied().chain([&metrics as &dyn Format]) {
             format.recognises(&bytes);
-            let whole = parse_with(format.name(), &mut bytes.as_slice(), &Defaults::default());
+            let whole = read(format, &mut bytes.as_slice());
             let mut pieces = BufReader::with_capacity(capacity, bytes.as_slice());
-            let pieces = parse_with(format.name(), &mut pieces, &Defaults::default());
-            prop_assert_eq!(whole, pieces);
+            prop_assert_eq!(whole, read(format, &mut pieces));
         }
     }
 }
