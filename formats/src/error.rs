@@ -135,6 +135,14 @@ pub enum IngestError {
         /// The columns, each with its other names.
         missing: Vec<String>,
     },
+    /// The file does not say what it measures, and nobody declared it.
+    #[error("{problem}")]
+    NeedsMapping {
+        /// What is not known.
+        problem: String,
+        /// How it is declared.
+        example: String,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -217,7 +225,7 @@ impl IngestError {
             Self::BadDefaults { .. } => {
                 "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
             }
-            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
+            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`, or `[metric.…]` for CloudWatch: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
                 "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
             }
@@ -225,6 +233,9 @@ impl IngestError {
                 "export it again in one language; if several exports were put together, ingest each file by itself".into()
             }
             Self::MissingColumns { .. } => "export the bill again with these columns".into(),
+            Self::NeedsMapping { example, .. } => {
+                format!("declare it with `--mapping FILE.toml` (see docs/mappings.md), for example\n\n{example}")
+            }
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
             Self::NoSuchVersion { table, .. } => {

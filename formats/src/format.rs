@@ -6,9 +6,12 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_cloudwatch_metrics;
 pub mod aws_cost_explorer;
 pub mod aws_cur;
+pub mod aws_emf;
 mod aws_lambda;
+pub mod aws_lambda_insights;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
@@ -32,6 +35,9 @@ pub mod timestamp;
 pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_text::AwsLambdaText,
     &aws_lambda_json::AwsLambdaJson,
+    &aws_lambda_insights::AwsLambdaInsights,
+    &aws_emf::AwsEmf,
+    &aws_cloudwatch_metrics::AwsCloudwatchMetrics,
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,

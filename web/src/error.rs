@@ -169,6 +169,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         | IngestError::BadArchive { .. }
         | IngestError::OutsideArchive { .. }
         | IngestError::BadParquet { .. }
+        | IngestError::NeedsMapping { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -68,11 +68,11 @@ impl Fields {
         serde_json::from_slice(self.raw(name)?).ok()
     }
 
-    /// Names and values of the fields that are strings.
-    pub(super) fn strings(&self) -> Vec<(String, String)> {
+    /// Names and values of the fields: of a string its text, of anything else its JSON.
+    pub(super) fn texts(&self) -> Vec<(String, String)> {
         let text = |range: &Range<usize>| String::from_utf8_lossy(&self.text[range.clone()]).into_owned();
         let value = |range: &Range<usize>| serde_json::from_slice(&self.text[range.clone()]).ok();
-        self.ranges.iter().filter_map(|(key, range)| Some((text(key), value(range)?))).collect()
+        self.ranges.iter().map(|(key, range)| (text(key), value(range).unwrap_or_else(|| text(range)))).collect()
     }
 
     /// Names and the JSON text of values.

@@ -1,11 +1,12 @@
-//! Tables of any shape, by a declared [mapping](crate::mapping): CSV with a header, or a JSON object a line.
+//! Tables of any shape, by a declared [mapping](crate::mapping): CSV with a header, or a JSON object a line; and
+//! responses of CloudWatch metrics, by the metrics it declares.
 
 use std::collections::HashMap;
 use std::io::BufRead;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::{Format, Origin, Recognition, Sink};
+use crate::format::{Format, Origin, Recognition, Sink, aws_cloudwatch_metrics};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
@@ -45,6 +46,9 @@ impl Format for Mapped {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        if !self.mapping.metric.is_empty() {
+            return aws_cloudwatch_metrics::read(input, &self.mapping.metric, origin, sink);
+        }
         let mut reader = RowReader { mapping: &self.mapping, defaults: origin.defaults, seen: HashMap::new() };
         let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
         match head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().first() {

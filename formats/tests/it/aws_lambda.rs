@@ -74,7 +74,7 @@ fn compressed_subscription_payloads_are_read() {
 #[test]
 fn every_other_real_file_is_recognised_by_nothing() {
     let Some(folder) = shared() else { return };
-    let ours = ["aws-lambda-logs", "s3-access", "aws-cur", "focus"];
+    let ours = ["aws-lambda-logs", "s3-access", "aws-cur", "focus", "emf", "cloudwatch-metrics"];
     let read_elsewhere = ["cloud_functions_gen1", "cloud_run_request", "EA_", "opencost_", "koku_"];
     let mut pending = vec![folder];
     while let Some(folder) = pending.pop() {
@@ -281,7 +281,7 @@ fn events_of_the_platform_say_what_is_special() {
     assert_eq!(rows[0].region.as_deref(), Some("eu-west-1"));
     assert_eq!(rows[0].account.as_deref(), Some("123456789012"));
     assert_eq!((rows[0].resource.as_deref(), rows[0].version.as_deref()), (Some("web-api"), Some("7")));
-    assert_eq!((rows[1].capacity.as_deref(), rows[1].duration_us), (Some("managed-instances"), Some(7_125)));
+    assert_eq!((rows[1].capacity.as_deref(), rows[1].duration_us), (Some("managed"), Some(7_125)));
     assert_eq!((rows[1].billed_ms, rows[1].memory_mb, rows[1].status.as_deref()), (None, None, Some("error")));
     assert_eq!(rows[1].error_type.as_deref(), Some("X"));
 

@@ -3,9 +3,11 @@
 // What is only called by tests may panic like one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aws_cloudwatch;
 mod aws_cost_explorer;
 mod aws_cur;
 mod aws_lambda;
+mod aws_lambda_envelopes;
 mod aws_s3_access;
 mod azure_cost;
 mod bill_lines;
