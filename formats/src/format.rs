@@ -10,15 +10,19 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod azure_app_insights;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
+mod json_elements;
 mod json_objects;
 mod json_stream;
+mod json_value;
 pub mod line;
 pub mod mapped;
+mod measured;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -28,6 +32,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
+    &azure_app_insights::AzureAppInsights,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.
