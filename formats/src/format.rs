@@ -11,6 +11,7 @@ pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
 pub mod azure_app_insights;
+pub mod azure_metrics;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
@@ -33,6 +34,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
     &azure_app_insights::AzureAppInsights,
+    &azure_metrics::AzureMetrics,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -142,7 +142,8 @@ fn inner_row(around: &Fields, json: &[u8]) -> Result<Object, String> {
         .iter()
         .map(|column| column.first(&["name", "ColumnName"]).unwrap_or_default())
         .collect();
-    let values: Vec<Box<RawValue>> = serde_json::from_slice(json).map_err(|error| format!("not valid JSON: {error}"))?;
+    let values: Vec<Box<RawValue>> =
+        serde_json::from_slice(json).map_err(|error| format!("not valid JSON: {error}"))?;
     if names.len() != values.len() {
         return Err(format!("the row has {} values, `columns` in front of it has {}", values.len(), names.len()));
     }
@@ -324,11 +325,9 @@ fn duration_us(name: &str, text: &str) -> Result<i64, String> {
 
 fn item_count(text: &str) -> Result<u32, String> {
     let whole = text.strip_suffix(".0").unwrap_or(text);
-    whole
-        .parse()
-        .ok()
-        .filter(|count| (1..=ITEM_COUNT_MAX).contains(count))
-        .ok_or_else(|| format!("`itemCount` is `{text}`, expected the executions a sample stands for, 1 to {ITEM_COUNT_MAX}"))
+    whole.parse().ok().filter(|count| (1..=ITEM_COUNT_MAX).contains(count)).ok_or_else(|| {
+        format!("`itemCount` is `{text}`, expected the executions a sample stands for, 1 to {ITEM_COUNT_MAX}")
+    })
 }
 
 /// The time of a request, to the millisecond: the portal's CSV has no more, and it is the same request everywhere.

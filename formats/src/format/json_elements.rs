@@ -29,11 +29,7 @@ type OnElement<'f> = dyn FnMut(Place, Element<'_>, bool) -> Result<bool, IngestE
 
 /// Reads to the end and hands over every element of the arrays in fields of these names, every object of the outermost
 /// level, and everything that is none.
-pub(super) fn each(
-    input: &mut dyn BufRead,
-    enter: &[&str],
-    on_element: &mut OnElement<'_>,
-) -> Result<(), IngestError> {
+pub(super) fn each(input: &mut dyn BufRead, enter: &[&str], on_element: &mut OnElement<'_>) -> Result<(), IngestError> {
     let mut stream = JsonStream::new(input);
     let mut array: Option<Place> = None;
     let mut arrays = 0_u64;
