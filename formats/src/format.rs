@@ -12,6 +12,9 @@ pub mod aws_lambda_text;
 pub mod aws_s3_access;
 pub mod azure_app_insights;
 pub mod azure_metrics;
+mod azure_trace;
+pub mod azure_trace_2019;
+pub mod azure_trace_2021;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
@@ -35,6 +38,8 @@ pub const FORMATS: &[&dyn Format] = &[
     &gcp_cloud_run::GcpCloudRun,
     &azure_app_insights::AzureAppInsights,
     &azure_metrics::AzureMetrics,
+    &azure_trace_2019::AzureTrace2019,
+    &azure_trace_2021::AzureTrace2021,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -6,6 +6,7 @@
 mod aws_lambda;
 mod aws_s3_access;
 mod azure;
+mod azure_traces;
 mod decompress;
 mod gcp;
 mod lines;
