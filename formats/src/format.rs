@@ -27,6 +27,7 @@ mod json_value;
 pub mod line;
 pub mod mapped;
 mod measured;
+pub mod opencost;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -40,6 +41,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &azure_metrics::AzureMetrics,
     &azure_trace_2019::AzureTrace2019,
     &azure_trace_2021::AzureTrace2021,
+    &opencost::OpenCost,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -11,3 +11,4 @@ mod decompress;
 mod gcp;
 mod lines;
 mod no_panic;
+mod opencost;
