@@ -28,6 +28,7 @@ pub mod line;
 pub mod mapped;
 mod measured;
 pub mod opencost;
+pub mod otlp;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -42,6 +43,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &azure_trace_2019::AzureTrace2019,
     &azure_trace_2021::AzureTrace2021,
     &opencost::OpenCost,
+    &otlp::OtlpJson,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -60,6 +60,11 @@ impl Object {
         self.0.contains_key(name)
     }
 
+    /// Whether it has no fields.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The JSON text of a field.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         Some(self.0.get(name)?.get())
