@@ -43,13 +43,13 @@ impl Format for OtlpJson {
         let mut json = json_in(head)?;
         let mut found = None;
         each(&mut json, &mut |_, element, _| {
-            let begins = match element {
-                Found::Object(fields) => fields.object(),
-                Found::Broken(_, beginning) => beginning.to_vec(),
+            let is_array = |json: &[u8]| json.first() == Some(&b'[');
+            let signal = match element {
+                Found::Object(fields) => SIGNALS.iter().find(|(field, _)| fields.raw(field).is_some_and(is_array)),
+                // A request that is larger than the head.
+                Found::Broken(_, beginning) => SIGNALS.iter().find(|(field, _)| begins_with(beginning, field)),
             };
-            if found.is_none() {
-                found = SIGNALS.iter().find(|(field, _)| begins_with(&begins, field));
-            }
+            found = found.or(signal);
             Ok(true)
         })
         .ok()?;
@@ -105,18 +105,10 @@ impl Format for OtlpJson {
     }
 }
 
-/// Whether the text of an object has a field of this name with an array near its beginning: requests have few others.
+/// Whether the text of an object begins with a field of this name that is an array.
 fn begins_with(json: &[u8], field: &str) -> bool {
-    let text = &json[..json.len().min(4096)];
-    let name = format!("\"{field}\"");
-    memchr::memmem::find_iter(text, name.as_bytes()).any(|at| {
-        let rest = text.get(at + name.len()..).unwrap_or_default().trim_ascii_start();
-        // A field of the object itself, not of one in it.
-        let before = text.get(1..at).unwrap_or_default();
-        rest.first() == Some(&b':')
-            && rest.get(1..).unwrap_or_default().trim_ascii_start().first() == Some(&b'[')
-            && (before.is_empty() || !before.contains(&b'{'))
-    })
+    let begins = json.strip_prefix(format!("{{\"{field}\":").as_bytes());
+    begins.is_some_and(|value| value.trim_ascii_start().first() == Some(&b'['))
 }
 
 /// Attributes of a resource, scope, point or span, sorted by name.

@@ -94,8 +94,8 @@ fn path(name: &str) -> String {
     format!("{}/tests/files/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-#[test]
-fn a_request_has_one_key_in_every_envelope() {
+/// The same sampled request in every envelope.
+fn insights_envelopes() -> Vec<(&'static str, String)> {
     let id = "11111111-0000-0000-0000-000000000001";
     let time = "\"FunctionExecutionTimeMs\":\"101.2345\"";
     let one = request(id, ",\"ItemCount\":2", &format!(",{time}"));
@@ -130,7 +130,7 @@ fn a_request_has_one_key_in_every_envelope() {
         "customDimensions",
         "cloud_RoleName",
     ]);
-    let envelopes = [
+    vec![
         ("records", format!(r#"{{"records":[{one}]}}"#)),
         ("records, with a byte order mark", format!("\u{feff}{{\"records\": [\n{one}\n]}}\n")),
         ("lines", format!("{one}\n")),
@@ -169,7 +169,12 @@ fn a_request_has_one_key_in_every_envelope() {
                 dynamic.replace('"', "\"\"")
             ),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn a_request_has_one_key_in_every_envelope() {
+    let envelopes = insights_envelopes();
     let first = parse(INSIGHTS, &envelopes[0].1);
     assert_eq!(first.records.len(), 2);
     for (name, text) in &envelopes {

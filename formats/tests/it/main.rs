@@ -12,3 +12,4 @@ mod gcp;
 mod lines;
 mod no_panic;
 mod opencost;
+mod otlp;

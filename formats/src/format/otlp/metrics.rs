@@ -23,7 +23,9 @@ use crate::format::{Sink, measured};
 use crate::record::{EventTime, MeteredQuantity, Record, RecordKey, Usage};
 
 /// Cumulative points that are kept until the end of the file.
-const POINTS_MAX: usize = 500_000;
+const POINTS_MAX: usize = 1_000_000;
+/// Series of such points.
+const SERIES_MAX: usize = 100_000;
 /// Metrics named in a warning.
 const NAMES_MAX: usize = 5;
 const NANOS_PER_MICRO: i64 = 1_000;
@@ -103,7 +105,7 @@ impl<'a> Metrics<'a> {
         place: Place,
         sink: &mut dyn Sink,
     ) -> Result<Result<(), String>, IngestError> {
-        let mut read = || -> Result<_, String> {
+        let read = || -> Result<_, String> {
             let resource = Attributes::of(&around.object("resource").unwrap_or_default())?;
             let mut found = Vec::new();
             for scope in around.objects("scopeMetrics")? {
@@ -156,9 +158,10 @@ impl<'a> Metrics<'a> {
         }
         let memory_mb = memory_mb(metric.resource, &attributes).map_err(wrong)?;
         let values = values(metric, &point).map_err(wrong)?;
-        if metric.counting == Counting::Cumulative && self.points + values.len() > POINTS_MAX {
+        let full = self.points >= POINTS_MAX || self.series.len() >= SERIES_MAX;
+        if metric.counting == Counting::Cumulative && full {
             return Err(wrong(format!(
-                "the file has more than {POINTS_MAX} cumulative points: split it, so that each part begins with the last export of the one before"
+                "the file has more than {POINTS_MAX} cumulative points or {SERIES_MAX} series: split it, so that each part begins with the last export of the one before"
             )));
         }
         let mut records = Vec::new();
@@ -280,12 +283,11 @@ impl<'a> Metrics<'a> {
     }
 }
 
+/// Points as they stand.
+type Points = Vec<Box<serde_json::value::RawValue>>;
+
 /// The metric in an object and its points; `None` where it has none.
-fn metric<'o>(
-    resource: &'o Attributes,
-    scope: &str,
-    object: &Object,
-) -> Result<Option<(Metric<'o>, Vec<Box<serde_json::value::RawValue>>)>, String> {
+fn metric<'o>(resource: &'o Attributes, scope: &str, object: &Object) -> Result<Option<(Metric<'o>, Points)>, String> {
     let name = object.text("name").ok_or("a metric has no `name`")?;
     const KINDS: [&str; 5] = ["sum", "gauge", "histogram", "exponentialHistogram", "summary"];
     let Some(kind) = KINDS.iter().find(|kind| object.has(kind)) else { return Ok(None) };
