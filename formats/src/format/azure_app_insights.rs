@@ -21,6 +21,8 @@ use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 
 /// Executions that one row may stand for. Sampling under heavy load reaches some hundreds.
 const ITEM_COUNT_MAX: u32 = 10_000;
+/// Executions that all samples of a file may stand for: each is a record.
+const SAMPLED_MAX: u64 = 20_000_000;
 /// Apps named in a warning.
 const NAMES_MAX: usize = 5;
 /// Microseconds are kept of milliseconds in units of 10⁻¹⁸.
@@ -102,6 +104,9 @@ fn recognise_json(head: &[u8]) -> Option<&'static str> {
 /// Whether a row is a request, or else another kind of telemetry; `None` for what is neither.
 fn is_request(row: &Object) -> Option<bool> {
     let has = |wanted: &[&str]| wanted.iter().any(|name| row.has(name));
+    if row.has("metricname") {
+        return Some(false);
+    }
     match row.first(KIND) {
         Some(kind) if ["AppRequests", "request", "requests"].contains(&kind.as_str()) => Some(true),
         Some(_) => Some(false),
@@ -243,12 +248,17 @@ impl<'a> Requests<'a> {
         let mut invocation = execution(row, &properties)?;
         invocation.request_id = invocation_id;
         self.defaults.complete_invocation(&mut invocation);
+        if count > 1 && self.sampled_executions + u64::from(count) > SAMPLED_MAX {
+            return Err(format!(
+                "the samples of this file stand for more than {SAMPLED_MAX} executions: split it, or ingest the metrics FunctionExecutionCount and FunctionExecutionUnits instead"
+            ));
+        }
         self.remember(&invocation, count);
         Ok(Some(Executions { time: EventTime::Logged(time_us), id: key, row: invocation, count }))
     }
 
     fn remember(&mut self, row: &Invocation, count: u32) {
-        if count != 1 {
+        if count > 1 {
             self.sampled_rows += 1;
             self.sampled_executions += u64::from(count);
         }
@@ -336,4 +346,27 @@ fn time_us(text: &str) -> Option<i64> {
     let micros = timestamp::iso(text)
         .or_else(|| Some(NaiveDateTime::parse_from_str(text, PORTAL).ok()?.and_utc().timestamp_micros()))?;
     Some(micros - micros.rem_euclid(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Object, Requests, SAMPLED_MAX};
+    use crate::defaults::Defaults;
+
+    #[test]
+    fn samples_of_one_file_have_a_limit() {
+        let row = |count: u32| {
+            let json = format!(
+                r#"{{"type":"AppRequests","time":"2026-10-05T17:00:00Z","itemcount":{count},"properties":{{"Category":"Host.Results","InvocationId":"i"}}}}"#
+            );
+            Object::parse(json.as_bytes()).unwrap_or_default()
+        };
+        let defaults = Defaults::default();
+        let mut requests = Requests::new(&defaults);
+        requests.sampled_executions = SAMPLED_MAX - 5;
+        assert!(requests.row(&row(6)).is_err());
+        assert!(requests.row(&row(1)).is_ok_and(|executions| executions.is_some()));
+        assert!(requests.row(&row(5)).is_ok_and(|executions| executions.is_some()));
+        assert!(requests.row(&row(2)).is_err());
+    }
 }

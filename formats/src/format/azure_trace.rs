@@ -13,7 +13,7 @@ use crate::record::RecordKey;
 pub(super) const SERVICE: &str = "azure-trace";
 
 /// Rows of which the occurrences are counted; the largest public table has two million.
-const ROWS_MAX: usize = 8_000_000;
+const ROWS_MAX: usize = 4_000_000;
 
 /// Says what every trace is.
 pub(super) fn warn(sink: &mut dyn Sink) {

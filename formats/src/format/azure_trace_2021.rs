@@ -13,6 +13,8 @@ use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 const FIRST_DAY_US: i64 = 1_612_051_200_000_000;
 /// Microseconds of seconds in units of 10⁻¹⁸.
 const MICRO: i128 = 10_i128.pow(12);
+/// Times are below this, in microseconds: thirty years, where the trace has two weeks.
+const SPAN_MAX_US: i64 = 1_000_000_000_000_000;
 
 /// `azure-trace-2021`.
 pub struct AzureTrace2021;
@@ -68,18 +70,15 @@ impl Rows<'_> {
         let (app, function, end, duration) =
             (value("app")?, value("func")?, value("end_timestamp")?, value("duration")?);
         // The end is cut and the duration rounded up, both to the microsecond.
-        let end_us = measured::quantity(end).map_err(|problem| format!("`end_timestamp` {problem}"))?.0 / MICRO;
-        let (exact, _) = measured::quantity(duration).map_err(|problem| format!("`duration` {problem}"))?;
-        let duration_us = exact / MICRO + i128::from(exact % MICRO > 0);
-        let too_large = || "`end_timestamp` or `duration` is too large".to_owned();
-        let start_us = i64::try_from(end_us - duration_us).map_err(|_| too_large())?;
-        let time = EventTime::Logged(start_us.checked_add(FIRST_DAY_US).ok_or_else(too_large)?);
+        let end_us = micros("end_timestamp", end, false)?;
+        let duration_us = micros("duration", duration, true)?;
+        let time = EventTime::Logged(FIRST_DAY_US + end_us - duration_us);
         let mut invocation = Invocation {
             provider: "azure".into(),
             service: SERVICE.into(),
             account: Some(app.to_owned()),
             resource: Some(function.to_owned()),
-            duration_us: Some(i64::try_from(duration_us).map_err(|_| too_large())?),
+            duration_us: Some(duration_us),
             ..Invocation::default()
         };
         let content = RecordKey::of(&[Some("azure-trace-2021"), Some(app), Some(function), Some(end), Some(duration)]);
@@ -88,4 +87,12 @@ impl Rows<'_> {
         self.defaults.complete_invocation(&mut invocation);
         Ok(Record { time, key, usage: Usage::Invocation(Box::new(invocation)) })
     }
+}
+
+/// Seconds in microseconds, cut or rounded up.
+fn micros(name: &str, text: &str, up: bool) -> Result<i64, String> {
+    let (exact, _) = measured::quantity(text).map_err(|problem| format!("`{name}` {problem}"))?;
+    let micros = exact / MICRO + i128::from(up && exact % MICRO > 0);
+    let fits = i64::try_from(micros).ok().filter(|micros| *micros < SPAN_MAX_US);
+    fits.ok_or_else(|| format!("`{name}` is `{text}`, expected seconds since the beginning of the trace"))
 }

@@ -107,6 +107,10 @@ impl Allocations<'_> {
         let window = allocation.object("window").unwrap_or_default();
         let time = |field: &str| {
             let Some(text) = window.text(field).or_else(|| allocation.text(field)) else { return Ok(None) };
+            // The time of nothing, in Go.
+            if text.starts_with("0001-01-01T") {
+                return Ok(None);
+            }
             let time_us = timestamp::iso(&text);
             time_us.map(Some).ok_or_else(|| format!("`{field}` of `{name}` is `{text}`, expected an ISO 8601 time"))
         };

@@ -1,6 +1,6 @@
 //! OpenTelemetry in JSON (OTLP): metrics become metered quantities, spans of functions become invocations.
 //!
-//! [`metrics`] says how cumulative points are counted, and what holds when they come in several files. Logs and
+//! The module `metrics` says how cumulative points are counted, and what holds when they come in several files. Logs and
 //! profiles are recognised and are no usage.
 
 use std::io::BufRead;

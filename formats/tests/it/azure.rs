@@ -234,6 +234,13 @@ fn a_truncated_page_of_requests_is_one_rejected_row() {
 }
 
 #[test]
+fn metrics_among_the_records_are_passed_over() {
+    let metric = r#"{"time":"2026-10-05T17:00:00Z","resourceId":"/X","metricName":"FunctionExecutionCount","timeGrain":"PT1M","total":1}"#;
+    let log = parse(INSIGHTS, &format!("{{\"records\":[{metric},{}]}}", request("a", "", "")));
+    assert_eq!((log.records.len(), log.rejected.len()), (1, 0));
+}
+
+#[test]
 fn what_is_declared_fills_what_the_log_lacks() {
     let defaults = Defaults::from_toml(
         "d",

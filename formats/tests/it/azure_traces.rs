@@ -190,6 +190,8 @@ fn tables_that_lack_columns_are_refused() {
         let origin = Origin { name: "", defaults: &defaults };
         assert!(format::by_name(TRACE_2019).unwrap().parse(&mut header.as_bytes(), &origin, &mut sink).is_err());
     }
+    let log = parse(TRACE_2021, "app,func,end_timestamp,duration\na,b,1e9,1\na,b,1,1e30\na,b,1,1\n");
+    assert_eq!((log.records.len(), log.rejected.len()), (1, 2), "{:?}", log.rejected);
     let log = parse(TRACE_2021, "app,func,duration\na,b,1\n");
     assert_eq!(log.rejected[0].reason, "`end_timestamp` is empty");
 }

@@ -15,12 +15,13 @@ const NANOS_PER_MICRO: i64 = 1_000;
 pub(super) struct Spans<'a> {
     defaults: &'a Defaults,
     invocations: u64,
+    without_memory: u64,
     others: u64,
 }
 
 impl<'a> Spans<'a> {
     pub(super) fn new(defaults: &'a Defaults) -> Self {
-        Spans { defaults, invocations: 0, others: 0 }
+        Spans { defaults, invocations: 0, without_memory: 0, others: 0 }
     }
 
     /// Reads the spans of a request; the inner error is what is wrong with the request as a whole.
@@ -46,7 +47,7 @@ impl<'a> Spans<'a> {
     }
 
     /// The invocation of a span; `None` for a span inside of one, and for what is no function.
-    fn record(&self, resource: &Attributes, json: &str) -> Result<Option<Record>, String> {
+    fn record(&mut self, resource: &Attributes, json: &str) -> Result<Option<Record>, String> {
         let span = Object::parse(json.as_bytes())?;
         let own = Attributes::of(&span)?;
         let kind = span.text("kind").unwrap_or_default();
@@ -96,6 +97,7 @@ impl<'a> Spans<'a> {
             ..Invocation::default()
         };
         self.defaults.complete_invocation(&mut row);
+        self.without_memory += u64::from(row.memory_mb.is_none());
         let time = EventTime::Logged(start.div_euclid(NANOS_PER_MICRO));
         Ok(Some(Record { time, key, usage: Usage::Invocation(Box::new(row)) }))
     }
@@ -105,6 +107,12 @@ impl<'a> Spans<'a> {
             sink.warn(
                 "invocations of spans are those that were traced, and sampling traces few; the provider's own log of the same functions has them too: ingest one of them".into(),
             );
+        }
+        if self.without_memory > 0 {
+            sink.warn(format!(
+                "{} invocations do not say how much memory they have (faas.max_memory): declare `memory_mb` with `--defaults FILE`",
+                self.without_memory
+            ));
         }
         if self.others > 0 {
             sink.warn(format!(
