@@ -15,7 +15,12 @@ pub mod aws_lambda_insights;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod azure_app_insights;
 pub mod azure_cost;
+pub mod azure_metrics;
+mod azure_trace;
+pub mod azure_trace_2019;
+pub mod azure_trace_2021;
 mod billed;
 mod csv_table;
 pub mod decimal;
@@ -24,11 +29,16 @@ pub mod gcp_billing;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
+mod json_elements;
 mod json_objects;
 mod json_stream;
+mod json_value;
 pub mod line;
 pub mod mapped;
+mod measured;
 pub mod oci_cost;
+pub mod opencost;
+pub mod otlp;
 pub mod timestamp;
 
 /// Every format we read, in the order `--format help` lists them.
@@ -47,6 +57,12 @@ pub const FORMATS: &[&dyn Format] = &[
     &azure_cost::AzureCost,
     &gcp_billing::GcpBilling,
     &oci_cost::OciCost,
+    &azure_app_insights::AzureAppInsights,
+    &azure_metrics::AzureMetrics,
+    &azure_trace_2019::AzureTrace2019,
+    &azure_trace_2021::AzureTrace2021,
+    &opencost::OpenCost,
+    &otlp::OtlpJson,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.
