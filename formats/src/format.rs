@@ -6,17 +6,26 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_api_gateway;
+pub mod aws_cloudtrail;
+pub mod aws_event_payload;
 mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod aws_s3_event;
+pub mod aws_s3_inventory;
+pub mod aws_step_functions;
+mod cloudwatch;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
 mod json_objects;
+mod json_records;
 mod json_stream;
+mod json_value;
 pub mod line;
 pub mod mapped;
 pub mod timestamp;
@@ -26,6 +35,12 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_lambda_text::AwsLambdaText,
     &aws_lambda_json::AwsLambdaJson,
     &aws_s3_access::AwsS3Access,
+    &aws_s3_event::AwsS3Event,
+    &aws_s3_inventory::AwsS3Inventory { manifest: None },
+    &aws_cloudtrail::AwsCloudTrail,
+    &aws_step_functions::AwsStepFunctions,
+    &aws_api_gateway::AwsApiGateway,
+    &aws_event_payload::AwsEventPayload,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
 ];

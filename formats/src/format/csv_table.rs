@@ -40,13 +40,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0 };
-    let mut rows = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .has_headers(false)
-        .buffer_capacity(1 << 16)
-        .from_reader(&mut limited);
+    let mut rows = rows_of(Limited { inner: input, since_record: 0 }, delimiter);
     let mut record = ByteRecord::new();
     if !rows.read_byte_record(&mut record).map_err(broken)? {
         return Ok(());
@@ -57,9 +51,41 @@ pub(super) fn read(
     }
     let names = names_of(&record);
     reader.header(&names, sink)?;
+    take_rows(&mut rows, &names, begins_at, reader, sink)
+}
+
+/// Reads a table without a header up to its end, separated by commas.
+pub(super) fn read_without_header(
+    input: &mut dyn BufRead,
+    names: &[String],
+    reader: &mut dyn TableReader,
+    sink: &mut dyn Sink,
+) -> Result<(), IngestError> {
+    let begins_at = skip_byte_order_mark(input)?;
+    let mut rows = rows_of(Limited { inner: input, since_record: 0 }, b',');
+    take_rows(&mut rows, names, begins_at, reader, sink)
+}
+
+fn rows_of(input: Limited<'_>, delimiter: u8) -> csv::Reader<Limited<'_>> {
+    ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .has_headers(false)
+        .buffer_capacity(1 << 16)
+        .from_reader(input)
+}
+
+fn take_rows(
+    rows: &mut csv::Reader<Limited<'_>>,
+    names: &[String],
+    begins_at: u64,
+    reader: &mut dyn TableReader,
+    sink: &mut dyn Sink,
+) -> Result<(), IngestError> {
+    let mut record = ByteRecord::new();
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
-        let row = CsvRow { names: &names, record: &record, begins_at };
+        let row = CsvRow { names, record: &record, begins_at };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
@@ -131,6 +157,11 @@ impl CsvRow<'_> {
     pub(super) fn value(&self, column: &str) -> Option<&str> {
         let place = self.names.iter().position(|name| name == column)?;
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Names of columns and their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().enumerate().filter_map(|(place, name)| Some((name.as_str(), self.text(place)?)))
     }
 
     /// The row as a rejected one.

@@ -3,9 +3,12 @@
 // What is only called by tests may panic like one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod aws_cloudtrail;
 mod aws_lambda;
 mod aws_s3_access;
+mod aws_s3_event;
 mod decompress;
+mod detection;
 mod gcp;
 mod lines;
 mod no_panic;
