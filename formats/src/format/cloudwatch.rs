@@ -26,6 +26,9 @@ const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
 /// Arrays that hold log events.
 const EVENT_ARRAYS: [&str; 2] = ["events", "logEvents"];
 
+/// Names in objects that are no record of a line: envelopes, and what the API of Step Functions returns.
+const OBJECT_NAMES: [&str; 6] = ["events", "logEvents", "awslogs", "message", "previousEventId", "billingDetails"];
+
 /// One log event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogEvent<'a> {
@@ -140,10 +143,9 @@ fn is_lines(beginning: &[u8], bare: Bare) -> bool {
         Some(b'{') if bare == Bare::Objects => false,
         Some(b'{') => {
             let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
-            match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line) {
-                Ok(object) => {
-                    !["events", "logEvents", "awslogs", "message"].iter().any(|name| object.contains_key(*name))
-                }
+            let first = serde_json::Deserializer::from_slice(line).into_iter::<serde_json::Value>().next();
+            match first.unwrap_or(Ok(serde_json::Value::Null)) {
+                Ok(object) => !OBJECT_NAMES.iter().any(|name| object.get(name).is_some()),
                 Err(_) => line.ends_with(b"}"),
             }
         }
