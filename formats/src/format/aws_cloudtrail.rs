@@ -323,7 +323,6 @@ impl Event<'_> {
         let name = self.name.as_deref().ok_or("there is no `eventName`")?;
         let source = self.source.as_deref().ok_or("there is no `eventSource`")?;
         let service = source.split('.').next().unwrap_or_default();
-        let bytes = self.bytes()?;
         let (resource, owner) = self.resource(service);
         let by_service = text(&self.user_identity, "/invokedBy").filter(|by| by.ends_with(".amazonaws.com"));
         let inside = by_service.is_some()
@@ -338,8 +337,8 @@ impl Event<'_> {
             resource,
             operation: Some(name.to_owned()),
             status: self.error_code.clone(),
-            request_bytes: bytes("bytesTransferredIn")?,
-            response_bytes: bytes("bytesTransferredOut")?,
+            request_bytes: self.bytes("bytesTransferredIn")?,
+            response_bytes: self.bytes("bytesTransferredOut")?,
             source: Some(if inside { "aws" } else { "internet" }.into()),
             request_id: self.request_id.clone(),
             ..Request::default()
@@ -365,17 +364,18 @@ impl Event<'_> {
         Ok(Record { time: EventTime::Logged(time), key, usage: Usage::Request(Box::new(row)) })
     }
 
-    /// Sizes by their names in the additional data; some are written as `1024.0`.
-    fn bytes(&self) -> Result<impl Fn(&str) -> Result<Option<i64>, String>, String> {
-        let raw = self.additional_event_data.map_or("{}", RawValue::get);
-        let data: HashMap<&str, &RawValue> = serde_json::from_str(raw).unwrap_or_default();
-        Ok(move |name: &str| {
-            let Some(text) = data.get(name).map(|value| value.get().trim_matches('"')) else { return Ok(None) };
-            if matches!(text, "null" | "") {
-                return Ok(None);
+    /// A size in the additional data; some are written as `1024.0`.
+    fn bytes(&self, name: &str) -> Result<Option<i64>, String> {
+        let data: HashMap<&str, &RawValue> = match self.additional_event_data {
+            Some(data) => serde_json::from_str(data.get()).unwrap_or_default(),
+            None => return Ok(None),
+        };
+        match data.get(name).map(|value| value.get().trim_matches('"')) {
+            None | Some("null" | "") => Ok(None),
+            Some(text) => {
+                decimal::exact(text, 0).map(Some).map_err(|problem| format!("`additionalEventData.{name}` {problem}"))
             }
-            decimal::exact(text, 0).map(Some).map_err(|problem| format!("`additionalEventData.{name}` {problem}"))
-        })
+        }
     }
 
     /// Bucket, table, function or the like, and the account that owns it.

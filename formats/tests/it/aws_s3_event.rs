@@ -66,7 +66,8 @@ fn the_example_has_its_totals() {
     lines.reverse();
     let mut other: Vec<_> = lines.iter().flat_map(|line| parse(S3_EVENT, line).key()).map(|(_, key)| key).collect();
     let mut keys: Vec<_> = keys.into_iter().map(|(_, key)| key).collect();
-    (keys.sort_unstable(), other.sort_unstable());
+    keys.sort_unstable();
+    other.sort_unstable();
     assert_eq!(keys, other);
 }
 

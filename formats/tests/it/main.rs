@@ -8,6 +8,7 @@ mod aws_cloudtrail;
 mod aws_lambda;
 mod aws_s3_access;
 mod aws_s3_event;
+mod aws_s3_inventory;
 mod aws_step_functions;
 mod decompress;
 mod detection;

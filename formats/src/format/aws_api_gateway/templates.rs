@@ -75,10 +75,9 @@ fn clf(text: &str) -> Option<Access> {
     let (time, after) = after.split_once(']')?;
     timestamp::web_server(time)?;
     let quoted = after.trim_start_matches(' ').strip_prefix('"')?;
-    // What is called may have quotes in it; numbers and ids follow its end.
-    let ends = memchr::memchr_iter(b'"', quoted.as_bytes());
-    let (called, values) = ends.filter_map(|at| Some((quoted.get(..at)?, values(quoted.get(at + 1..)?)?))).next()?;
-    let mut access = values;
+    // What is called may have quotes in it, the numbers and ids behind it have none.
+    let (called, after) = quoted.rsplit_once('"')?;
+    let mut access = values(after)?;
     access.set("requestTime", time);
     let mut words = called.split(' ');
     let (first, last) = (words.next()?, called.rsplit(' ').next()?);
