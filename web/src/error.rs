@@ -165,6 +165,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         IngestError::UnknownFormat { .. }
         | IngestError::AmbiguousFormat { .. }
         | IngestError::Empty
+        | IngestError::NotReadable { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -63,7 +63,7 @@ impl Format for AwsCloudTrail {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut trail = Trail { defaults: origin.defaults, sink, management: 0, digests: 0, invokes: 0 };
+        let mut trail = Trail { defaults: origin.defaults, sink, management: 0, digests: 0, invokes: 0, items: 0 };
         cloudwatch::read(input, &[RECORDS], Bare::Objects, &mut |place, item, after_broken| match item {
             cloudwatch::Item::Event(event) => match trail.event(event.message)? {
                 Ok(()) => Ok(true),
@@ -163,6 +163,7 @@ struct Trail<'a> {
     management: u64,
     digests: u64,
     invokes: u64,
+    items: u64,
 }
 
 impl Trail<'_> {
@@ -210,6 +211,7 @@ impl Trail<'_> {
         match event.record(self.defaults) {
             Ok(record) => {
                 self.invokes += u64::from(event.source.as_deref() == Some("lambda.amazonaws.com"));
+                self.items += u64::from(event.source.as_deref() == Some("dynamodb.amazonaws.com"));
                 self.sink.record(record)?;
                 Ok(Ok(()))
             }
@@ -253,6 +255,12 @@ impl Trail<'_> {
             self.sink.warn(format!(
                 "{} events are of AWS Lambda: they are kept as requests without an amount, because only the log of a function says what an execution is billed",
                 self.invokes
+            ));
+        }
+        if self.items > 0 {
+            self.sink.warn(format!(
+                "metering incomplete: {} events are of DynamoDB, without the size of items: each counts as the least that a request on demand is billed; requests to provisioned tables are not billed at all",
+                self.items
             ));
         }
     }

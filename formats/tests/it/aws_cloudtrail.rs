@@ -51,6 +51,7 @@ fn the_example_has_its_totals() {
     assert!(rows.iter().all(|row| row.account.as_deref() == Some("123456789012")));
     assert!(trail.warnings.iter().any(|warning| warning.starts_with("2 events are no data events")));
     assert!(trail.warnings.iter().any(|warning| warning.contains("AWS Lambda")));
+    assert!(trail.warnings.iter().any(|warning| warning.contains("2 events are of DynamoDB")));
 }
 
 #[test]
