@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::IngestError;
 use crate::record::{Invocation, MeteredQuantity, Request, StoredBytes};
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// Values for fields that a log leaves out. A value in the log always wins.
 ///
 /// ```toml
@@ -56,6 +58,9 @@ pub struct Defaults {
     /// Storage class of the objects in a bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
+    /// Days that a snapshot of what is stored stands for, where it does not say: 7 for a weekly inventory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_days: Option<i64>,
     /// The same by resource name; wins over the values above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, Defaults>,
@@ -124,6 +129,7 @@ impl Defaults {
         fill(&mut row.account, &self.account);
         fill(&mut row.region, &self.region);
         fill(&mut row.storage_class, &self.storage_class);
+        row.held_us = row.held_us.or_else(|| self.held_days?.checked_mul(DAY_US));
     }
 
     /// Fills the gaps of a metered quantity.

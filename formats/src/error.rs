@@ -143,6 +143,14 @@ pub enum IngestError {
         /// How it is declared.
         example: String,
     },
+    /// The format is known, but a file like this cannot be read.
+    #[error("{problem}")]
+    NotReadable {
+        /// Why not.
+        problem: String,
+        /// What the user can do.
+        hint: &'static str,
+    },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
     NewerLake {
@@ -223,7 +231,7 @@ impl IngestError {
             },
             Self::NotAFile { .. } => "name the files, for example with `DIRECTORY/*`".into(),
             Self::BadDefaults { .. } => {
-                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
+                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, held_days, and tables `[resources.NAME]` of the same".into()
             }
             Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`, or `[metric.…]` for CloudWatch: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
@@ -236,6 +244,7 @@ impl IngestError {
             Self::NeedsMapping { example, .. } => {
                 format!("declare it with `--mapping FILE.toml` (see docs/mappings.md), for example\n\n{example}")
             }
+            Self::NotReadable { hint, .. } => (*hint).into(),
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
             Self::NoSuchVersion { table, .. } => {

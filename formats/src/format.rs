@@ -6,15 +6,21 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_api_gateway;
+pub mod aws_cloudtrail;
 pub mod aws_cloudwatch_metrics;
 pub mod aws_cost_explorer;
 pub mod aws_cur;
 pub mod aws_emf;
+pub mod aws_event_payload;
 mod aws_lambda;
 pub mod aws_lambda_insights;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod aws_s3_event;
+pub mod aws_s3_inventory;
+pub mod aws_step_functions;
 pub mod azure_app_insights;
 pub mod azure_cost;
 pub mod azure_metrics;
@@ -22,6 +28,7 @@ mod azure_trace;
 pub mod azure_trace_2019;
 pub mod azure_trace_2021;
 mod billed;
+mod cloudwatch;
 mod csv_table;
 pub mod decimal;
 pub mod focus;
@@ -30,7 +37,9 @@ pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 mod gcp_log_entry;
 mod json_elements;
+mod json_fields;
 mod json_objects;
+mod json_records;
 mod json_stream;
 mod json_value;
 pub mod line;
@@ -49,6 +58,12 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_emf::AwsEmf,
     &aws_cloudwatch_metrics::AwsCloudwatchMetrics,
     &aws_s3_access::AwsS3Access,
+    &aws_s3_event::AwsS3Event,
+    &aws_s3_inventory::AwsS3Inventory { manifest: None },
+    &aws_cloudtrail::AwsCloudTrail,
+    &aws_step_functions::AwsStepFunctions,
+    &aws_api_gateway::AwsApiGateway,
+    &aws_event_payload::AwsEventPayload,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
     &aws_cur::AwsCur,

@@ -154,6 +154,7 @@ fn agreed(one: &Defaults, other: &Defaults) -> Defaults {
         ephemeral_mb: same(&one.ephemeral_mb, &other.ephemeral_mb),
         capacity: same(&one.capacity, &other.capacity),
         storage_class: same(&one.storage_class, &other.storage_class),
+        held_days: same(&one.held_days, &other.held_days),
         resources: BTreeMap::new(),
     }
 }

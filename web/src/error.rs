@@ -170,6 +170,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         | IngestError::OutsideArchive { .. }
         | IngestError::BadParquet { .. }
         | IngestError::NeedsMapping { .. }
+        | IngestError::NotReadable { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,

@@ -14,7 +14,7 @@ use crate::format::aws_lambda::{Event, Kind, LambdaLog};
 use crate::format::aws_lambda_text::{self, Envelope};
 use crate::format::json_stream::{ENDS_INSIDE, Fault, Fields, JsonStream};
 use crate::format::line::Place;
-use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_insights, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_insights, cloudwatch, timestamp};
 use crate::record::{Record, RejectedRow};
 
 use carried::Carried;
@@ -47,6 +47,9 @@ impl Format for AwsLambdaJson {
     }
 
     fn recognises(&self, head: &[u8]) -> Option<Recognition> {
+        if cloudwatch::recognise(head).is_some() {
+            return None;
+        }
         Some(Recognition { because: recognise(head)? })
     }
 

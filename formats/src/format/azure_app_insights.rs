@@ -14,8 +14,8 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::csv_table::{self, CsvRow, TableReader};
 use crate::format::json_elements::{Element, each, is_json, json_in};
+use crate::format::json_fields::{Object, plain_name};
 use crate::format::json_stream::Fields;
-use crate::format::json_value::{Object, plain_name};
 use crate::format::{Format, Origin, Recognition, Sink, measured, timestamp};
 use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 

@@ -44,13 +44,7 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut limited = Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false };
-    let mut rows = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .has_headers(false)
-        .buffer_capacity(1 << 16)
-        .from_reader(&mut limited);
+    let mut rows = rows_of(input, delimiter);
     let mut record = ByteRecord::new();
     if !rows.read_byte_record(&mut record).map_err(broken)? {
         return Ok(());
@@ -62,11 +56,50 @@ pub(super) fn read(
     let names = names_of(&record);
     reader.header(&names, sink)?;
     let header_length = begins_at + rows.position().byte();
+    let table = Table { names: &names, begins_at, header_length: Some(header_length) };
+    take_rows(&mut rows, &table, reader, sink)
+}
+
+/// Reads a table without a header up to its end, separated by commas.
+pub(super) fn read_without_header(
+    input: &mut dyn BufRead,
+    names: &[String],
+    reader: &mut dyn TableReader,
+    sink: &mut dyn Sink,
+) -> Result<(), IngestError> {
+    let begins_at = skip_byte_order_mark(input)?;
+    take_rows(&mut rows_of(input, b','), &Table { names, begins_at, header_length: None }, reader, sink)
+}
+
+/// What the rows of a table have in common.
+struct Table<'a> {
+    names: &'a [String],
+    /// Byte of the file at which the CSV begins.
+    begins_at: u64,
+    header_length: Option<u64>,
+}
+
+fn rows_of(input: &mut dyn BufRead, delimiter: u8) -> csv::Reader<Limited<'_>> {
+    ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .has_headers(false)
+        .buffer_capacity(1 << 16)
+        .from_reader(Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false })
+}
+
+fn take_rows(
+    rows: &mut csv::Reader<Limited<'_>>,
+    table: &Table<'_>,
+    reader: &mut dyn TableReader,
+    sink: &mut dyn Sink,
+) -> Result<(), IngestError> {
+    let names = table.names;
+    let mut record = ByteRecord::new();
     while rows.read_byte_record(&mut record).map_err(broken)? {
         rows.get_mut().since_record = 0;
         let cut_off = rows.get_mut().is_cut_off();
-        let ends_at = begins_at + rows.position().byte();
-        let row = CsvRow { names: &names, record: &record, begins_at, ends_at, header_length };
+        let row = CsvRow { table, record: &record, ends_at: table.begins_at + rows.position().byte() };
         if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
             continue;
         }
@@ -126,13 +159,10 @@ fn delimiter_of(head: &[u8]) -> u8 {
 
 /// One row.
 pub(super) struct CsvRow<'a> {
-    names: &'a [String],
+    table: &'a Table<'a>,
     record: &'a ByteRecord,
-    /// Byte of the file at which the CSV begins.
-    begins_at: u64,
     /// Byte of the file behind the row.
     ends_at: u64,
-    header_length: u64,
 }
 
 impl CsvRow<'_> {
@@ -143,7 +173,7 @@ impl CsvRow<'_> {
 
     /// The value of a column, trimmed; nothing where it is empty or there is no such column.
     pub(super) fn value(&self, column: &str) -> Option<&str> {
-        let place = self.names.iter().position(|name| name == column)?;
+        let place = self.table.names.iter().position(|name| name == column)?;
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
@@ -152,16 +182,21 @@ impl CsvRow<'_> {
         self.record.position().map(csv::Position::line)
     }
 
+    /// Names of columns and their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.table.names.iter().enumerate().filter_map(|(place, name)| Some((name.as_str(), self.text(place)?)))
+    }
+
     /// The row as a rejected one.
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let position = self.record.position();
         let text = self.record.iter().collect::<Vec<_>>().join(&b","[..]);
-        let byte_offset = self.begins_at + position.map_or(0, csv::Position::byte);
+        let byte_offset = self.table.begins_at + position.map_or(0, csv::Position::byte);
         RejectedRow {
             line: self.line(),
             byte_offset,
             byte_length: Some(self.ends_at.saturating_sub(byte_offset)),
-            header_length: Some(self.header_length),
+            header_length: self.table.header_length,
             reason,
             excerpt: excerpt(&text),
         }

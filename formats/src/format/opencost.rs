@@ -12,7 +12,7 @@ use std::io::BufRead;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::json_elements::{Element, each, is_json, json_in};
-use crate::format::json_value::Object;
+use crate::format::json_fields::Object;
 use crate::format::{Format, Origin, Recognition, Sink, measured, timestamp};
 use crate::record::{EventTime, MeteredQuantity, Record, RecordKey, Usage};
 

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::error::IngestError;
 use crate::format::json_elements::{is_json, json_in};
+use crate::format::json_fields::{Object, Scalar};
 use crate::format::json_objects::{Found, each};
-use crate::format::json_value::{Object, Scalar};
 use crate::format::line::Place;
 use crate::format::{Format, Origin, Recognition, Sink, decimal};
 use crate::record::RecordKey;

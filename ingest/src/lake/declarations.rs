@@ -142,7 +142,7 @@ fn declaration(batch: &RecordBatch, row: usize) -> Declaration {
             ephemeral_mb: integer("ephemeral_mb"),
             capacity: text("capacity"),
             storage_class: text("storage_class"),
-            resources: std::collections::BTreeMap::default(),
+            ..Defaults::default()
         },
         overrides: text("overrides").as_deref() == Some("true"),
         declared_at_us: integer("declared_at").unwrap_or(0),

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::json_value::Object;
+use crate::format::json_fields::Object;
 use crate::format::line::Place;
 use crate::format::otlp::{Attributes, architecture, elements, memory_mb, nanos, provider, reject};
 use crate::format::{Sink, measured};

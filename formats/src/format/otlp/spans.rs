@@ -3,7 +3,7 @@
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::Sink;
-use crate::format::json_value::Object;
+use crate::format::json_fields::Object;
 use crate::format::line::Place;
 use crate::format::otlp::{Attributes, architecture, elements, memory_mb, nanos, provider, reject};
 use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
