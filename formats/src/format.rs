@@ -6,6 +6,7 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_alb;
 mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
@@ -28,6 +29,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
+    &aws_alb::AwsAlb,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

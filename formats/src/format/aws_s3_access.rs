@@ -285,7 +285,7 @@ fn is_canonical_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn is_private(ip: IpAddr) -> bool {
+pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is the shared space that load balancers and private links use.
         IpAddr::V4(ip) => {

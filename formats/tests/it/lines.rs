@@ -62,9 +62,14 @@ impl Collected {
 }
 
 pub fn parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Collected {
+    try_parse_with(format, input, defaults).unwrap()
+}
+
+/// As [`parse_with`], of a file that may be refused as a whole.
+pub fn try_parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Result<Collected, String> {
     let mut collected = Collected::default();
-    format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected).unwrap();
-    collected
+    let parsed = format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected);
+    parsed.map(|()| collected).map_err(|error| error.to_string())
 }
 
 pub fn parse(format: &str, text: &str) -> Collected {

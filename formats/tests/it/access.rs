@@ -1,0 +1,86 @@
+//! Access logs, router logs and trace events.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::lines::Collected;
+use paygrain_formats::Defaults;
+use paygrain_formats::format::{self, Origin};
+use paygrain_formats::record::{EventTime, Request, Usage};
+
+mod alb;
+
+const EXAMPLES: [&str; 1] = [
+    "aws-alb.log",
+];
+
+/// Our example files.
+pub fn examples() -> Vec<String> {
+    EXAMPLES.into_iter().map(example).collect()
+}
+
+fn example(name: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name)).unwrap()
+}
+
+fn parse_named(format: &str, name: &str, text: &str) -> Collected {
+    let mut collected = Collected::default();
+    let defaults = Defaults::default();
+    let origin = Origin { name, defaults: &defaults };
+    format::by_name(format).unwrap().parse(&mut text.as_bytes(), &origin, &mut collected).unwrap();
+    collected
+}
+
+/// An example file, which is of the format, and of which nothing is rejected.
+fn parse_example(name: &str, format: &str) -> Collected {
+    let text = example(name);
+    assert_eq!(format::detect(text.as_bytes()).map(|(found, _)| found.name()).unwrap(), format, "{name}");
+    let collected = parse_named(format, name, &text);
+    assert_eq!(collected.rejected, [], "{name}");
+    collected
+}
+
+/// Those of the rows that are requests.
+fn requests(collected: &Collected) -> Vec<&Request> {
+    let rows = collected.records.iter().filter_map(|record| match &record.usage {
+        Usage::Request(row) => Some(&**row),
+        _ => None,
+    });
+    rows.collect()
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+/// Keys with times, in an order of their own.
+fn sorted_keys(collected: &[Collected]) -> Vec<(i64, [u8; 16])> {
+    let mut keys: Vec<_> = collected
+        .iter()
+        .flat_map(Collected::key)
+        .map(|(time, key)| match time {
+            EventTime::Logged(time) => (time, key),
+            EventTime::Assumed => panic!("no time"),
+        })
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Lines one by one, from the last to the first, give the same records as all together, and no two are one.
+fn assert_order_does_not_matter(format: &str, lines: &[&str]) {
+    let together = parse_named(format, "", &lines.join("\n"));
+    assert_eq!(together.rejected, []);
+    let alone: Vec<_> = lines.iter().rev().map(|line| parse_named(format, "", &format!("{line}\n"))).collect();
+    let keys = sorted_keys(&[together]);
+    assert_eq!(sorted_keys(&alone), keys);
+    assert!(keys.windows(2).all(|two| two[0] != two[1]), "two records are one");
+}
+
+#[test]
+fn every_example_is_of_one_format() {
+    for name in EXAMPLES {
+        let found = format::detect(example(name).as_bytes()).map(|(found, _)| found.name()).unwrap();
+        assert!(name.starts_with(found), "{name} is {found}");
+    }
+}
