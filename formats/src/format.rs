@@ -7,6 +7,7 @@ use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
 pub mod aws_alb;
+pub mod aws_cloudfront;
 mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
@@ -30,6 +31,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
     &aws_alb::AwsAlb,
+    &aws_cloudfront::AwsCloudfront,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -9,9 +9,11 @@ use paygrain_formats::format::{self, Origin};
 use paygrain_formats::record::{EventTime, Request, Usage};
 
 mod alb;
+mod cloudfront;
 
-const EXAMPLES: [&str; 1] = [
+const EXAMPLES: [&str; 2] = [
     "aws-alb.log",
+    "aws-cloudfront.tsv",
 ];
 
 /// Our example files.

@@ -79,6 +79,7 @@ fn every_other_real_file_is_recognised_by_nothing() {
         "cloud_functions_gen1",
         "cloud_run_request",
         "logstash_classic_elb",
+        "logstash_cloudfront",
     ];
     let mut pending = vec![folder];
     while let Some(folder) = pending.pop() {
