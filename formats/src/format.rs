@@ -16,6 +16,7 @@ mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
+pub mod gcp_gcs_usage;
 mod gcp_log_entry;
 mod json_objects;
 mod json_stream;
@@ -32,6 +33,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &gcp_cloud_run::GcpCloudRun,
     &aws_alb::AwsAlb,
     &aws_cloudfront::AwsCloudfront,
+    &gcp_gcs_usage::GcpGcsUsage,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

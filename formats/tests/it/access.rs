@@ -10,10 +10,13 @@ use paygrain_formats::record::{EventTime, Request, Usage};
 
 mod alb;
 mod cloudfront;
+mod gcs;
 
-const EXAMPLES: [&str; 2] = [
+const EXAMPLES: [&str; 4] = [
     "aws-alb.log",
     "aws-cloudfront.tsv",
+    "gcp-gcs-usage.csv",
+    "gcp-gcs-usage_storage_2026_10_05_07_00_00_0a1b2c_v0.csv",
 ];
 
 /// Our example files.

@@ -80,6 +80,7 @@ fn every_other_real_file_is_recognised_by_nothing() {
         "cloud_run_request",
         "logstash_classic_elb",
         "logstash_cloudfront",
+        "gcs_usage",
     ];
     let mut pending = vec![folder];
     while let Some(folder) = pending.pop() {
