@@ -12,6 +12,7 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod azure_storage_analytics;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
@@ -34,6 +35,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_alb::AwsAlb,
     &aws_cloudfront::AwsCloudfront,
     &gcp_gcs_usage::GcpGcsUsage,
+    &azure_storage_analytics::AzureStorageAnalytics,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

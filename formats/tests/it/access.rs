@@ -9,14 +9,17 @@ use paygrain_formats::format::{self, Origin};
 use paygrain_formats::record::{EventTime, Request, Usage};
 
 mod alb;
+mod azure_storage;
 mod cloudfront;
 mod gcs;
 
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 6] = [
     "aws-alb.log",
     "aws-cloudfront.tsv",
     "gcp-gcs-usage.csv",
     "gcp-gcs-usage_storage_2026_10_05_07_00_00_0a1b2c_v0.csv",
+    "azure-storage-analytics.log",
+    "azure-storage-analytics.json",
 ];
 
 /// Our example files.

@@ -81,6 +81,7 @@ fn every_other_real_file_is_recognised_by_nothing() {
         "logstash_classic_elb",
         "logstash_cloudfront",
         "gcs_usage",
+        "storage_analytics",
     ];
     let mut pending = vec![folder];
     while let Some(folder) = pending.pop() {
