@@ -19,6 +19,7 @@ pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
 pub mod gcp_gcs_usage;
 mod gcp_log_entry;
+pub mod heroku_router;
 mod json_objects;
 mod json_stream;
 pub mod line;
@@ -36,6 +37,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_cloudfront::AwsCloudfront,
     &gcp_gcs_usage::GcpGcsUsage,
     &azure_storage_analytics::AzureStorageAnalytics,
+    &heroku_router::HerokuRouter,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

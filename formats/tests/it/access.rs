@@ -12,14 +12,16 @@ mod alb;
 mod azure_storage;
 mod cloudfront;
 mod gcs;
+mod heroku;
 
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 7] = [
     "aws-alb.log",
     "aws-cloudfront.tsv",
     "gcp-gcs-usage.csv",
     "gcp-gcs-usage_storage_2026_10_05_07_00_00_0a1b2c_v0.csv",
     "azure-storage-analytics.log",
     "azure-storage-analytics.json",
+    "heroku-router.log",
 ];
 
 /// Our example files.
