@@ -13,6 +13,7 @@ pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
 pub mod azure_storage_analytics;
+pub mod cloudflare_workers_trace;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
@@ -38,6 +39,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &gcp_gcs_usage::GcpGcsUsage,
     &azure_storage_analytics::AzureStorageAnalytics,
     &heroku_router::HerokuRouter,
+    &cloudflare_workers_trace::CloudflareWorkersTrace,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -13,8 +13,9 @@ mod azure_storage;
 mod cloudfront;
 mod gcs;
 mod heroku;
+mod workers;
 
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 8] = [
     "aws-alb.log",
     "aws-cloudfront.tsv",
     "gcp-gcs-usage.csv",
@@ -22,6 +23,7 @@ const EXAMPLES: [&str; 7] = [
     "azure-storage-analytics.log",
     "azure-storage-analytics.json",
     "heroku-router.log",
+    "cloudflare-workers-trace.ndjson",
 ];
 
 /// Our example files.
