@@ -126,8 +126,9 @@ impl Format for AwsCloudfront {
 /// Whether a line is of a standard log, for a file without a `#Fields:` line.
 fn is_standard_line(line: &str) -> bool {
     let Some(columns) = Columns::standard(line) else { return false };
-    let at_edge = columns.value(line, "x-edge-location").is_some_and(edge::is_edge);
-    at_edge && entry(|name| columns.value(line, name), &Defaults::default()).is_ok()
+    let values: Vec<&str> = line.split('\t').collect();
+    let value = |name: &str| values.get(columns.place(name)?).copied();
+    value("x-edge-location").is_some_and(edge::is_edge) && entry(value, &Defaults::default()).is_ok()
 }
 
 /// The columns of the lines that follow.
@@ -141,9 +142,8 @@ impl Columns {
         Some(Columns(names.iter().map(|name| (*name).to_owned()).collect()))
     }
 
-    fn value<'a>(&self, line: &'a str, name: &str) -> Option<&'a str> {
-        let place = self.0.iter().position(|column| column == name)?;
-        line.split('\t').nth(place)
+    fn place(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|column| column == name)
     }
 }
 
@@ -190,7 +190,8 @@ fn parse_text(
 }
 
 fn read_line(text: &str, declared: Option<&Columns>, defaults: &Defaults) -> Result<Record, String> {
-    let count = text.split('\t').count();
+    let values: Vec<&str> = text.split('\t').collect();
+    let count = values.len();
     let standard;
     let columns = match declared {
         Some(columns) if columns.0.len() == count => columns,
@@ -203,7 +204,7 @@ fn read_line(text: &str, declared: Option<&Columns>, defaults: &Defaults) -> Res
             standard.as_ref().ok_or_else(problem)?
         }
     };
-    entry(|name| columns.value(text, name), defaults)
+    entry(|name| values.get(columns.place(name)?).copied(), defaults)
 }
 
 fn recognise_json(head: &[u8]) -> Option<Recognition> {

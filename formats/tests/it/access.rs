@@ -96,3 +96,35 @@ fn every_example_is_of_one_format() {
         assert!(name.starts_with(found), "{name} is {found}");
     }
 }
+
+#[test]
+fn what_strangers_send_costs_no_time() {
+    // Up to the longest line there may be, of what each parser looks for.
+    let alb = example("aws-alb.log");
+    let alb = alb.lines().next().unwrap();
+    let classic = "2026-10-05T17:00:04Z old-shop 203.0.113.9:40006 10.0.1.6:80 0.1 0.1 0.1 200 200 0 57 \"GET ";
+    let router = "2026-10-05T17:00:01.1+00:00 heroku[router]: at=info path=\"";
+    let azure = example("azure-storage-analytics.log");
+    let azure = azure.lines().next().unwrap();
+    for (format, begin, repeated, end) in [
+        ("aws-alb", alb.split_once("Mozilla").unwrap().0, "\" - - - \"", " x\n"),
+        ("aws-alb", alb.split_once("Mozilla").unwrap().0, "\" - - - \"- a b c 2", "\n"),
+        ("aws-alb", classic, "\" ", "\n"),
+        ("aws-alb", classic, "\" HTTP/", "\n"),
+        ("heroku-router", router, "\" a=\"", "\n"),
+        ("heroku-router", "", "7 <1>1 ", "\n"),
+        ("heroku-router", router, "a b=", "\n"),
+        ("azure-storage-analytics", azure.split_once("Agent").unwrap().0, "\";\"", "\n"),
+        ("aws-cloudfront", "", "\t", "\n"),
+        ("gcp-gcs-usage", "time_micros,s_request_id,cs_operation,cs_bucket\n", "\"\"", "\n"),
+    ] {
+        let text = format!("{begin}{}{end}", repeated.repeat(((1 << 20) - 2_000) / repeated.len()));
+        let began = std::time::Instant::now();
+        parse_named(format, "", &text);
+        for other in format::FORMATS {
+            other.recognises(&text.as_bytes()[..text.len().min(format::HEAD_BYTES_MAX)]);
+        }
+        let took = began.elapsed();
+        assert!(took.as_secs() < 5, "{format}, `{repeated}`: {took:?}");
+    }
+}

@@ -277,14 +277,15 @@ impl<'a> Tail<'a> {
             "expected request, user agent, cipher, protocol, target group and trace id: the line is cut off";
         let ends = memchr::memmem::find_iter(quoted.as_bytes(), b"\" ");
         let found = ends.filter_map(|end| Self::bare(&quoted[end + 2..])).take(ENDS_MAX).find_map(|(arn, rest)| {
-            let fields = fields(rest)?;
-            let created = match fields.get(4) {
+            let mut fields = Fields(rest);
+            let trace_id = fields.next()?.filter(|id| *id == "-" || id.contains('='))?;
+            let created = match fields.by_ref().nth(3) {
                 // Not the end of the user agent after all, or cut off in the time.
-                Some(text) => Some(timestamp::iso(text).filter(|_| text.ends_with('Z'))?),
+                Some(text) => Some(text.and_then(|text| timestamp::iso(text).filter(|_| text.ends_with('Z')))?),
                 None => None,
             };
-            let trace_id = fields.first().copied().filter(|id| *id == "-" || id.contains('='))?;
-            Some(Tail { arn, trace_id, created, fields: FIELDS_BEFORE_TRACE + fields.len() })
+            let count = Fields(rest).try_fold(0, |count, field| field.map(|_| count + 1))?;
+            Some(Tail { arn, trace_id, created, fields: FIELDS_BEFORE_TRACE + count })
         });
         let found = found.ok_or(CUT)?;
         let newer = found.fields > FIELDS_KNOWN[FIELDS_KNOWN.len() - 1];
@@ -310,22 +311,29 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// Fields up to the end, without their quotes; `None` where one is not closed.
-fn fields(text: &str) -> Option<Vec<&str>> {
-    let mut fields = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (field, after) = match rest.strip_prefix('"') {
+/// The fields of a text without their quotes; `None` for one that is not closed.
+struct Fields<'a>(&'a str);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<&'a str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (field, after) = match self.0.strip_prefix('"') {
             Some(quoted) => match quoted.find("\" ") {
-                Some(end) => (&quoted[..end], &quoted[end + 2..]),
-                None => (quoted.strip_suffix('"')?, ""),
+                Some(end) => (Some(&quoted[..end]), &quoted[end + 2..]),
+                None => (quoted.strip_suffix('"'), ""),
             },
-            None => rest.split_once(' ').unwrap_or((rest, "")),
+            None => {
+                let (field, after) = self.0.split_once(' ').unwrap_or((self.0, ""));
+                (Some(field), after)
+            }
         };
-        fields.push(field);
-        rest = after.trim_start_matches(' ');
+        self.0 = after.trim_start_matches(' ');
+        Some(field)
     }
-    Some(fields)
 }
 
 /// The rest of a line, word by word.
