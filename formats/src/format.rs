@@ -53,6 +53,11 @@ pub trait Format: Send + Sync {
     fn description(&self) -> &'static str;
     /// Whether the head of a decompressed file is of this format, and why we think so.
     fn recognises(&self, head: &[u8]) -> Option<Recognition>;
+    /// What the name of a file says that its content does not, such as its day: the same bytes under a name that says
+    /// something else are another upload.
+    fn told_by_name(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// Reads a decompressed file to its end, handing over records and rejected rows as they come.
     ///
     /// # Errors

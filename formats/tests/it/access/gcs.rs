@@ -5,6 +5,7 @@ use std::fs;
 use super::{example, parse_example, parse_named, requests, text};
 use crate::lines::{parse, real, shared, try_parse_with};
 use paygrain_formats::Defaults;
+use paygrain_formats::format;
 use paygrain_formats::record::{EventTime, StoredBytes, Usage};
 
 const GCS: &str = "gcp-gcs-usage";
@@ -103,6 +104,10 @@ fn bytes_of_a_day_are_held_for_a_day() {
     assert_eq!(log.warnings, Vec::<String>::new());
     let log = parse_named(GCS, "download.csv", &example(name));
     assert_eq!((log.records[0].time, log.warnings.len()), (EventTime::Assumed, 1));
+    // Two days may have the same bytes.
+    let told = |name: &str| format::by_name(GCS).unwrap().told_by_name(name);
+    assert!(told(name).is_some() && told(name) != told(&name.replace("_05_07", "_06_07")));
+    assert_eq!(told("download.csv"), None);
     // Of a second log in one file the day is lost.
     for between in ["", "\n"] {
         let log = parse_named(GCS, name, &format!("{0}{between}{0}", example(name)));
