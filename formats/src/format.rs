@@ -6,7 +6,9 @@ use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::{Record, RejectedRow};
 
+pub mod aws_alb;
 pub mod aws_api_gateway;
+pub mod aws_cloudfront;
 pub mod aws_cloudtrail;
 pub mod aws_cloudwatch_metrics;
 pub mod aws_cost_explorer;
@@ -24,10 +26,12 @@ pub mod aws_step_functions;
 pub mod azure_app_insights;
 pub mod azure_cost;
 pub mod azure_metrics;
+pub mod azure_storage_analytics;
 mod azure_trace;
 pub mod azure_trace_2019;
 pub mod azure_trace_2021;
 mod billed;
+pub mod cloudflare_workers_trace;
 mod cloudwatch;
 mod csv_table;
 pub mod decimal;
@@ -35,7 +39,9 @@ pub mod focus;
 pub mod gcp_billing;
 pub mod gcp_cloud_functions;
 pub mod gcp_cloud_run;
+pub mod gcp_gcs_usage;
 mod gcp_log_entry;
+pub mod heroku_router;
 mod json_elements;
 mod json_fields;
 mod json_objects;
@@ -78,6 +84,12 @@ pub const FORMATS: &[&dyn Format] = &[
     &azure_trace_2021::AzureTrace2021,
     &opencost::OpenCost,
     &otlp::OtlpJson,
+    &aws_alb::AwsAlb,
+    &aws_cloudfront::AwsCloudfront,
+    &gcp_gcs_usage::GcpGcsUsage,
+    &azure_storage_analytics::AzureStorageAnalytics,
+    &heroku_router::HerokuRouter,
+    &cloudflare_workers_trace::CloudflareWorkersTrace,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.
@@ -91,6 +103,11 @@ pub trait Format: Send + Sync {
     fn description(&self) -> &'static str;
     /// Whether the head of a decompressed file is of this format, and why we think so.
     fn recognises(&self, head: &[u8]) -> Option<Recognition>;
+    /// What the name of a file says that its content does not, such as its day: the same bytes under a name that says
+    /// something else are another upload.
+    fn told_by_name(&self, _name: &str) -> Option<String> {
+        None
+    }
     /// Reads a decompressed file to its end, handing over records and rejected rows as they come.
     ///
     /// # Errors

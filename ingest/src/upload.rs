@@ -283,7 +283,7 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
         ));
     }
     let mut hash = hashing.hash;
-    hash.update(declared_source(format.name(), options));
+    hash.update(declared_source(format.name(), format.told_by_name(name), options));
     Ok(Parsed {
         id: hex::encode(hash.finalize()),
         format: format.name(),
@@ -324,12 +324,15 @@ fn read_head(reader: &mut impl Read) -> Result<Vec<u8>, IngestError> {
     Ok(head)
 }
 
-/// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
-/// are another upload. A default that is not given leaves no trace, so that new ones change no id.
-fn declared_source(format: &str, options: &IngestOptions) -> String {
+/// What the file was read as and what its name and the user said about it, in one fixed form: the same bytes declared
+/// differently are another upload. What is not given leaves no trace, so that new options change no id.
+fn declared_source(format: &str, told_by_name: Option<String>, options: &IngestOptions) -> String {
     let mut source = serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us });
     if let Some(mapping) = &options.mapping {
         source["mapping"] = serde_json::json!(mapping);
+    }
+    if let Some(told) = told_by_name {
+        source["name"] = told.into();
     }
     source.to_string()
 }

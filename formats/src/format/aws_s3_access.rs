@@ -287,7 +287,7 @@ pub(super) fn is_inside(remote_ip: Option<&str>, user_agent: &str) -> bool {
     inside || user_agent.contains("exec-env/AWS_")
 }
 
-fn is_private(ip: IpAddr) -> bool {
+pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is the shared space that load balancers and private links use.
         IpAddr::V4(ip) => {

@@ -32,6 +32,13 @@ pub(super) trait TableReader {
     /// # Errors
     /// What ends the upload.
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
+    /// A row of another number of values; false for one that is only to be rejected.
+    ///
+    /// # Errors
+    /// What ends the upload.
+    fn ragged(&mut self, _row: &CsvRow<'_>, _sink: &mut dyn Sink) -> Result<bool, IngestError> {
+        Ok(false)
+    }
 }
 
 /// Reads a table up to its end. Nothing at all is no error: the table has no header and no row.
@@ -108,6 +115,9 @@ fn take_rows(
             continue;
         }
         if !reader.takes(record.len(), names.len(), sink) {
+            if reader.ragged(&row, sink)? {
+                continue;
+            }
             let reason = format!("the row has {} columns, the header has {}", record.len(), names.len());
             sink.reject(row.rejected(reason))?;
             continue;

@@ -77,6 +77,12 @@ pub fn parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) ->
     collected
 }
 
+/// As [`parse_with`], of a file that may be refused as a whole.
+pub fn try_parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Result<Collected, String> {
+    let (collected, outcome) = try_parse(format, input, defaults);
+    outcome.map(|()| collected).map_err(|error| error.to_string())
+}
+
 /// As [`parse_with`], also where the file as a whole is refused.
 pub fn try_parse(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> (Collected, Result<(), IngestError>) {
     let mut collected = Collected::default();

@@ -3,6 +3,7 @@
 // What is only called by tests may panic like one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod aws_api_gateway;
 mod aws_cloudtrail;
 mod aws_cloudwatch;
