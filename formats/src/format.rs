@@ -10,6 +10,7 @@ mod aws_lambda;
 pub mod aws_lambda_json;
 pub mod aws_lambda_text;
 pub mod aws_s3_access;
+pub mod cloudevents;
 mod csv_table;
 pub mod decimal;
 pub mod gcp_cloud_functions;
@@ -28,6 +29,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &aws_s3_access::AwsS3Access,
     &gcp_cloud_functions::GcpCloudFunctions,
     &gcp_cloud_run::GcpCloudRun,
+    &cloudevents::CloudEvents,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

@@ -5,6 +5,7 @@
 
 mod aws_lambda;
 mod aws_s3_access;
+mod cloudevents;
 mod decompress;
 mod gcp;
 mod lines;

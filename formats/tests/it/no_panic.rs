@@ -13,6 +13,7 @@ fn seeds() -> Vec<String> {
     let mut seeds: Vec<String> = envelopes().into_iter().map(|(_, _, text)| text).collect();
     seeds.push(s3_line("-", "REST.GET.OBJECT", "\"GET /?x=\"y\" HTTP/1.1\" 200 - 12 34 5 6", "\"\"q\" b\""));
     seeds.push(format!("{}\n{}\n[{}]", platform("one"), &platform("two")[..90], platform("three")));
+    seeds.push(include_str!("../files/cloudevents.ndjson").to_owned());
     seeds
 }
 
@@ -32,7 +33,7 @@ proptest! {
 
     #[test]
     fn mutations_never_panic_and_buffers_do_not_matter(
-        seed in 0_usize..23,
+        seed in 0_usize..24,
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..8),
         capacity in 1_usize..40,
     ) {

@@ -13,7 +13,7 @@ enum Field<'a> {
 }
 
 /// A record whose fields have names.
-pub(super) trait Fields: Default {
+pub(in crate::format) trait Fields: Default {
     /// Sets a field from a text of the file.
     ///
     /// # Errors
