@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod explain;
 pub mod export;
 pub mod ingest;
+pub mod lake;
 pub mod prices;
 pub mod samples;
 pub mod serve;
@@ -51,6 +52,7 @@ enum Command {
     Estimate(estimate::Estimate),
     Export(export::Export),
     Sql(sql::Sql),
+    Lake(lake::LakeCommand),
     Prices(prices::Prices),
     Completions(completions::Completions),
     Samples(samples::Samples),
@@ -90,6 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,
+        Command::Lake(command) => command.run(&context).await,
         Command::Prices(command) => command.run(&context).await,
         Command::Completions(command) => command.run(),
         Command::Samples(command) => command.run(),

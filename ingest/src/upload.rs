@@ -285,20 +285,39 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Where parsed rows wait: the [`Sink`] of every format.
-struct Staging {
+pub(crate) struct Staging {
     invocations: UsageSpool<Invocation>,
     requests: UsageSpool<Request>,
     storage: UsageSpool<StoredBytes>,
     metered: UsageSpool<MeteredQuantity>,
     rejected: RejectedSpool,
-    read: u64,
-    rejected_count: u64,
-    warnings: Vec<String>,
+    pub(crate) read: u64,
+    pub(crate) rejected_count: u64,
+    pub(crate) warnings: Vec<String>,
     first_rejected: Vec<RejectedRow>,
 }
 
 impl Staging {
-    fn new(assumed_time_us: i64) -> Self {
+    /// From here on, rows without a time happened at this one.
+    pub(crate) fn assume(&mut self, assumed_time_us: i64) {
+        self.invocations.assumed_time_us = assumed_time_us;
+        self.requests.assumed_time_us = assumed_time_us;
+        self.storage.assumed_time_us = assumed_time_us;
+        self.metered.assumed_time_us = assumed_time_us;
+    }
+
+    /// The rows of each usage table, and the refused ones.
+    pub(crate) fn finish(self) -> Result<([(Table, Staged); 4], Spooled), IngestError> {
+        let staged = [
+            (Table::Invocations, self.invocations.finish()?),
+            (Table::Requests, self.requests.finish()?),
+            (Table::Storage, self.storage.finish()?),
+            (Table::Metered, self.metered.finish()?),
+        ];
+        Ok((staged, self.rejected.finish()?))
+    }
+
+    pub(crate) fn new(assumed_time_us: i64) -> Self {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
@@ -313,16 +332,20 @@ impl Staging {
     }
 }
 
+/// Why a record that a format could read is refused all the same.
+pub(crate) fn problem_of(usage: &Usage) -> Option<String> {
+    match usage {
+        Usage::Invocation(row) => out_of_range(&**row),
+        Usage::Request(row) => out_of_range(&**row),
+        Usage::StoredBytes(row) => out_of_range(&**row),
+        Usage::MeteredQuantity(row) => out_of_range(&**row),
+        Usage::BilledLine(_) => Some("lines of bills are not kept yet".to_owned()),
+    }
+}
+
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
-        let wrong = match &record.usage {
-            Usage::Invocation(row) => out_of_range(&**row),
-            Usage::Request(row) => out_of_range(&**row),
-            Usage::StoredBytes(row) => out_of_range(&**row),
-            Usage::MeteredQuantity(row) => out_of_range(&**row),
-            Usage::BilledLine(_) => Some("lines of bills are not kept yet".to_owned()),
-        };
-        if let Some(reason) = wrong {
+        if let Some(reason) = problem_of(&record.usage) {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
             return self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt });
@@ -359,13 +382,17 @@ struct UsageSpool<R> {
     assumed_time_us: i64,
     days: BTreeSet<i32>,
     has_assumed: bool,
+    has_events: bool,
+    only_events: bool,
     spool: Spool,
 }
 
 impl<R: UsageRow> UsageSpool<R> {
     fn new(assumed_time_us: i64) -> Self {
         let spool = Spool::new(staged_schema(R::TABLE));
-        Self { rows: UsageRows::default(), assumed_time_us, days: BTreeSet::new(), has_assumed: false, spool }
+        let (has_assumed, has_events, only_events) = (false, false, true);
+        let rows = UsageRows::default();
+        Self { rows, assumed_time_us, days: BTreeSet::new(), has_assumed, has_events, only_events, spool }
     }
 
     fn push(&mut self, time: EventTime, key: RecordKey, row: R) -> Result<(), IngestError> {
@@ -373,7 +400,10 @@ impl<R: UsageRow> UsageSpool<R> {
             EventTime::Logged(time_us) => (time_us, true),
             EventTime::Assumed => (self.assumed_time_us, false),
         };
-        self.has_assumed |= !logged;
+        let is_event = key.is_alone();
+        self.has_assumed |= !logged && !is_event;
+        self.has_events |= is_event;
+        self.only_events &= is_event;
         self.rows.push(RowFacts { time_us, logged, key }, row);
         if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
     }
@@ -389,7 +419,8 @@ impl<R: UsageRow> UsageSpool<R> {
 
     fn finish(mut self) -> Result<Staged, IngestError> {
         self.flush()?;
-        Ok(Staged { days: self.days, has_assumed: self.has_assumed, rows: self.spool.finish()? })
+        let Self { days, has_assumed, has_events, only_events, spool, .. } = self;
+        Ok(Staged { days, has_assumed, has_events, only_events, rows: spool.finish()? })
     }
 }
 
@@ -397,8 +428,12 @@ impl<R: UsageRow> UsageSpool<R> {
 pub(crate) struct Staged {
     /// UTC days of the rows, as days since 1970.
     pub(crate) days: BTreeSet<i32>,
-    /// Whether the log of some row gave no time.
+    /// Whether the log of some row gave no time, events apart.
     pub(crate) has_assumed: bool,
+    /// Whether some row is an event, which its key names whatever its time says.
+    pub(crate) has_events: bool,
+    /// Whether all are.
+    pub(crate) only_events: bool,
     /// The rows.
     pub(crate) rows: Spooled,
 }

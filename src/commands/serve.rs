@@ -1,15 +1,20 @@
 //! `paygrain serve`: the dashboard and the API.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use paygrain_ingest::Lake;
+use paygrain_ingest::lake::Compaction;
+use paygrain_ingest::table::Table;
+use paygrain_ingest::{EventLog, EventLogOptions, Lake};
 use paygrain_pricing::grouped;
 use paygrain_query::{BillRequest, Engine};
-use paygrain_web::WebConfig;
+use paygrain_web::{App, WebConfig};
 
 use super::Context;
 use super::bill::print_bill;
+use super::ingest::read_mapping;
 use crate::failure::Failure;
 use crate::output::print_text;
 
@@ -29,6 +34,18 @@ pub struct Serve {
     /// Load the sample data first, into a lake of its own unless `--lake` is given
     #[arg(long)]
     samples: bool,
+    /// How events become usage records, instead of by their type
+    #[arg(long, value_name = "FILE.toml")]
+    events_mapping: Option<PathBuf>,
+    /// Bytes of events that may wait to land; beyond, senders are told to come again
+    #[arg(long, default_value_t = EventLogOptions::default().backlog_bytes_max, value_name = "BYTES")]
+    events_backlog: u64,
+    /// How long events wait for others to land with, in milliseconds: each landing is a version of a table
+    #[arg(long, default_value_t = 1000, value_name = "MS")]
+    events_interval: u64,
+    /// How often small files are put together, in seconds; 0 is never
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    compact_every: u64,
 }
 
 impl Serve {
@@ -44,11 +61,38 @@ impl Serve {
         };
         let engine = context.engine_over(lake)?;
         engine.lake().recover().await?;
+        let events = EventLogOptions {
+            mapping: self.events_mapping.as_deref().map(read_mapping).transpose()?,
+            backlog_bytes_max: self.events_backlog,
+            land_every: Duration::from_millis(self.events_interval),
+            ..EventLogOptions::default()
+        };
+        let events = EventLog::open(engine.lake().clone(), events).await?;
         if self.samples {
             load_samples(&engine).await?;
         }
         print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
-        paygrain_web::serve_on(listener, config, engine, stopped()).await.map_err(refused)
+        let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every));
+        let app = App::new(engine, config).with_events(events.clone());
+        let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
+        upkeep.abort();
+        events.close().await;
+        served
+    }
+}
+
+/// Puts small files together, again and again.
+async fn compact(lake: Lake, every_s: u64) {
+    if every_s == 0 {
+        return;
+    }
+    loop {
+        tokio::time::sleep(Duration::from_secs(every_s)).await;
+        for table in Table::ALL {
+            if let Err(error) = lake.compact(table, Compaction::Gradual).await {
+                tracing::error!(%error, "small files could not be put together");
+            }
+        }
     }
 }
 
