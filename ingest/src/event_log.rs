@@ -224,24 +224,17 @@ impl EventLog {
     /// Reads events from the text of a request, which may be one event, a batch, or an event a line.
     pub fn read(&self, mut text: &[u8]) -> EventBatch {
         let mut batch = EventBatch::default();
-        let read = cloudevents::read(
-            &mut text,
-            &Defaults::default(),
-            self.inner.options.mapping.as_ref(),
-            &mut |json, outcome| {
-                batch.items.push(match outcome {
-                    Err(row) => Item::Rejected(row),
-                    Ok(record) => match problem_of(&record.usage) {
-                        None => Item::Event { key: record.key.0, json: json.to_vec() },
-                        Some(reason) => {
-                            let excerpt = crate::error::excerpt(json);
-                            Item::Rejected(RejectedRow { line: None, byte_offset: 0, reason, excerpt })
-                        }
-                    },
-                });
-                Ok(())
-            },
-        );
+        let mapping = self.inner.options.mapping.as_ref();
+        let read = cloudevents::read(&mut text, &Defaults::default(), mapping, &mut |text, outcome| {
+            batch.items.push(match outcome {
+                Err(row) => Item::Rejected(row),
+                Ok(record) => match problem_of(&record.usage) {
+                    None => Item::Event { key: record.key.0, json: text.json.to_vec() },
+                    Some(reason) => Item::Rejected(text.rejected(reason)),
+                },
+            });
+            Ok(())
+        });
         if let Err(error) = read {
             batch.reject(RejectedRow {
                 line: None,

@@ -80,7 +80,7 @@ impl Format for CloudEvents {
             Ok(true)
         })
         .ok()?;
-        (first? == true).then(|| Recognition { because: "it has events with `specversion`, `source` and `id`".into() })
+        first?.then(|| Recognition { because: "it has events with `specversion`, `source` and `id`".into() })
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
@@ -109,8 +109,27 @@ pub(super) fn parse(
     Ok(())
 }
 
-/// Takes the text of an event and what became of it.
-pub type OnEvent<'a> = dyn FnMut(&[u8], Result<Record, RejectedRow>) -> Result<(), IngestError> + 'a;
+/// The text of an event and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// From 1.
+    pub line: Option<u64>,
+    /// In bytes.
+    pub byte_offset: u64,
+    /// The event, or the beginning of something that is none.
+    pub json: &'a [u8],
+}
+
+impl Text<'_> {
+    /// The event as a rejected row.
+    pub fn rejected(&self, reason: impl Into<String>) -> RejectedRow {
+        let Text { line, byte_offset, json } = *self;
+        RejectedRow { line, byte_offset, reason: reason.into(), excerpt: excerpt(json) }
+    }
+}
+
+/// Takes an event and what became of it.
+pub type OnEvent<'a> = dyn FnMut(Text<'_>, Result<Record, RejectedRow>) -> Result<(), IngestError> + 'a;
 
 /// Reads events to the end and hands over each with its text, as a record or as a rejected row.
 ///
@@ -123,6 +142,7 @@ pub fn read(
     on_event: &mut OnEvent<'_>,
 ) -> Result<(), IngestError> {
     each(input, &mut |place: Place, found, after_broken| {
+        let text = |json| Text { line: place.line, byte_offset: place.offset, json };
         match found {
             Found::Object(object) => {
                 // The rest of a broken object is no event.
@@ -130,11 +150,11 @@ pub fn read(
                     return Ok(false);
                 }
                 let json = object.object();
-                let outcome = record(&json, defaults, mapping).map_err(|reason| place.rejected(reason, &json));
-                on_event(&json, outcome)?;
+                let outcome = record(&json, defaults, mapping).map_err(|reason| text(&json).rejected(reason));
+                on_event(text(&json), outcome)?;
             }
             Found::Broken(problem, beginning) if !after_broken => {
-                on_event(beginning, Err(place.rejected(problem, beginning)))?;
+                on_event(text(beginning), Err(text(beginning).rejected(problem)))?;
             }
             Found::Broken(..) => {}
         }

@@ -1,11 +1,12 @@
 //! A segment of the event log lands in the tables: all of it, once, however often it is tried and by whom.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
-use deltalake::DeltaTable;
 use deltalake::kernel::Action;
 use deltalake::logstore::get_actions;
+use deltalake::{DeltaTable, Path as ObjectPath};
 
 use super::segment::{self, Item, Orphan, Place};
 use crate::defaults::Defaults;
@@ -17,12 +18,34 @@ use crate::upload::{Staging, with_upload_id};
 
 /// How the ids of uploads of events begin; those of files are hexadecimal.
 const ID: &str = "events-";
-/// Commits that are searched for what became of a segment that had landed before.
+/// Commits that are searched for that of a segment.
 const COMMITS_MAX: u64 = 1_000;
 
 /// Whether an upload is of events that a server received.
 pub(crate) fn is_of_events(upload_id: &str) -> bool {
     upload_id.starts_with(ID)
+}
+
+/// The data files that a commit adds, below the directory of the table.
+fn files_of(actions: &[Action]) -> Vec<String> {
+    let path = |action: &Action| match action {
+        Action::Add(add) => Some(ObjectPath::from_url_path(&add.path).ok()?.to_string()),
+        _ => None,
+    };
+    actions.iter().filter_map(path).collect()
+}
+
+/// Writes a commit and its files through to the disk: the Delta library leaves that to the system, and the event log is
+/// removed next.
+fn sync(root: &Path, version: u64, files: &[String]) -> std::io::Result<()> {
+    let log = root.join("_delta_log");
+    let mut paths: BTreeSet<PathBuf> = BTreeSet::from([log.join(format!("{version:020}.json")), log, root.to_owned()]);
+    for file in files {
+        let path = root.join(file);
+        paths.extend(path.parent().map(Path::to_owned));
+        paths.insert(path);
+    }
+    paths.iter().try_for_each(|path| std::fs::File::open(path)?.sync_all())
 }
 
 /// A segment read to its end.
@@ -100,6 +123,7 @@ impl Lake {
             let id = &row.id;
             let batches = || Ok(rejected.batches()?.map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
             self.append_once_as(Table::RejectedRows, &application, place.number, batches).await?;
+            self.persist(Table::RejectedRows, &application, place.number).await?;
         }
         for (table, staged) in staged {
             if staged.rows.is_empty() {
@@ -107,12 +131,10 @@ impl Lake {
             }
             let own = UploadRow { read: 0, rejected: 0, ..row.clone() };
             let appended = self.append_usage_as(table, &own, &application, place.number, &staged).await?;
-            let (accepted, duplicate) = if appended.already_loaded {
-                // A crash came between this commit and the removal of the segment.
-                self.landed_counts(table, &application, place.number).await?
-            } else {
-                (appended.accepted, appended.duplicate)
-            };
+            let persisted = self.persist(table, &application, place.number).await?;
+            // If it had landed before, a crash came between its commit and the removal of the segment.
+            let before = persisted.filter(|_| appended.already_loaded);
+            let (accepted, duplicate) = before.unwrap_or((appended.accepted, appended.duplicate));
             row.accepted += accepted;
             row.duplicate += duplicate;
             self.follow_events(table).await?;
@@ -121,30 +143,39 @@ impl Lake {
             upload_batch(&row).map_err(|error| self.storage_error("written (table `uploads`)".into(), error))?;
         let ledger = || Ok(std::iter::once(Ok(batch.clone())));
         self.append_once_as(Table::Uploads, &application, place.number, ledger).await?;
+        self.persist(Table::Uploads, &application, place.number).await?;
         std::fs::remove_file(&path).map_err(removed)
     }
 
-    /// Rows accepted and duplicate of a segment that has landed in a table.
-    async fn landed_counts(&self, table: Table, application: &str, number: i64) -> Result<(u64, u64), IngestError> {
+    /// The commit of a segment to a table is on disk when it returns. Gives the rows accepted and duplicate, if there was
+    /// such a commit.
+    async fn persist(&self, table: Table, application: &str, number: i64) -> Result<Option<(u64, u64)>, IngestError> {
         let failed = |error| self.storage_error(format!("read (table `{}`)", table.name()), error);
-        let Some(delta) = self.table(table).await? else { return Ok((0, 0)) };
+        let Some(delta) = self.table(table).await? else { return Ok(None) };
         let latest = delta.version().unwrap_or(0);
         for version in (latest.saturating_sub(COMMITS_MAX)..=latest).rev() {
             let Some(bytes) = delta.log_store().read_commit_entry(version).await.map_err(failed)? else { continue };
             let actions = get_actions(version, &bytes).map_err(failed)?;
-            let is_it = |action: &Action| matches!(action, Action::Txn(own) if own.app_id == application && own.version == number);
-            if !actions.iter().any(is_it) {
+            let is_its = |action: &Action| matches!(action, Action::Txn(own) if own.app_id == application && own.version == number);
+            if !actions.iter().any(is_its) {
                 continue;
+            }
+            if let Some(root) = self.directory_path().map(|root| root.join(table.name())) {
+                let synced = tokio::task::spawn_blocking({
+                    let files = files_of(&actions);
+                    move || sync(&root, version, &files)
+                });
+                let synced = synced.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                synced.map_err(|source| IngestError::Io { what: "cannot write the lake to disk".into(), source })?;
             }
             let text = actions.iter().find_map(|action| match action {
                 Action::CommitInfo(info) => info.info.get(UPLOAD_METADATA)?.as_str(),
                 _ => None,
             });
-            if let Some(row) = text.and_then(|text| serde_json::from_str::<UploadRow>(text).ok()) {
-                return Ok((row.accepted, row.duplicate));
-            }
+            let row = text.and_then(|text| serde_json::from_str::<UploadRow>(text).ok());
+            return Ok(row.map(|row| (row.accepted, row.duplicate)));
         }
-        Ok((0, 0))
+        Ok(None)
     }
 
     /// Takes in the events that have landed in a usage table, also by other processes.
@@ -164,7 +195,10 @@ impl Lake {
                 tracing::info!(segment = %place.path().display(), "landing events that another process has left");
                 self.land_segment(&place).await?;
             }
-            orphan.remove().map_err(io)?;
+            // Nothing of it is needed any more; what somebody else has put there may stay.
+            if let Err(error) = orphan.remove() {
+                tracing::warn!(%error, "the log of a process that has ended could not be removed");
+            }
         }
         Ok(())
     }
