@@ -1,7 +1,7 @@
 //! Events as they come: acknowledged when they are on disk, landed in the tables soon after.
 //!
 //! Requests that wait at the same time are written to the log together, with one `fdatasync` for all, and then answered.
-//! Behind them, about once a second, the written part of the log (a [segment](segment)) is read again, as after a crash,
+//! Behind them, about once a second, the written part of the log (a segment) is read again, as after a crash,
 //! and lands in the tables in one commit each.
 //!
 //! Nothing is lost or doubled whenever a process dies. Each server process writes a log of its own, in a directory it
@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::cloudevents;
+use crate::format::cloudevents::{self, Text};
 use crate::lake::Lake;
 use crate::mapping::Mapping;
 use crate::record::RejectedRow;
@@ -236,12 +236,7 @@ impl EventLog {
             Ok(())
         });
         if let Err(error) = read {
-            batch.reject(RejectedRow {
-                line: None,
-                byte_offset: 0,
-                reason: error.to_string(),
-                excerpt: crate::error::excerpt(text),
-            });
+            batch.reject(Text { line: None, byte_offset: 0, json: text }.rejected(error.to_string()));
         }
         batch
     }
@@ -259,8 +254,10 @@ impl EventLog {
     /// # Errors
     /// [`SubmitError`]; none of the events was taken then.
     pub async fn submit(&self, batch: EventBatch) -> Result<Receipt, SubmitError> {
-        let waiting = self.enqueue(batch);
-        let (receipt, done) = waiting?;
+        if batch.is_empty() {
+            return Ok(Receipt::default());
+        }
+        let (receipt, done) = self.enqueue(batch)?;
         match done.await {
             Ok(Ok(())) => Ok(receipt),
             Ok(Err(problem)) => Err(SubmitError::Failed { problem }),

@@ -123,8 +123,7 @@ pub struct Text<'a> {
 impl Text<'_> {
     /// The event as a rejected row.
     pub fn rejected(&self, reason: impl Into<String>) -> RejectedRow {
-        let Text { line, byte_offset, json } = *self;
-        RejectedRow { line, byte_offset, reason: reason.into(), excerpt: excerpt(json) }
+        Place { line: self.line, offset: self.byte_offset }.rejected(reason, self.json)
     }
 }
 

@@ -74,13 +74,8 @@ fn read(path: &Path) -> Result<Read, IngestError> {
                         Ok(record) => read.staging.record(record)?,
                         // Another version of the program took it.
                         Err(reason) => {
-                            let excerpt = crate::error::excerpt(&json);
-                            read.staging.reject(crate::record::RejectedRow {
-                                line: None,
-                                byte_offset: 0,
-                                reason,
-                                excerpt,
-                            })?;
+                            let text = cloudevents::Text { line: None, byte_offset: 0, json: &json };
+                            read.staging.reject(text.rejected(reason))?;
                         }
                     }
                 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::cloudevents::Text;
 use crate::mapping::Mapping;
 use crate::record::RejectedRow;
 
@@ -228,7 +229,8 @@ fn decode(content: &[u8]) -> Option<Frame> {
             b'e' => Item::Event { key: [0; 16], json: bytes.to_vec() },
             b'r' => {
                 let Rejection { line, byte_offset, reason, excerpt } = serde_json::from_slice(bytes).ok()?;
-                Item::Rejected(RejectedRow { line, byte_offset, reason, excerpt })
+                let row = Text { line, byte_offset, json: b"" }.rejected(reason);
+                Item::Rejected(RejectedRow { excerpt, ..row })
             }
             _ => return None,
         });

@@ -8,10 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use paygrain_ingest::error::excerpt;
 use paygrain_ingest::event_log::{EventBatch, EventLog, Receipt, SubmitError};
-use paygrain_ingest::format::cloudevents::structured;
-use paygrain_ingest::record::RejectedRow;
+use paygrain_ingest::format::cloudevents::{Text, structured};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -54,12 +52,12 @@ pub async fn create(
     let mode = mode(&headers)?;
     let mut answer = Answer::default();
     if matches!(mode, Mode::Stream) {
-        let _permit = admitted(&app, 2 * LINE_BYTES_MAX)?;
+        let _permit = admitted(&app, &headers, 2 * LINE_BYTES_MAX)?;
         stream(log, body, &mut answer).await?;
     } else {
         let limit_bytes = app.config().event_bytes_max;
         let mut budget = Budget::new(limit_bytes, &headers)?;
-        let _permit = admitted(&app, usize::try_from(limit_bytes).unwrap_or(usize::MAX))?;
+        let _permit = admitted(&app, &headers, usize::try_from(limit_bytes).unwrap_or(usize::MAX))?;
         let mut text = Vec::new();
         let mut body = body.into_data_stream();
         while let Some(chunk) = next_chunk(&mut body).await? {
@@ -111,8 +109,10 @@ fn binary(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, AppError> {
     structured(&attributes, content_type, body).map_err(|problem| AppError::BadBody { problem })
 }
 
-/// Room in memory for a body; it is given back with the value returned.
-fn admitted(app: &App, bytes: usize) -> Result<OwnedSemaphorePermit, AppError> {
+/// Room in memory for a body, as large as it announces or may be; it is given back with the value returned.
+fn admitted(app: &App, headers: &HeaderMap, bytes_max: usize) -> Result<OwnedSemaphorePermit, AppError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let bytes = announced.map_or(bytes_max, |announced| announced.min(bytes_max));
     let busy = |_| AppError::Busy { what: "too many requests bring events at this moment".into() };
     let units = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
     app.event_memory().clone().try_acquire_many_owned(units).map_err(busy)
@@ -152,12 +152,8 @@ impl Lines {
         if self.text.len() > LINE_BYTES_MAX {
             let begin = std::mem::take(&mut self.text);
             if !self.skipping {
-                let row = RejectedRow {
-                    line: Some(self.count + 1),
-                    byte_offset: self.offset,
-                    reason: format!("the line is longer than {LINE_BYTES_MAX} bytes"),
-                    excerpt: excerpt(&begin),
-                };
+                let text = Text { line: Some(self.count + 1), byte_offset: self.offset, json: &begin };
+                let row = text.rejected(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
                 let mut batch = EventBatch::default();
                 batch.reject(row);
                 answer.submit_patiently(log, batch).await?;
