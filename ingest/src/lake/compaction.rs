@@ -9,9 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Remove, Transaction};
 use deltalake::protocol::DeltaOperation;
@@ -71,6 +70,9 @@ pub struct TableStatus {
     /// Size of everything in its directory, in bytes: also what earlier versions need, and the log.
     pub stored_bytes: u64,
 }
+
+/// Values of the partition columns, as the log writes them.
+type Partition = BTreeMap<String, Option<String>>;
 
 /// A file to be put together with others.
 struct Small {
@@ -139,23 +141,33 @@ impl Lake {
         let files_before = delta.snapshot()?.log_data().num_files() as u64;
         let mut compacted = Compacted { files_before, files_after: files_before, bytes_rewritten: 0 };
         let mut actions = Vec::new();
-        for (date, group) in groups {
+        let mut transactions = BTreeMap::from([(application, done)]);
+        for Group { partition, files } in groups {
+            // Who replaces the files of a partition advances its transaction. Delta itself would let that go through
+            // beside a compaction of the same files, and both the old rows and the new would stand.
+            if let Some(Some(export)) = partition.get("export_id") {
+                let name = format!("export:{export}");
+                let version = transaction_version(delta, &name).await?.unwrap_or(0);
+                transactions.insert(name, version);
+            }
             // A writer of its own for each group: it keeps what it writes in memory until it is whole.
             let mut writer = RecordBatchWriter::for_table(delta)?.with_target_file_size(FILE_BYTES_TARGET);
-            for file in &group {
-                rewrite(delta, table, date, file, &mut writer).await?;
+            for file in &files {
+                rewrite(delta, &partition, file, &mut writer).await?;
                 compacted.bytes_rewritten += file.bytes;
             }
             let added = writer.flush().await?;
-            compacted.files_after = (compacted.files_after + added.len() as u64).saturating_sub(group.len() as u64);
+            compacted.files_after = (compacted.files_after + added.len() as u64).saturating_sub(files.len() as u64);
             actions.extend(added.into_iter().map(|mut add| {
                 add.data_change = false;
                 Action::Add(add)
             }));
-            actions.extend(group.into_iter().map(|file| Action::Remove(file.remove)));
+            actions.extend(files.into_iter().map(|file| Action::Remove(file.remove)));
         }
         let properties = CommitProperties::default()
-            .with_application_transaction(Transaction::new(&application, done + 1))
+            .with_application_transactions(
+                transactions.iter().map(|(name, done)| Transaction::new(name, done + 1)).collect(),
+            )
             .with_max_retries(100)
             .with_cleanup_expired_logs(Some(false));
         let target_size = i64::try_from(FILE_BYTES_TARGET).unwrap_or(i64::MAX);
@@ -174,31 +186,34 @@ impl Lake {
     }
 }
 
-/// Files to put together, by partition: each group becomes one file, or a few large ones.
-#[allow(clippy::type_complexity, reason = "groups of files with their partition")]
-fn plan(delta: &DeltaTable, compaction: Compaction) -> Result<Vec<(Option<i32>, Vec<Small>)>, DeltaTableError> {
-    let mut classes: BTreeMap<(Option<String>, u32), Vec<Small>> = BTreeMap::new();
+/// Files of one partition to put together: they become one file, or a few large ones.
+struct Group {
+    partition: Partition,
+    files: Vec<Small>,
+}
+
+fn plan(delta: &DeltaTable, compaction: Compaction) -> Result<Vec<Group>, DeltaTableError> {
+    let mut classes: BTreeMap<(Partition, u32), Vec<Small>> = BTreeMap::new();
     for file in delta.snapshot()?.log_data() {
         let bytes = u64::try_from(file.size()).unwrap_or(0);
         // Another program's deletion vectors are not ours to apply.
         if bytes >= SMALL_BYTES || file.deletion_vector_descriptor().is_some() {
             continue;
         }
-        let date = file.partition_values_map().remove("date").flatten();
+        let partition = file.partition_values_map().into_iter().collect();
         let class = match compaction {
             Compaction::Gradual => class_of(bytes),
             Compaction::Full => 0,
         };
         let small = Small { path: file.object_store_path(), bytes, remove: file.remove_action(false) };
-        classes.entry((date, class)).or_default().push(small);
+        classes.entry((partition, class)).or_default().push(small);
     }
     let enough = if compaction == Compaction::Full { 2 } else { FILES_MIN };
     let mut groups = Vec::new();
-    for ((date, _), mut files) in classes {
+    for ((partition, _), mut files) in classes {
         if files.len() < enough {
             continue;
         }
-        let date = date.map(|text| day_number(&text)).transpose()?;
         while !files.is_empty() {
             let mut bytes = 0;
             let full = files.iter().position(|file| {
@@ -207,7 +222,7 @@ fn plan(delta: &DeltaTable, compaction: Compaction) -> Result<Vec<(Option<i32>, 
             });
             let rest = files.split_off(full.map_or(files.len(), |last| last + 1));
             if files.len() > 1 {
-                groups.push((date, files));
+                groups.push(Group { partition: partition.clone(), files });
             }
             files = rest;
         }
@@ -224,38 +239,29 @@ fn class_of(bytes: u64) -> u32 {
     class
 }
 
-fn day_number(text: &str) -> Result<i32, DeltaTableError> {
-    let date: chrono::NaiveDate = text
-        .parse()
-        .map_err(|_| DeltaTableError::generic(format!("`{text}` is the name of a partition, expected a day")))?;
-    let days = date.signed_duration_since(chrono::NaiveDate::default()).num_days();
-    i32::try_from(days).map_err(|error| DeltaTableError::generic(error.to_string()))
-}
-
 /// Writes the rows of a file again, with every column of the table.
 async fn rewrite(
     delta: &DeltaTable,
-    table: Table,
-    date: Option<i32>,
+    partition: &Partition,
     file: &Small,
     writer: &mut RecordBatchWriter,
 ) -> Result<(), DeltaTableError> {
     let failed = |source| DeltaTableError::Parquet { source };
     let arrow = |source| DeltaTableError::Arrow { source };
     let schema = writer.arrow_schema();
-    let partitions = table.partition_columns();
     let mut batches = DataFile::open(delta, file.path.clone()).await.map_err(failed)?.build().map_err(failed)?;
     while let Some(batch) = batches.try_next().await.map_err(failed)? {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             let rows = batch.num_rows();
-            columns.push(match batch.column_by_name(field.name()) {
-                Some(column) => cast(column, field.data_type()).map_err(arrow)?,
-                None if partitions.contains(&field.name().as_str()) && field.data_type() == &DataType::Date32 => {
-                    std::sync::Arc::new(Date32Array::from(vec![date; rows]))
+            columns.push(match (batch.column_by_name(field.name()), partition.get(field.name())) {
+                (Some(column), _) => cast(column, field.data_type()).map_err(arrow)?,
+                (None, Some(value)) => {
+                    let values = StringArray::from(vec![value.as_deref(); rows]);
+                    cast(&values, field.data_type()).map_err(arrow)?
                 }
                 // The file is older than the column.
-                None => new_null_array(field.data_type(), rows),
+                (None, None) => new_null_array(field.data_type(), rows),
             });
         }
         writer.write(RecordBatch::try_new(schema.clone(), columns).map_err(arrow)?).await?;
@@ -281,8 +287,5 @@ mod tests {
     #[test]
     fn files_of_like_size_are_of_one_class() {
         assert_eq!([0, 262_143, 262_144, 2_097_151, 2_097_152, 16_777_216].map(class_of), [0, 0, 1, 1, 2, 3]);
-        assert_eq!(day_number("1970-01-02").unwrap(), 1);
-        assert_eq!(day_number("1969-12-31").unwrap(), -1);
-        assert!(day_number("yesterday").is_err());
     }
 }
