@@ -390,9 +390,12 @@ impl Inner {
         };
         let frames: Vec<u8> = group.iter().flat_map(|waiting| waiting.frame.iter().copied()).collect();
         if let Err(error) = segment.append(&frames) {
-            // What stands behind the last whole group was promised to nobody.
-            let whole = segment.bytes > 0 && segment.cut().is_ok();
-            let segment = open.take().filter(|segment| whole && !segment.keys.is_empty());
+            // What stands behind the last whole group was promised to nobody; should it land all the same, a repetition is
+            // a duplicate.
+            if let Err(error) = segment.cut() {
+                tracing::error!(%error, "the event log cannot be cut");
+            }
+            let segment = open.take().filter(|segment| segment.bytes > 0);
             self.state().sealed.extend(segment);
             self.sealed.notify_one();
             return Err(error);

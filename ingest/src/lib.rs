@@ -1,6 +1,6 @@
 //! Usage records to Delta tables.
 //!
-//! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
+//! The [formats](mod@format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
 //! once. Nothing here knows a price.
 
 mod data_file;
