@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use paygrain_ingest::{EventLog, EventLogOptions, Lake};
 use paygrain_pricing::grouped;
 use paygrain_query::{BillRequest, Engine};
 use paygrain_web::{App, WebConfig};
+use tokio::sync::Notify;
 
 use super::Context;
 use super::bill::print_bill;
@@ -21,12 +23,16 @@ use crate::output::print_text;
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
 const SAMPLES_LAKE: &str = "paygrain-samples-lake";
 
+/// How long the server waits for a compaction when it stops.
+const COMPACTION_END: Duration = Duration::from_secs(10);
+
 /// Serve the dashboard and the API
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   paygrain serve --samples                  load sample data, print its bill, serve the dashboard
-  paygrain serve --lake /data/lake --listen 127.0.0.1:9000")]
+  paygrain serve --lake /data/lake --listen 127.0.0.1:9000
+  paygrain serve --events-mapping usage.toml     take events at /api/v1/events by a mapping")]
 pub struct Serve {
     /// Address to listen on; only loopback addresses, as there are no credentials
     #[arg(long, default_value = "127.0.0.1:8080", env = "PAYGRAIN_LISTEN", value_name = "ADDRESS")]
@@ -72,26 +78,41 @@ impl Serve {
             load_samples(&engine).await?;
         }
         print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
-        let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every));
+        let stop = Arc::new(Notify::new());
+        let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every, stop.clone()));
         let app = App::new(engine, config).with_events(events.clone());
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
-        upkeep.abort();
+        stop.notify_one();
         events.close().await;
+        // Cut off, a compaction has done nothing; but it may be about to end.
+        let _ = tokio::time::timeout(COMPACTION_END, upkeep).await;
         served
     }
 }
 
 /// Puts small files together, again and again.
-async fn compact(lake: Lake, every_s: u64) {
+async fn compact(lake: Lake, every_s: u64, stop: Arc<Notify>) {
     if every_s == 0 {
         return;
     }
+    let mut tables = Table::ALL.into_iter();
     loop {
-        tokio::time::sleep(Duration::from_secs(every_s)).await;
-        for table in Table::ALL {
-            if let Err(error) = lake.compact(table, Compaction::Gradual).await {
-                tracing::error!(%error, "small files could not be put together");
+        let wait = match tables.next() {
+            Some(table) => {
+                if let Err(error) = lake.compact(table, Compaction::Gradual).await {
+                    tracing::error!(%error, "small files could not be put together");
+                }
+                Duration::ZERO
             }
+            None => {
+                tables = Table::ALL.into_iter();
+                Duration::from_secs(every_s)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
