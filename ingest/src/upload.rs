@@ -368,7 +368,7 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Where parsed rows wait: the [`Sink`] of every format.
-struct Staging {
+pub(crate) struct Staging {
     invocations: UsageSpool<Invocation>,
     requests: UsageSpool<Request>,
     storage: UsageSpool<StoredBytes>,
@@ -379,14 +379,29 @@ struct Staging {
     progress: Arc<Progress>,
     summary: Collector,
     rejected: RejectedSpool,
-    read: u64,
-    rejected_count: u64,
-    warnings: Vec<String>,
+    pub(crate) read: u64,
+    pub(crate) rejected_count: u64,
+    pub(crate) warnings: Vec<String>,
     first_rejected: Vec<RejectedRow>,
 }
 
 impl Staging {
-    fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
+    /// From here on, rows without a time happened at this one.
+    pub(crate) fn assume(&mut self, assumed_time_us: i64) {
+        self.invocations.assumed_time_us = assumed_time_us;
+        self.requests.assumed_time_us = assumed_time_us;
+        self.storage.assumed_time_us = assumed_time_us;
+        self.metered.assumed_time_us = assumed_time_us;
+    }
+
+    /// The rows of each table that has some, and the refused ones.
+    pub(crate) fn finish(self) -> Result<(Vec<(Table, Staged)>, Spooled), IngestError> {
+        let Self { invocations, requests, storage, metered, billed, rejected, .. } = self;
+        let rows = [invocations.finish()?, requests.finish()?, storage.finish()?, metered.finish()?, billed.finish()?];
+        Ok((filled(rows), rejected.finish(None)?))
+    }
+
+    pub(crate) fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
         Self {
             invocations: UsageSpool::new(assumed_time_us),
             requests: UsageSpool::new(assumed_time_us),
@@ -412,16 +427,20 @@ impl Staging {
     }
 }
 
+/// Why a record that a format could read is refused all the same.
+pub(crate) fn problem_of(usage: &Usage) -> Option<String> {
+    match usage {
+        Usage::Invocation(row) => out_of_range(&**row),
+        Usage::Request(row) => out_of_range(&**row),
+        Usage::StoredBytes(row) => out_of_range(&**row),
+        Usage::MeteredQuantity(row) => out_of_range(&**row),
+        Usage::BilledLine(row) => out_of_range(&**row),
+    }
+}
+
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
-        let wrong = match &record.usage {
-            Usage::Invocation(row) => out_of_range(&**row),
-            Usage::Request(row) => out_of_range(&**row),
-            Usage::StoredBytes(row) => out_of_range(&**row),
-            Usage::MeteredQuantity(row) => out_of_range(&**row),
-            Usage::BilledLine(row) => out_of_range(&**row),
-        };
-        if let Some(reason) = wrong {
+        if let Some(reason) = problem_of(&record.usage) {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
             return self.reject(RejectedRow {
@@ -478,6 +497,8 @@ struct UsageSpool<R> {
     has_assumed: bool,
     exports: BTreeMap<String, bool>,
     part: u32,
+    has_events: bool,
+    only_events: bool,
     spool: Spool,
 }
 
@@ -489,6 +510,8 @@ impl<R: UsageRow> UsageSpool<R> {
             assumed_time_us,
             days: BTreeSet::new(),
             has_assumed: false,
+            has_events: false,
+            only_events: true,
             exports: BTreeMap::new(),
             part: 0,
             spool,
@@ -500,7 +523,10 @@ impl<R: UsageRow> UsageSpool<R> {
             EventTime::Logged(time_us) => (time_us, true),
             EventTime::Assumed => (self.assumed_time_us, false),
         };
-        self.has_assumed |= !logged;
+        let is_event = key.is_alone();
+        self.has_assumed |= !logged && !is_event;
+        self.has_events |= is_event;
+        self.only_events &= is_event;
         self.rows.push(RowFacts { time_us, logged, key }, row);
         if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
     }
@@ -516,8 +542,8 @@ impl<R: UsageRow> UsageSpool<R> {
 
     fn finish(mut self) -> Result<Staged, IngestError> {
         self.flush()?;
-        let Self { days, has_assumed, exports, part, spool, .. } = self;
-        Ok(Staged { days, has_assumed, exports, part, rows: spool.finish()? })
+        let Self { days, has_assumed, has_events, only_events, exports, part, spool, .. } = self;
+        Ok(Staged { days, has_assumed, has_events, only_events, exports, part, rows: spool.finish()? })
     }
 }
 
@@ -525,12 +551,16 @@ impl<R: UsageRow> UsageSpool<R> {
 pub(crate) struct Staged {
     /// UTC days of the rows, as days since 1970.
     pub(crate) days: BTreeSet<i32>,
-    /// Whether the log of some row gave no time.
+    /// Whether the log of some row gave no time, events apart.
     pub(crate) has_assumed: bool,
     /// The exports of billed lines, and whether their deliveries add to each other.
     pub(crate) exports: BTreeMap<String, bool>,
     /// Which part of a delivery the file is; 0 for all of it.
     pub(crate) part: u32,
+    /// Whether some row is an event, which its key names whatever its time says.
+    pub(crate) has_events: bool,
+    /// Whether all are.
+    pub(crate) only_events: bool,
     /// The rows.
     pub(crate) rows: Spooled,
 }

@@ -187,15 +187,7 @@ impl Ingest {
                 value.clone_from(flag);
             }
         }
-        let mapping = match &self.mapping {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| {
-                    Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
-                })?;
-                Some(Mapping::from_toml(&path.display().to_string(), &text)?)
-            }
-        };
+        let mapping = self.mapping.as_deref().map(read_mapping).transpose()?;
         let at_us = self.at.as_deref().map(parse_time).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_bytes {
@@ -279,6 +271,14 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
     for command in &advice.commands {
         eprintln!("hint: {command}");
     }
+}
+
+/// The mapping in a file.
+pub fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Failure::from(IngestError::Io { what: format!("cannot read `{shown}`"), source }))?;
+    Ok(Mapping::from_toml(&shown.to_string(), &text)?)
 }
 
 /// The files named, and those below the directories named, in the order of their names. Links and hidden files below a

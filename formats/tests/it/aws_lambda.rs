@@ -1,12 +1,9 @@
 //! The formats of Lambda logs: known totals of real files, one key in every envelope, and bad input.
 
-use std::fs;
 use std::io::{BufReader, Cursor, Read};
 
-use crate::lines::{ID, JSON, TEXT, envelopes, parse, parse_with, platform, real, shared};
+use crate::lines::{ID, JSON, TEXT, envelopes, parse, parse_with, platform, real};
 use paygrain_formats::Defaults;
-use paygrain_formats::decompress::{self, Limits};
-use paygrain_formats::error::IngestError;
 use paygrain_formats::format;
 use paygrain_formats::record::EventTime;
 
