@@ -10,6 +10,7 @@ mod duplicates;
 mod event_keys;
 pub mod event_log;
 pub mod lake;
+mod manifest;
 mod originals;
 mod parquet_rows;
 mod pending;

@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use paygrain_ingest::archive::InputFile;
 use paygrain_ingest::decompress::Limits;
-use paygrain_ingest::deliveries::{self, Delivery};
+use paygrain_ingest::deliveries::{self, Delivery, Plan};
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
@@ -131,7 +131,10 @@ impl Ingest {
         let (inputs, _standard_input) = inputs(&self.paths)?;
         let planned_options = options.clone();
         let planned = tokio::task::spawn_blocking(move || deliveries::plan(inputs, &planned_options)).await;
-        let (deliveries, failed) = planned.map_err(std::io::Error::other)?;
+        let Plan { deliveries, failed, passed_over } = planned.map_err(std::io::Error::other)?;
+        for (name, why) in passed_over {
+            eprintln!("note: {name} is passed over: {why}");
+        }
         for outcome in failed {
             if let Err(error) = outcome.result {
                 answer.fail(outcome.name, &error);

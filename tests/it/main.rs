@@ -31,6 +31,8 @@ mod events;
 mod exactly_once;
 /// The FOCUS export, beyond what an outside validator looks at.
 mod focus;
+/// Deliveries by their manifests.
+mod manifests;
 /// Files of any shape, by a declared mapping.
 mod mapping;
 /// What logs do not say, supplied later.

@@ -187,6 +187,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         | IngestError::BadArchive { .. }
         | IngestError::OutsideArchive { .. }
         | IngestError::BadParquet { .. }
+        | IngestError::PartsMissing { .. }
         | IngestError::NeedsMapping { .. }
         | IngestError::NotReadable { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
