@@ -8,6 +8,7 @@ pub mod estimate;
 pub mod explain;
 pub mod export;
 pub mod ingest;
+pub mod lake;
 pub mod prices;
 pub mod samples;
 pub mod serve;
@@ -44,6 +45,7 @@ pub struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Ingest(ingest::Ingest),
+    Lake(lake::LakeCommand),
     Bill(bill::BillCommand),
     Close(close::Close),
     Bills(bills::Bills),
@@ -83,6 +85,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Serve(command) => command.run(&context).await,
         Command::Ingest(command) => command.run(&context).await,
+        Command::Lake(command) => command.run(&context).await,
         Command::Bill(command) => command.run(&context).await,
         Command::Close(command) => command.run(&context).await,
         Command::Bills(command) => command.run(&context).await,

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::IngestError;
 use crate::record::{Invocation, MeteredQuantity, Request, StoredBytes};
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// Values for fields that a log leaves out. A value in the log always wins.
 ///
 /// ```toml
@@ -56,12 +58,28 @@ pub struct Defaults {
     /// Storage class of the objects in a bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
+    /// Days that a snapshot of what is stored stands for, where it does not say: 7 for a weekly inventory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_days: Option<i64>,
     /// The same by resource name; wins over the values above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, Defaults>,
 }
 
 impl Defaults {
+    /// Reads a defaults file, or a list of functions as a provider's tool prints it: see [`crate::resource_list`].
+    ///
+    /// # Errors
+    /// [`IngestError::BadDefaults`] with the line and the expectation.
+    pub fn read(name: &str, text: &str) -> Result<Self, IngestError> {
+        if !is_json(text) {
+            return Self::from_toml(name, text);
+        }
+        let listed = crate::resource_list::read(name, text)?;
+        let resources = listed.into_iter().map(|resource| (resource.name, resource.values)).collect();
+        Ok(Self { resources, ..Self::default() })
+    }
+
     /// Reads a defaults file.
     ///
     /// # Errors
@@ -115,6 +133,7 @@ impl Defaults {
         fill(&mut row.account, &self.account);
         fill(&mut row.region, &self.region);
         fill(&mut row.storage_class, &self.storage_class);
+        row.held_us = row.held_us.or_else(|| self.held_days?.checked_mul(DAY_US));
     }
 
     /// Fills the gaps of a metered quantity.
@@ -128,6 +147,13 @@ impl Defaults {
         fill(&mut row.architecture, &self.architecture);
         fill(&mut row.runtime, &self.runtime);
     }
+}
+
+/// Whether a text is JSON and not TOML, where a bracket begins a table.
+pub fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let inside = text.strip_prefix('[').map(str::trim_start);
+    text.starts_with('{') || inside.is_some_and(|inside| inside.starts_with(['{', ']']))
 }
 
 fn fill<'a, T: From<&'a str>>(field: &mut Option<T>, value: &'a Option<String>) {

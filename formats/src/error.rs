@@ -77,6 +77,14 @@ pub enum IngestError {
         /// Its name.
         member: String,
     },
+    /// A manifest names files that are not there.
+    #[error("the manifest names {count} files, of which {} are not here: {}", missing.len(), missing.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    PartsMissing {
+        /// Files that it names.
+        count: usize,
+        /// Those that are missing.
+        missing: Vec<String>,
+    },
     /// A table of a column format that cannot be read.
     #[error("the Parquet file cannot be read: {problem}")]
     BadParquet {
@@ -120,6 +128,36 @@ pub enum IngestError {
     WrongColumns {
         /// What is wrong with them.
         problem: String,
+    },
+    /// The file is written in two ways that contradict each other.
+    #[error("{problem}")]
+    Contradiction {
+        /// What contradicts what, and where.
+        problem: String,
+    },
+    /// A bill lacks columns without which its lines cannot be read.
+    #[error("{what} needs columns that the file does not have: {}", missing.join(", "))]
+    MissingColumns {
+        /// What kind of bill it is.
+        what: String,
+        /// The columns, each with its other names.
+        missing: Vec<String>,
+    },
+    /// The file does not say what it measures, and nobody declared it.
+    #[error("{problem}")]
+    NeedsMapping {
+        /// What is not known.
+        problem: String,
+        /// How it is declared.
+        example: String,
+    },
+    /// The format is known, but a file like this cannot be read.
+    #[error("{problem}")]
+    NotReadable {
+        /// Why not.
+        problem: String,
+        /// What the user can do.
+        hint: &'static str,
     },
     /// The lake is of a version we do not know.
     #[error("the lake at `{lake}` was written by a newer version: {problem}")]
@@ -188,6 +226,9 @@ impl IngestError {
                 "copy or download it again, or unpack it and ingest what is in it; an encrypted one has to be unpacked first".into()
             }
             Self::OutsideArchive { .. } => "if you trust the archive, unpack it yourself and ingest that file".into(),
+            Self::PartsMissing { .. } => {
+                "download the whole delivery and name its directory or an archive of it; nothing of it was kept".into()
+            }
             Self::BadParquet { .. } => "copy or download the file again; nothing of it was kept".into(),
             Self::TooLarge { .. } => "split the file, or raise the limit with `--max-bytes`".into(),
             Self::Bomb { .. } => "if the file is what you expect, decompress it first and ingest the result".into(),
@@ -201,12 +242,20 @@ impl IngestError {
             },
             Self::NotAFile { .. } => "name the files, for example with `DIRECTORY/*`".into(),
             Self::BadDefaults { .. } => {
-                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, and tables `[resources.NAME]` of the same".into()
+                "known keys: account, region, resource, architecture, package_type, runtime, memory_mb, vcpu_milli, concurrency, ephemeral_mb, capacity, storage_class, held_days, and tables `[resources.NAME]` of the same".into()
             }
-            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`: see docs/mappings.md".into(),
+            Self::BadMapping { .. } => "a mapping has `table`, `[time]`, `[end]`, `[key]` and `[columns]`, or `[metric.…]` for CloudWatch: see docs/mappings.md".into(),
             Self::WrongColumns { .. } => {
                 "name the columns as the header of the file does; `delimiter` in the mapping sets what stands between them".into()
             }
+            Self::Contradiction { .. } => {
+                "export it again in one language; if several exports were put together, ingest each file by itself".into()
+            }
+            Self::MissingColumns { .. } => "export the bill again with these columns".into(),
+            Self::NeedsMapping { example, .. } => {
+                format!("declare it with `--mapping FILE.toml` (see docs/mappings.md), for example\n\n{example}")
+            }
+            Self::NotReadable { hint, .. } => (*hint).into(),
             Self::NewerLake { .. } => "use the version of paygrain that wrote it, or another `--lake`".into(),
             Self::BadLake { .. } => "name another place with `--lake`".into(),
             Self::NoSuchVersion { table, .. } => {

@@ -9,6 +9,7 @@ pub mod error;
 pub mod format;
 pub mod mapping;
 pub mod record;
+pub mod resource_list;
 
 pub use defaults::Defaults;
 pub use error::IngestError;

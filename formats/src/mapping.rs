@@ -23,6 +23,8 @@
 //! quantity = { column = "Usage", decimal = "," }
 //! memory_mb = { column = "Memory", unit = "GB" }
 //! ```
+//!
+//! Responses of CloudWatch metrics need a [section for each metric](DeclaredMetric) instead.
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone};
@@ -34,11 +36,16 @@ use crate::format::mapped::fields;
 use crate::format::timestamp;
 use crate::record::UsageTable;
 
+mod metric;
+
+pub use metric::DeclaredMetric;
+
 /// A declared mapping.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// The usage table the rows go to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub table: String,
     /// Separator of a CSV file: one character.
     #[serde(default)]
@@ -53,7 +60,11 @@ pub struct Mapping {
     #[serde(default)]
     pub key: Key,
     /// Our columns and where they come from.
+    #[serde(default)]
     pub columns: BTreeMap<String, Source>,
+    /// Metrics of CloudWatch, by the id or label that a response gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metric: BTreeMap<String, DeclaredMetric>,
 }
 
 /// A column with times.
@@ -145,6 +156,16 @@ impl Mapping {
     }
 
     fn check(&self) -> Result<(), String> {
+        if !self.metric.is_empty() {
+            if !self.table.is_empty() || !self.columns.is_empty() || self.time.is_some() {
+                return Err(
+                    "`[metric.…]` is for responses of CloudWatch: it goes with no `table`, `time` or `columns`".into(),
+                );
+            }
+            return self.metric.iter().try_for_each(|(name, metric)| {
+                metric.check().map_err(|problem| format!("`metric.{name}`: {problem}"))
+            });
+        }
         let names = || UsageTable::ALL.map(UsageTable::name).join(", ");
         let table = self.usage_table().ok_or_else(|| format!("no usage table `{}`: {}", self.table, names()))?;
         for required in ["provider", "service"] {
@@ -261,6 +282,7 @@ mod tests {
     fn mistakes_are_told_with_what_was_expected() {
         assert!(Mapping::from_toml("m.toml", MAPPING).is_ok());
         for (from, to, expected) in [
+            ("table = \"metered\"", "", "no usage table ``"),
             ("\"metered\"", "\"metred\"", "no usage table `metred`: invocations, requests, storage, metered"),
             ("provider = { value = \"aws\" }", "", "`columns.provider` is missing"),
             ("held_us", "held_ms", "has no column `held_ms`"),

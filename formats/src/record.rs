@@ -8,6 +8,9 @@ mod billed;
 
 pub use billed::{BilledLine, Export};
 
+/// How keys begin that are compared without the time.
+const ALONE: [u8; 4] = [0xff; 4];
+
 /// 128 bits that name one record, whatever file or envelope it came in. See [`RecordKey::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey(pub [u8; 16]);
@@ -21,6 +24,20 @@ impl RecordKey {
     /// like a duplicate.
     pub fn of(parts: &[Option<&str>]) -> Self {
         Self::of_all(parts.iter().copied())
+    }
+
+    /// The key of a record that its parts name whatever its time says: two of them are one record, however far apart
+    /// their times are. Such keys begin alike, so that one is known for what it is wherever it stands; of other keys one
+    /// in four billion does, and nothing depends on that one.
+    pub fn alone(parts: &[Option<&str>]) -> Self {
+        let mut key = Self::of(parts);
+        key.0[..ALONE.len()].copy_from_slice(&ALONE);
+        key
+    }
+
+    /// Whether it names a record whatever the record's time says.
+    pub fn is_alone(&self) -> bool {
+        self.0.starts_with(&ALONE)
     }
 
     /// As [`RecordKey::of`].
@@ -395,6 +412,12 @@ pub struct RejectedRow {
     pub line: Option<u64>,
     /// Byte offset in the decompressed file.
     pub byte_offset: u64,
+    /// Length in bytes, where it is not simply a JSON object or a line.
+    #[serde(skip)]
+    pub byte_length: Option<u64>,
+    /// Length of the file's header, in bytes, without which the row cannot be read again.
+    #[serde(skip)]
+    pub header_length: Option<u64>,
     /// What was wrong and what was expected, naming the column or field.
     pub reason: String,
     /// The beginning of the row.

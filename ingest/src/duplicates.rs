@@ -15,11 +15,15 @@ use datafusion::arrow::error::ArrowError;
 use foldhash::fast::RandomState;
 
 use crate::error::IngestError;
-use crate::spool::temporary_error;
+use crate::event_keys::EventKeys;
+use crate::record::RecordKey;
 use crate::table::ASSUMED;
+use crate::upload::temporary_error;
 
-/// Parts the keys are divided into, by their first byte.
+/// Parts the keys are divided into, by one byte.
 const PARTS: usize = 256;
+/// Place of the last byte of a key.
+const KEY_END: usize = 15;
 /// Records that wait in memory before they are written to a temporary file.
 const CHUNK_RECORDS: usize = 1 << 20;
 /// Bytes of a record in the temporary file.
@@ -36,8 +40,14 @@ struct Identity {
 }
 
 impl Identity {
+    /// Keys are hashes, but those of events begin alike.
     fn part(&self) -> usize {
-        usize::from(self.key[0])
+        usize::from(if self.is_event() { self.key[KEY_END] } else { self.key[0] })
+    }
+
+    /// Whether the key names the record whatever its time says.
+    fn is_event(&self) -> bool {
+        RecordKey(self.key).is_alone()
     }
 
     fn to_bytes(self) -> [u8; RECORD_BYTES] {
@@ -71,7 +81,7 @@ pub(crate) struct Identities {
 impl Identities {
     /// Adds the record of a row of the upload.
     pub(crate) fn push(&mut self, key: [u8; 16], time_us: i64, assumed: bool, row: u64) -> Result<(), IngestError> {
-        self.any_assumed |= assumed;
+        self.any_assumed |= assumed && !RecordKey(key).is_alone();
         self.latest.push(Identity { key, time_us, assumed, row });
         if self.latest.len() >= CHUNK_RECORDS { self.spill() } else { Ok(()) }
     }
@@ -168,21 +178,37 @@ impl SortedIdentities {
         Ok(())
     }
 
-    /// Which of `rows` rows of this upload are known already: to the lake, or from an earlier row.
-    pub(crate) fn duplicates(&self, lake: &SortedIdentities, rows: usize) -> Result<BooleanBuffer, IngestError> {
+    /// Which of `rows` rows of this upload are known already: to the lake, or from an earlier row. Events are looked up
+    /// in `landed`.
+    pub(crate) fn duplicates(
+        &self,
+        lake: &SortedIdentities,
+        landed: &EventKeys,
+        rows: usize,
+    ) -> Result<BooleanBuffer, IngestError> {
         let mut duplicates = vec![0_u8; rows.div_ceil(8)];
         let mut known = Known::new(self.any_assumed);
         for part in 0..PARTS {
             known.clear();
             lake.each(part, |record| known.add(record))?;
+            let mut failed = None;
             self.each(part, |record| {
-                if !known.insert(record) {
+                let fresh = if record.is_event() {
+                    let landed = landed.contains(&record.key).map_err(|error| failed = Some(error)).unwrap_or(true);
+                    !landed && known.events.insert(record.key)
+                } else {
+                    known.insert(record)
+                };
+                if !fresh {
                     let row = usize::try_from(record.row).unwrap_or(usize::MAX);
                     if let Some(byte) = duplicates.get_mut(row / 8) {
                         *byte |= 1 << (row % 8);
                     }
                 }
             })?;
+            if let Some(error) = failed {
+                return Err(temporary_error(error));
+            }
         }
         Ok(BooleanBuffer::new(duplicates.into(), 0, rows))
     }
@@ -198,17 +224,26 @@ struct Known {
     logged_keys: HashSet<[u8; 16], RandomState>,
     /// Keys of records without a logged time.
     assumed: HashSet<[u8; 16], RandomState>,
+    /// Keys of events of the upload, which name them whatever their time says.
+    events: HashSet<[u8; 16], RandomState>,
 }
 
 impl Known {
     fn new(any_assumed: bool) -> Self {
-        Self { logged: HashSet::default(), any_assumed, logged_keys: HashSet::default(), assumed: HashSet::default() }
+        Self {
+            logged: HashSet::default(),
+            any_assumed,
+            logged_keys: HashSet::default(),
+            assumed: HashSet::default(),
+            events: HashSet::default(),
+        }
     }
 
     fn clear(&mut self) {
         self.logged.clear();
         self.logged_keys.clear();
         self.assumed.clear();
+        self.events.clear();
     }
 
     fn add(&mut self, Identity { key, time_us, assumed, .. }: Identity) {
@@ -299,7 +334,7 @@ mod tests {
             (200, 5, false),  // new
         ];
         let expected = [true, false, true, false, true, true, false, true, true, false];
-        let found = of(&upload).duplicates(&lake, upload.len()).unwrap();
+        let found = of(&upload).duplicates(&lake, &EventKeys::default(), upload.len()).unwrap();
         assert_eq!(found.iter().collect::<Vec<_>>(), expected);
     }
 

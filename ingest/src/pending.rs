@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::IngestError;
 use crate::lake::{Lake, UploadRow};
-use crate::spool::Spooled;
-use crate::staged::Staged;
 use crate::table::Table;
+use crate::upload::{Spooled, Staged};
 
 /// Directory under the root of the lake.
 const DIRECTORY: &str = "pending";

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
+use crate::lake::{INTEGER_COLUMNS, TEXT_COLUMNS};
 use crate::record::{BilledLine, Export, Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
 
 /// Microseconds of a day.
@@ -30,6 +31,8 @@ pub enum Table {
     Uploads,
     /// One row per refused row.
     RejectedRows,
+    /// What was declared after the fact about resources whose logs do not say it.
+    Declarations,
     /// One row per revision of an issued bill.
     Bills,
     /// One row per line of an issued bill.
@@ -40,7 +43,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Self::Invocations,
         Self::Requests,
         Self::Storage,
@@ -48,6 +51,7 @@ impl Table {
         Self::Billed,
         Self::Uploads,
         Self::RejectedRows,
+        Self::Declarations,
         Self::Bills,
         Self::Charges,
         Self::PriceBooks,
@@ -65,6 +69,7 @@ impl Table {
             Self::Billed => "billed",
             Self::Uploads => "uploads",
             Self::RejectedRows => "rejected_rows",
+            Self::Declarations => "declarations",
             Self::Bills => "bills",
             Self::Charges => "charges",
             Self::PriceBooks => "price_books",
@@ -79,6 +84,7 @@ impl Table {
             Self::Storage | Self::Metered => "held_from",
             Self::Billed => "charge_period_start",
             Self::Uploads | Self::RejectedRows => "uploaded_at",
+            Self::Declarations => "declared_at",
             Self::Bills | Self::Charges | Self::PriceBooks => "issued_at",
         }
     }
@@ -89,7 +95,12 @@ impl Table {
             Self::Invocations | Self::Requests | Self::Storage | Self::Metered => &["date"],
             // What a later delivery replaces are whole files.
             Self::Billed => &["export_id", "part"],
-            Self::Uploads | Self::RejectedRows | Self::Bills | Self::Charges | Self::PriceBooks => &[],
+            Self::Uploads
+            | Self::RejectedRows
+            | Self::Declarations
+            | Self::Bills
+            | Self::Charges
+            | Self::PriceBooks => &[],
         }
     }
 
@@ -119,7 +130,10 @@ impl Table {
                 integer("byte_offset", false),
                 text("reason", false),
                 text("excerpt", false),
+                Field::new("original", DataType::Binary, true),
+                Field::new("header", DataType::Binary, true),
             ],
+            Self::Declarations => declaration_fields(),
             Self::Bills => vec![
                 text("id", false),
                 text("period", false),
@@ -386,6 +400,15 @@ fn usage_fields<R: UsageRow + Default>() -> Vec<Field> {
     fields.0.extend([text("time_source", false), Field::new("record_key", DataType::Binary, false)]);
     fields.0.push(text("upload_id", false));
     fields.0
+}
+
+/// The columns of `declarations`: which rows it is about, and what is declared of them.
+fn declaration_fields() -> Vec<Field> {
+    let scope = ["of_provider", "of_service", "of_upload_id", "of_resource"];
+    let mut fields: Vec<_> = scope.iter().chain(&TEXT_COLUMNS).map(|name| text(name, true)).collect();
+    fields.extend(INTEGER_COLUMNS.map(|name| integer(name, true)));
+    fields.extend([Field::new("overrides", DataType::Boolean, false), timestamp("declared_at")]);
+    fields
 }
 
 /// The columns of `charges`: those of a charge in the pricing model, with the scope flattened. Quantities and amounts

@@ -4,34 +4,39 @@
 //! until the last byte is read, because only then are the upload's id and its fate known. Then everything lands in one
 //! commit.
 
-use std::fs::File;
-use std::io::{BufRead, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::AtomicU64;
 
-use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{RecordBatch, StringArray};
 use serde::Serialize;
 
-use crate::decompress::{self, Limits};
+use crate::decompress::Limits;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::mapped::Mapped;
-use crate::format::{self, Format, Origin, Sink};
+use crate::format::Format;
+#[cfg(test)]
+use crate::format::Sink;
 use crate::lake::{Lake, UploadRow, upload_transaction};
 use crate::mapping::Mapping;
-use crate::parquet_rows::{MAGIC, ParquetRows};
 use crate::pending::Pending;
-use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Request, Usage};
-use crate::rows::BATCH_ROWS;
-use crate::spool::{Spool, Spooled, staging_error};
-use crate::staged::{Staged, UsageSpool};
-use crate::summary::{Collector, Facts, Summary};
-use crate::table::{Table, UsageRow, export_id, out_of_range, staged_schema};
+#[cfg(test)]
+use crate::record::Record;
+use crate::record::RejectedRow;
+use crate::summary::Summary;
+use crate::table::Table;
 
-/// Rows after which progress is told.
-const PROGRESS_ROWS: u64 = 256;
+mod reading;
+mod spool;
+mod staged;
+mod staging;
+
+use reading::{Reading, decompressed, parse_file};
+pub(crate) use spool::{Spool, Spooled, staging_error, temporary_error};
+pub(crate) use staged::Staged;
+use staging::filled;
+pub(crate) use staging::{Staging, problem_of};
+
 /// Refused rows repeated in the answer; all are in the table `rejected_rows`.
 const FIRST_REJECTED_MAX: usize = 5;
 
@@ -119,10 +124,12 @@ struct Parsed {
     bytes: u64,
     uploaded_at_us: i64,
     staging: Staging,
+    /// Opens the file again.
+    again: Option<(PathBuf, Limits)>,
 }
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
-    let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging } = parsed;
+    let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging, again } = parsed;
     let Staging {
         invocations,
         requests,
@@ -170,7 +177,10 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     }
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
-        let spooled = rejected.finish()?;
+        // What can no longer be read is kept by its place and its beginning.
+        let source = again.and_then(|(path, limits)| decompressed(&path, limits).ok());
+        let spooled = tokio::task::spawn_blocking(move || rejected.finish(source));
+        let spooled = spooled.await.map_err(|error| temporary_error(std::io::Error::other(error)))??;
         let id = &row.id;
         let batches = || Ok(spooled.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
@@ -197,338 +207,47 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     Ok(result(row, appended.replaced, false))
 }
 
-/// The tables that have rows.
-fn filled(rows: [Staged; 5]) -> Vec<(Table, Staged)> {
-    let tables = Table::USAGE.into_iter().chain([Table::Billed]);
-    tables.zip(rows).filter(|(_, staged)| staged.rows > 0).collect()
-}
-
 /// What a repetition of an upload did: every good row of it was there already.
 fn seen_again(landed: UploadRow) -> UploadRow {
     UploadRow { accepted: 0, duplicate: landed.read - landed.rejected, ..landed }
 }
 
-fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
-    let mut file = open_file(path)?;
-    let unreadable = |source| IngestError::Io { what: format!("cannot read `{}`", path.display()), source };
-    let mut magic = Vec::new();
-    (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
-    if magic == MAGIC {
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let parsed = parse(ParquetRows::open(file)?, name, options);
-        options.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-        return parsed;
-    }
-    parse(Counted { inner: file, progress: options.progress.clone() }, name, options)
+/// A file that is read as a part of an upload.
+pub(crate) struct Part {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Where its bytes are.
+    pub(crate) path: PathBuf,
 }
 
-fn open_file(path: &Path) -> Result<File, IngestError> {
-    let shown = path.display();
-    let metadata =
-        std::fs::metadata(path).map_err(|source| IngestError::Io { what: format!("cannot open `{shown}`"), source })?;
-    if metadata.is_dir() {
-        return Err(IngestError::NotAFile { path: shown.to_string(), what: "a directory" });
-    }
-    File::open(path).map_err(|source| IngestError::Io { what: format!("cannot open `{shown}`"), source })
-}
-
-fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
-    let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
-    let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
-    let opened = decompress::open(input, options.limits)?;
-    let mut reader = Hashing { inner: opened, hash: blake3::Hasher::new(), hashed: 0, bytes: 0 };
-    let head = reader.inner.head()?;
-    if head.is_empty() {
-        return Err(IngestError::Empty);
-    }
-    let mapped = options.mapping.clone().map(|mapping| Mapped { mapping });
-    let (format, because): (&dyn Format, String) = match (&mapped, &options.format) {
-        (Some(mapped), _) => (mapped, "a mapping was given".to_owned()),
-        (None, Some(name)) => (format::by_name(name)?, "named by the user".to_owned()),
-        (None, None) => {
-            let (found, recognition) = format::detect(head)?;
-            (found, recognition.because)
+/// Brings several files into the lake as one upload, wholly or not at all: the parts of one delivery, as its manifest
+/// names them. `manifest` is its text, and `format` what it says of how to read the parts.
+pub(crate) async fn ingest_parts(
+    lake: &Lake,
+    name: &str,
+    parts: Vec<Part>,
+    (manifest, format): (Vec<u8>, Option<Box<dyn Format>>),
+    options: &IngestOptions,
+) -> Result<UploadResult, IngestError> {
+    let owned = options.clone();
+    let parsed = tokio::task::spawn_blocking(move || {
+        let mut reading = Reading::new(0, &owned);
+        reading.hash.update(&manifest);
+        for part in &parts {
+            reading.file(&part.path, &part.name, format.as_deref(), &owned)?;
+            reading.staging.files += 1;
         }
-    };
-    let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name), options.progress.clone());
-    let origin = Origin { name, defaults: &options.defaults };
-    format.parse(&mut reader, &origin, &mut staging)?;
-    reader.skip_rest().map_err(decompress::ingest_error)?;
-    let Hashing { inner: opened, mut hash, bytes, .. } = reader;
-    if opened.ignored_bytes() > 0 {
-        staging.warn(format!("{} bytes behind the end of the compressed data were ignored", opened.ignored_bytes()));
-    }
-    hash.update(declared_source(format.name(), options).as_bytes());
-    Ok(Parsed {
-        id: hash.finalize().to_hex().to_string(),
-        format: format.name(),
-        detected_because: because,
-        bytes,
-        uploaded_at_us,
-        staging,
-    })
+        reading.finish(&owned)
+    });
+    let parsed = parsed.await.map_err(|error| IngestError::Io {
+        what: format!("reading `{name}` was cut off"),
+        source: std::io::Error::other(error),
+    })??;
+    land(lake, name, parsed).await
 }
 
-/// Which part of a delivery a file is, by the names that providers give: `report-00001.csv.gz`, `report-2.snappy.parquet`,
-/// `part_1_0001.csv`, `export-000000000012.csv`. 0 for any other name: dates are no parts.
-fn part_of(name: &str) -> u32 {
-    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
-    let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-    if let Some((set, part)) = stem.strip_prefix("part_").and_then(|rest| rest.split_once('_')) {
-        return number(set)
-            .zip(number(part))
-            .map_or(0, |(set, part): (u32, u32)| set.saturating_mul(10_000).saturating_add(part).saturating_add(1));
-    }
-    let Some((before, digits)) = stem.rsplit_once('-') else { return 0 };
-    let is_date = before.rsplit(['-', '_']).next().is_some_and(|word| number(word).is_some());
-    let is_part = match digits.len() {
-        5 | 12 => true,
-        1..=3 => !digits.starts_with('0') && !is_date,
-        _ => false,
-    };
-    // The first of a numbered kind may be 0, which is the name of the whole.
-    number(digits).filter(|_| is_part).map_or(0, |part: u32| part.saturating_add(u32::from(digits.len() == 12)))
-}
-
-/// What the file was read as and what the user said about it, in one fixed form: the same bytes declared differently
-/// are another upload. A default that is not given leaves no trace, so that new ones change no id.
-fn declared_source(format: &str, options: &IngestOptions) -> String {
-    let mut source = serde_json::json!({ "format": format, "defaults": options.defaults, "at_us": options.at_us });
-    if let Some(mapping) = &options.mapping {
-        source["mapping"] = serde_json::json!(mapping);
-    }
-    source.to_string()
-}
-
-/// Counts what is read, for progress.
-struct Counted<R> {
-    inner: R,
-    progress: Arc<Progress>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
-/// Hashes and counts the decompressed bytes on their way to the parser, each block as a whole: in the small pieces that
-/// a parser takes, hashing is several times slower.
-struct Hashing<R> {
-    inner: R,
-    hash: blake3::Hasher,
-    /// How many of the bytes that wait in `inner` are hashed already.
-    hashed: usize,
-    bytes: u64,
-}
-
-impl<R: BufRead> Hashing<R> {
-    /// Hashes what the parser did not read.
-    fn skip_rest(&mut self) -> std::io::Result<()> {
-        loop {
-            let length = self.fill_buf()?.len();
-            if length == 0 {
-                return Ok(());
-            }
-            self.consume(length);
-        }
-    }
-}
-
-impl<R: BufRead> BufRead for Hashing<R> {
-    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        let available = self.inner.fill_buf()?;
-        if let Some(fresh) = available.get(self.hashed..) {
-            self.hash.update(fresh);
-            self.hashed = available.len();
-        }
-        Ok(available)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.hashed -= amount.min(self.hashed);
-        self.bytes += amount as u64;
-        self.inner.consume(amount);
-    }
-}
-
-impl<R: BufRead> Read for Hashing<R> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(out.len());
-        out[..length].copy_from_slice(&available[..length]);
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-/// Where parsed rows wait: the [`Sink`] of every format.
-struct Staging {
-    invocations: UsageSpool,
-    requests: UsageSpool,
-    storage: UsageSpool,
-    metered: UsageSpool,
-    billed: UsageSpool,
-    /// Which part of a delivery the file is, by its name.
-    part: u32,
-    progress: Arc<Progress>,
-    summary: Collector,
-    rejected: RejectedSpool,
-    read: u64,
-    rejected_count: u64,
-    warnings: Vec<String>,
-    first_rejected: Vec<RejectedRow>,
-}
-
-impl Staging {
-    fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
-        let spool = |table| UsageSpool::new(table, assumed_time_us);
-        let mut billed = spool(Table::Billed);
-        billed.part = part;
-        Self {
-            invocations: spool(Table::Invocations),
-            requests: spool(Table::Requests),
-            storage: spool(Table::Storage),
-            metered: spool(Table::Metered),
-            billed,
-            part,
-            progress,
-            summary: Collector::default(),
-            rejected: RejectedSpool::default(),
-            read: 0,
-            rejected_count: 0,
-            warnings: Vec::new(),
-            first_rejected: Vec::new(),
-        }
-    }
-
-    /// Refuses a row of which a number cannot be. The format has read the row: which one it was, the record has to say.
-    fn refuse(&mut self, reason: String, record: &dyn std::fmt::Debug) -> Result<(), IngestError> {
-        let excerpt = crate::error::excerpt(format!("{record:?}").as_bytes());
-        self.reject(RejectedRow { line: None, byte_offset: 0, reason, excerpt })
-    }
-
-    fn spool(&mut self, table: Table) -> &mut UsageSpool {
-        match table {
-            Table::Invocations => &mut self.invocations,
-            Table::Requests => &mut self.requests,
-            Table::Storage => &mut self.storage,
-            Table::Billed => &mut self.billed,
-            _ => &mut self.metered,
-        }
-    }
-
-    fn row<R: UsageRow + Facts + std::fmt::Debug>(
-        &mut self,
-        time: EventTime,
-        key: RecordKey,
-        row: &R,
-    ) -> Result<(), IngestError> {
-        if let Some(reason) = out_of_range(row) {
-            return self.refuse(reason, row);
-        }
-        self.count_row();
-        let logged_us = match time {
-            EventTime::Logged(time_us) => Some(time_us),
-            EventTime::Assumed => None,
-        };
-        self.summary.add(logged_us, row);
-        self.spool(R::TABLE).push(time, key, row)
-    }
-}
-
-impl Staging {
-    fn count_row(&mut self) {
-        self.read += 1;
-        if self.read.is_multiple_of(PROGRESS_ROWS) {
-            self.progress.rows.fetch_add(PROGRESS_ROWS, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Sink for Staging {
-    fn record(&mut self, Record { time, key, usage }: Record) -> Result<(), IngestError> {
-        match usage {
-            Usage::Invocation(row) => self.row(time, key, &*row),
-            Usage::Request(row) => self.row(time, key, &*row),
-            Usage::StoredBytes(row) => self.row(time, key, &*row),
-            Usage::MeteredQuantity(row) => self.row(time, key, &*row),
-            Usage::BilledLine(mut row) => {
-                row.export.part = self.part;
-                let export = export_id(&row.provider, &row.export);
-                let key = RecordKey::of(&[Some(&export), Some(&hex::encode(key.0))]);
-                self.billed.exports.insert(export, row.export.adds);
-                self.row(time, key, &*row)
-            }
-        }
-    }
-
-    fn invocation(&mut self, time: EventTime, key: RecordKey, row: &Invocation<&str>) -> Result<(), IngestError> {
-        self.row(time, key, row)
-    }
-
-    fn request(&mut self, time: EventTime, key: RecordKey, row: &Request<&str>) -> Result<(), IngestError> {
-        self.row(time, key, row)
-    }
-
-    fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.count_row();
-        self.rejected_count += 1;
-        if self.first_rejected.len() < FIRST_REJECTED_MAX {
-            self.first_rejected.push(row.clone());
-        }
-        self.rejected.push(row)
-    }
-
-    fn warn(&mut self, message: String) {
-        if !self.warnings.contains(&message) {
-            self.warnings.push(message);
-        }
-    }
-}
-
-/// Refused rows on their way to the lake.
-#[derive(Default)]
-struct RejectedSpool {
-    rows: Vec<RejectedRow>,
-    spool: Spool,
-}
-
-impl RejectedSpool {
-    fn push(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.rows.push(row);
-        if self.rows.len() >= BATCH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IngestError> {
-        let rows = std::mem::take(&mut self.rows);
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let batch = RecordBatch::try_new(
-            staged_schema(Table::RejectedRows),
-            vec![
-                Arc::new(rows.iter().map(|row| row.line.map(signed)).collect::<Int64Array>()),
-                Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| signed(row.byte_offset)))),
-                Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.reason))),
-                Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.excerpt))),
-            ],
-        );
-        self.spool.write(batch.map_err(staging_error)?)
-    }
-
-    fn finish(mut self) -> Result<Spooled, IngestError> {
-        if !self.rows.is_empty() {
-            self.flush()?;
-        }
-        self.spool.finish()
-    }
-}
-
-/// A batch of refused rows with the upload they are of.
-fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordBatch, IngestError> {
+/// A staged batch with the column `upload_id` in its place: last in usage tables, first in `rejected_rows`.
+pub(crate) fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordBatch, IngestError> {
     let schema = table.schema();
     let place = schema.index_of("upload_id").map_err(staging_error)?;
     let mut columns = batch.columns().to_vec();
@@ -540,11 +259,19 @@ fn with_upload_id(batch: &RecordBatch, table: Table, id: &str) -> Result<RecordB
 #[cfg(test)]
 pub(crate) async fn land_records(lake: &Lake, name: &str, records: Vec<Record>) -> Result<UploadResult, IngestError> {
     let id = blake3::hash(format!("{name} {records:?}").as_bytes()).to_hex().to_string();
-    let mut staging = Staging::new(0, part_of(name), Arc::default());
+    let mut staging = Staging::new(0, reading::part_of(name), Arc::default());
     for record in records {
         staging.record(record)?;
     }
-    let parsed = Parsed { id, format: "test", detected_because: String::new(), bytes: 0, uploaded_at_us: 1, staging };
+    let parsed = Parsed {
+        id,
+        format: "test",
+        detected_because: String::new(),
+        bytes: 0,
+        uploaded_at_us: 1,
+        staging,
+        again: None,
+    };
     land(lake, name, parsed).await
 }
 
@@ -571,31 +298,4 @@ pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Sta
     let Staging { invocations, requests, storage, metered, billed, .. } = staging;
     let rows = [invocations.finish(), requests.finish(), storage.finish(), metered.finish(), billed.finish()];
     (row, filled(rows.map(Result::unwrap)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::part_of;
-
-    #[test]
-    fn parts_of_deliveries_by_their_names() {
-        for (name, part) in [
-            ("cost-00001.csv.gz", 1),
-            ("data/BILLING_PERIOD=2026-10/cost-00012.snappy.parquet", 12),
-            ("report-2.csv.gz", 2),
-            ("part_0_0001.csv", 2),
-            ("part_1_0001.csv.gz", 10_002),
-            ("billing-000000000000.csv", 1),
-            ("billing-000000000012.json", 13),
-            ("koku_2023-06-01.csv", 0),
-            ("koku_2023-06-01-not-final.csv", 0),
-            ("bill-2026-10.csv", 0),
-            ("report.csv", 0),
-            ("part_x.csv", 0),
-            ("a-99999999999999999999.csv", 0),
-            ("", 0),
-        ] {
-            assert_eq!(part_of(name), part, "{name}");
-        }
-    }
 }

@@ -335,6 +335,18 @@ impl Catalogue {
         Table::ALL.iter().any(|table| !self.fed_by(provider, service, *table).is_empty())
     }
 
+    /// The columns that the rules for rows of a service in a table read; none where no rule takes them.
+    pub fn columns_read(&self, provider: &str, service: &str, table: Table) -> BTreeSet<&str> {
+        let skus = self.fed_by(provider, service, table).iter().map(|index| self.sku(*index));
+        skus.flat_map(|sku| {
+            let filters = sku.filter.iter().chain(&sku.base_filter);
+            let expressions = filters.chain(sku.meters.iter().map(|meter| &meter.quantity));
+            let key = sku.key.iter().map(|key| key.column.as_str());
+            expressions.flat_map(Expression::columns).chain(key).chain(sku.scope_columns.iter().map(String::as_str))
+        })
+        .collect()
+    }
+
     /// The zone in which a service's days and months are billed: that of its book, UTC where there is none.
     pub fn zone(&self, provider: &str, service: &str) -> Zone {
         let own = self.books.iter().find(|book| book.provider == provider && book.service == service);

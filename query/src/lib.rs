@@ -3,8 +3,10 @@
 //! [`Engine`] is what the outside calls; each answer is a typed request and typed rows in a file of its own.
 
 mod activity;
+pub mod advice;
 pub mod bill;
 pub mod closing;
+mod declared;
 pub mod engine;
 pub mod error;
 pub mod explain;
@@ -19,6 +21,7 @@ pub mod sql;
 #[cfg(test)]
 mod testing;
 
+pub use advice::Advice;
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,

@@ -11,9 +11,10 @@ use datafusion::scalar::ScalarValue;
 use paygrain_ingest::Lake;
 use paygrain_ingest::table::Table;
 
+use crate::declared::Declared;
 use crate::error::QueryError;
 
-/// Versions of the usage tables, by name; nothing for a table that was never written.
+/// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
 
 /// A session that sees every table of the lake as it is now; tables that were never written are empty.
@@ -30,6 +31,12 @@ pub async fn session(lake: &Lake) -> Result<SessionContext, QueryError> {
 /// As [`session`].
 pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext, LakeVersions), QueryError> {
     let (session, mut versions) = (empty_session(), LakeVersions::new());
+    let declared = lake.table(Table::Declarations).await?;
+    let declarations = match &declared {
+        Some(table) => Declared::of(lake.declarations_in(table).await?),
+        None => Declared::default(),
+    };
+    versions.extend(declared.map(|table| (Table::Declarations.name().to_owned(), table.version())));
     for table in Table::ALL {
         let delta = lake.table(table).await?;
         if Table::USAGE.contains(&table) {
@@ -39,7 +46,7 @@ pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext,
             Some(delta) => Some(delta.table_provider().await.map_err(boxed)?),
             None => None,
         };
-        register(&session, table, provider)?;
+        register(&session, table, provider, &declarations)?;
     }
     Ok((session, versions))
 }
@@ -50,12 +57,16 @@ pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext,
 /// When the lake no longer has those versions.
 pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<SessionContext, QueryError> {
     let session = empty_session();
+    let declarations = match versions.get(Table::Declarations.name()).copied().flatten() {
+        Some(version) => Declared::of(lake.declarations_in(&lake.table_at(Table::Declarations, version).await?).await?),
+        None => Declared::default(),
+    };
     for table in Table::USAGE {
         let provider = match versions.get(table.name()).copied().flatten() {
             Some(version) => Some(lake.table_at(table, version).await?.table_provider().await.map_err(boxed)?),
             None => None,
         };
-        register(&session, table, provider)?;
+        register(&session, table, provider, &declarations)?;
     }
     Ok(session)
 }
@@ -70,9 +81,14 @@ fn empty_session() -> SessionContext {
     SessionContext::new_with_config(config)
 }
 
-fn register(session: &SessionContext, table: Table, found: Option<Arc<dyn TableProvider>>) -> Result<(), QueryError> {
+fn register(
+    session: &SessionContext,
+    table: Table,
+    found: Option<Arc<dyn TableProvider>>,
+    declared: &Declared,
+) -> Result<(), QueryError> {
     let provider = match found {
-        Some(provider) => with_every_column(session, table, provider)?,
+        Some(provider) => declared.complete(session, table, with_every_column(session, table, provider)?)?,
         None => Arc::new(MemTable::try_new(table.schema(), vec![vec![]])?),
     };
     session.register_table(table.name(), provider)?;
@@ -119,7 +135,7 @@ mod tests {
         let schema: Schema = rows.schema().project(&old).unwrap();
         let table = MemTable::try_new(Arc::new(schema), vec![vec![rows.project(&old).unwrap()]]).unwrap();
         let session = empty_session();
-        register(&session, Table::Invocations, Some(Arc::new(table))).unwrap();
+        register(&session, Table::Invocations, Some(Arc::new(table)), &Declared::default()).unwrap();
         let sql = "SELECT variant, instance, concurrency, time_source FROM invocations WHERE instance IS NULL";
         let found = SqlAnswer::of(&session, sql).await.unwrap().text_rows().unwrap();
         assert_eq!(found, [[None, None, None, Some("logged".to_owned())]]);

@@ -10,11 +10,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use paygrain_ingest::archive::InputFile;
 use paygrain_ingest::decompress::Limits;
-use paygrain_ingest::deliveries::{self, Delivery};
+use paygrain_ingest::deliveries::{self, Delivery, Plan};
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
+use paygrain_query::Advice;
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -59,8 +60,8 @@ pub struct Ingest {
     /// `Zip` or `Image`, where the log does not say
     #[arg(long, value_name = "TYPE")]
     package_type: Option<String>,
-    /// File of such values, also by resource
-    #[arg(long, value_name = "FILE.toml")]
+    /// File of such values, also by resource; or a list of functions as `aws lambda list-functions` prints it
+    #[arg(long, value_name = "FILE")]
     defaults: Option<PathBuf>,
     /// How the columns of a CSV or JSON file of any kind become usage records
     #[arg(long, value_name = "FILE.toml")]
@@ -76,9 +77,17 @@ pub struct Ingest {
 /// The answer of `--format json`: the shape is public.
 #[derive(Serialize)]
 struct Answer {
-    uploads: Vec<UploadResult>,
+    uploads: Vec<Landed>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<FailedUpload>,
+}
+
+/// An upload that landed, and what its rows still need to be priced rightly.
+#[derive(Serialize)]
+struct Landed {
+    #[serde(flatten)]
+    result: UploadResult,
+    advice: Advice,
 }
 
 #[derive(Serialize)]
@@ -111,7 +120,8 @@ impl Ingest {
                 Some("name files, or `-` for standard input".into()),
             ));
         }
-        let lake = context.lake.open()?;
+        let engine = context.engine()?;
+        let lake = engine.lake();
         lake.recover().await?;
         let options = self.options(input_format)?;
         if let Some(name) = &options.format {
@@ -121,15 +131,21 @@ impl Ingest {
         let (inputs, _standard_input) = inputs(&self.paths)?;
         let planned_options = options.clone();
         let planned = tokio::task::spawn_blocking(move || deliveries::plan(inputs, &planned_options)).await;
-        let (deliveries, failed) = planned.map_err(std::io::Error::other)?;
+        let Plan { deliveries, failed, passed_over } = planned.map_err(std::io::Error::other)?;
+        for (name, why) in passed_over {
+            eprintln!("note: {name} is passed over: {why}");
+        }
         for outcome in failed {
             if let Err(error) = outcome.result {
                 answer.fail(outcome.name, &error);
             }
         }
         for delivery in &deliveries {
-            match ingest_one(&lake, delivery, &options, output).await {
-                Ok(result) => answer.uploads.push(result),
+            match ingest_one(lake, delivery, &options, output).await {
+                Ok(result) => {
+                    let advice = Advice::of(engine.catalogue(), &result);
+                    answer.uploads.push(Landed { result, advice });
+                }
                 Err(error) => answer.fail(delivery.name.clone(), &error),
             }
         }
@@ -159,7 +175,7 @@ impl Ingest {
                 let text = std::fs::read_to_string(path).map_err(|source| {
                     Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
                 })?;
-                Defaults::from_toml(&path.display().to_string(), &text)?
+                Defaults::read(&path.display().to_string(), &text)?
             }
         };
         let flags = [
@@ -174,15 +190,7 @@ impl Ingest {
                 value.clone_from(flag);
             }
         }
-        let mapping = match &self.mapping {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| {
-                    Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
-                })?;
-                Some(Mapping::from_toml(&path.display().to_string(), &text)?)
-            }
-        };
+        let mapping = self.mapping.as_deref().map(read_mapping).transpose()?;
         let at_us = self.at.as_deref().map(parse_time).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_bytes {
@@ -196,7 +204,7 @@ impl Ingest {
             return print_json(answer);
         }
         let mut rows = Rows::new(["file", "format", "read#", "accepted#", "duplicate#", "rejected#", "state", "id"]);
-        for upload in &answer.uploads {
+        for Landed { result: upload, .. } in &answer.uploads {
             let number = |value: u64| match output {
                 OutputFormat::Table => grouped(&value.to_string()),
                 _ => value.to_string(),
@@ -219,7 +227,7 @@ impl Ingest {
         if !rows.is_empty() {
             rows.print()?;
         }
-        for upload in &answer.uploads {
+        for Landed { result: upload, advice } in &answer.uploads {
             if self.explain_detection {
                 print_text(&format!("{}: {} because {}\n", upload.name, upload.format, upload.detected_because))?;
             }
@@ -230,6 +238,7 @@ impl Ingest {
                 let place = row.line.map_or_else(|| format!("byte {}", row.byte_offset), |line| format!("line {line}"));
                 eprintln!("rejected: {}, {place}: {} in `{}`", upload.name, row.reason, row.excerpt);
             }
+            print_summary(upload, advice);
             let more = upload.rejected.saturating_sub(upload.first_rejected.len() as u64);
             if more > 0 {
                 eprintln!("rejected: {}: and {more} more; see the table rejected_rows", upload.name);
@@ -237,6 +246,42 @@ impl Ingest {
         }
         Ok(())
     }
+}
+
+/// What is in an upload, and what its rows still need.
+fn print_summary(upload: &UploadResult, advice: &Advice) {
+    let name = &upload.name;
+    if upload.replaced > 0 {
+        let lines = grouped(&upload.replaced.to_string());
+        eprintln!("note: {name}: replaced {lines} lines of an earlier delivery of the same billing period");
+    }
+    if let (Some(first), Some(last)) = (&upload.summary.first, &upload.summary.last) {
+        let services = upload.summary.services.iter().map(|found| {
+            let resources =
+                if found.resources == 1 { "1 resource".into() } else { format!("{} resources", found.resources) };
+            format!("{}/{} ({resources})", found.provider, found.service)
+        });
+        eprintln!("note: {name}: {first} to {last}: {}", services.collect::<Vec<_>>().join(", "));
+    }
+    for lack in &advice.unpriced {
+        let rows = grouped(&lack.rows.to_string());
+        eprintln!("note: {name}: no price book prices {}/{} ({rows} rows)", lack.provider, lack.service);
+    }
+    for lack in &advice.undeclared {
+        let rows = grouped(&lack.rows.to_string());
+        eprintln!("note: {name}: {rows} rows of {}/{} have no {}", lack.provider, lack.service, lack.column);
+    }
+    for command in &advice.commands {
+        eprintln!("hint: {command}");
+    }
+}
+
+/// The mapping in a file.
+pub fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Failure::from(IngestError::Io { what: format!("cannot read `{shown}`"), source }))?;
+    Ok(Mapping::from_toml(&shown.to_string(), &text)?)
 }
 
 /// The files named, and those below the directories named, in the order of their names. Links and hidden files below a

@@ -10,18 +10,23 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::defaults::Defaults;
-use crate::error::IngestError;
+use crate::error::{IngestError, excerpt};
 use crate::format::line::Place;
-use crate::format::{Sink, timestamp};
+use crate::format::{Origin, Sink, timestamp};
 use crate::record::{EventTime, Invocation, RecordKey, RejectedRow};
 
 use report::Report;
+use source::FunctionArn;
 
 mod report;
+mod source;
 
 /// How many executions we remember between their START and their REPORT. Above it all are forgotten: they only add the
 /// version and how it ended, never an amount.
 const NOTES_MAX: usize = 50_000;
+
+/// Logs Insights returns no more rows than this, without saying that there were more.
+const INSIGHTS_ROWS_MAX: u64 = 10_000;
 
 /// How the message of an event begins when it is a REPORT.
 const REPORT_BEGINS: &[u8] = b"REPORT RequestId:";
@@ -39,6 +44,8 @@ pub(super) struct Event<'a> {
     pub(super) stream: Option<&'a str>,
     /// Account that owns the log group.
     pub(super) account: Option<&'a str>,
+    /// Region of the log group.
+    pub(super) region: Option<&'a str>,
     /// Where it is in the file.
     pub(super) place: Place,
 }
@@ -94,8 +101,11 @@ pub(super) struct LambdaLog<'a> {
     latest: Latest,
     /// Log streams whose environment was started for provisioned concurrency.
     provisioned: HashSet<String>,
+    /// Log group and log stream by the path of the file.
+    path: source::OfPath,
     without_time: u64,
     dropped: u64,
+    managed: u64,
 }
 
 /// What earlier events said about an execution.
@@ -152,15 +162,17 @@ struct LogsDropped {
 }
 
 impl<'a> LambdaLog<'a> {
-    pub(super) fn new(defaults: &'a Defaults, sink: &'a mut dyn Sink) -> Self {
+    pub(super) fn new(origin: &Origin<'a>, sink: &'a mut dyn Sink) -> Self {
         LambdaLog {
-            defaults,
+            defaults: origin.defaults,
             sink,
             notes: HashMap::new(),
             latest: Latest::default(),
             provisioned: HashSet::new(),
+            path: source::of_path(origin.name),
             without_time: 0,
             dropped: 0,
+            managed: 0,
         }
     }
 
@@ -251,15 +263,52 @@ impl<'a> LambdaLog<'a> {
         }
     }
 
-    /// Takes a row of Logs Insights by its fields, for queries that leave out the message.
+    /// Takes a row of Logs Insights by its fields, also of a query that leaves out the message. `around` is what stands
+    /// around the table.
     pub(super) fn insights<'f>(
         &mut self,
-        event: &Event<'_>,
+        around: &Event<'f>,
         field: impl Fn(&str) -> Option<&'f str>,
     ) -> Result<(), IngestError> {
-        match Report::from_insights(field) {
-            Ok(report) => self.report(event, report),
-            Err(reason) => self.sink.reject(event.place.rejected(reason, b"")),
+        // `@log` is the account and the log group.
+        let (account, group) = field("@log").and_then(|log| log.split_once(':')).unzip();
+        let message = field("@message");
+        // Of the message of a JSON log format, Logs Insights makes fields as well.
+        let platform_report = field("type") == Some("platform.report");
+        let time = platform_report.then(|| field("time")).flatten().or_else(|| field("@timestamp"));
+        let event = Event {
+            time: time.and_then(|text| timestamp::iso(text).or_else(|| timestamp::epoch_ms(text.parse().ok()?))),
+            group: group.or(around.group),
+            stream: field("@logStream"),
+            account: account.or_else(|| field("@aws.account")),
+            region: field("@aws.region").or(around.region),
+            place: around.place,
+        };
+        let is_report = match message {
+            Some(message) => Kind::of(message.as_bytes()) == Kind::Platform("REPORT"),
+            None => platform_report || field("@type") == Some("REPORT") || field("@billedDuration").is_some(),
+        };
+        if let (true, Some(text), None) = (is_report, time, event.time) {
+            let reason =
+                format!("the time is `{}`, expected one like `2026-10-31 09:30:00.000`", excerpt(text.as_bytes()));
+            return self.sink.reject(event.place.rejected(reason, message.unwrap_or_default().as_bytes()));
+        }
+        match message {
+            Some(message) => self.message(&event, message.as_bytes()),
+            None if is_report => match Report::from_insights(field) {
+                Ok(report) => self.report(&event, report),
+                Err(reason) => self.sink.reject(event.place.rejected(reason, b"")),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the answer to one query of Logs Insights.
+    pub(super) fn insights_end(&mut self, rows: u64) {
+        if rows == INSIGHTS_ROWS_MAX {
+            self.sink.warn(format!(
+                "metering incomplete: Logs Insights returned {INSIGHTS_ROWS_MAX} rows, its limit; there may be more"
+            ));
         }
     }
 
@@ -277,12 +326,20 @@ impl<'a> LambdaLog<'a> {
                 self.dropped
             ));
         }
+        if self.managed > 0 {
+            self.sink.warn(format!(
+                "{} invocations ran on Managed Instances, whose reports have neither billed duration nor memory: they \
+                 count as requests; the instances are billed by the hour and are not in this log",
+                self.managed
+            ));
+        }
     }
 
     /// Remembers what an environment was started for; its log stream holds nothing but its executions.
     fn environment(&mut self, event: &Event<'_>, record: &str) {
         let started = serde_json::from_str::<PlatformInitStart<'_>>(record);
-        let (Some(stream), Ok(started)) = (event.stream, started) else { return };
+        let stream = event.stream.or(self.path.stream.as_deref());
+        let (Some(stream), Ok(started)) = (stream, started) else { return };
         if started.initialization_type == "provisioned-concurrency" && self.provisioned.len() < NOTES_MAX {
             self.provisioned.insert(stream.to_owned());
         }
@@ -361,13 +418,15 @@ impl<'a> LambdaLog<'a> {
             note.version.as_deref()
         };
         let arn = report.function_arn.as_deref().or(note.arn.as_deref()).and_then(FunctionArn::parse);
-        let (stream_function, stream_version) = event.stream.map_or((None, None), stream_parts);
-        let group_function = event.group.and_then(|group| group.strip_prefix("/aws/lambda/"));
+        let stream = event.stream.or(self.path.stream.as_deref());
+        let group = event.group.or(self.path.group.as_deref());
+        let (stream_function, stream_version) = stream.map_or((None, None), source::stream_parts);
+        let group_function = group.and_then(|group| group.strip_prefix("/aws/lambda/"));
         let mut row = Invocation {
             provider: "aws",
             service: "lambda",
             account: event.account.or(arn.as_ref().map(|arn| arn.account)),
-            region: arn.as_ref().map(|arn| arn.region),
+            region: arn.as_ref().map(|arn| arn.region).or(event.region),
             // A log group of another name may hold several functions; then only the stream tells them apart.
             resource: arn.as_ref().map(|arn| arn.function).or(group_function).or(stream_function),
             version: noted_version.or(stream_version),
@@ -379,8 +438,8 @@ impl<'a> LambdaLog<'a> {
             memory_mb: report.memory_mb,
             memory_used_mb: report.memory_used_mb,
             capacity: match () {
-                () if report.managed_instance => Some("managed-instances"),
-                () if event.stream.is_some_and(|stream| self.provisioned.contains(stream)) => Some("provisioned"),
+                () if report.managed_instance => Some("managed"),
+                () if stream.is_some_and(|stream| self.provisioned.contains(stream)) => Some("provisioned"),
                 () => None,
             },
             status: report.status.as_deref().or(note.ended).or(Some("success")),
@@ -388,6 +447,7 @@ impl<'a> LambdaLog<'a> {
             cold_start: (!report.managed_instance).then_some(report.init_us.is_some() || report.restore_us.is_some()),
             ..Invocation::default()
         };
+        self.managed += u64::from(report.managed_instance);
         // Lambda@Edge logs wherever it runs, under the name of the function in its home region.
         if let Some(function) = row.resource.and_then(|name| name.strip_prefix("us-east-1.")) {
             row.resource = Some(function);
@@ -467,30 +527,4 @@ fn is_uuid(text: &str) -> bool {
     digits
         .iter()
         .fold(right, |right, byte| right & (byte.wrapping_sub(b'0') <= 9 || (byte | 0x20).wrapping_sub(b'a') <= 5))
-}
-
-/// Function and version of a log stream: `2023/06/02/[72]c07f…`, or `2023/06/02/resize[72]c07f…` in a log group that
-/// several functions share.
-fn stream_parts(stream: &str) -> (Option<&str>, Option<&str>) {
-    let Some((before, rest)) = stream.split_once('[') else { return (None, None) };
-    let version = rest.split_once(']').map(|(version, _)| version);
-    let function = before.splitn(4, '/').nth(3).filter(|name| !name.is_empty());
-    (function, version)
-}
-
-/// `arn:aws:lambda:<region>:<account>:function:<function>[:<version>]`.
-struct FunctionArn<'a> {
-    region: &'a str,
-    account: &'a str,
-    function: &'a str,
-}
-
-impl<'a> FunctionArn<'a> {
-    fn parse(arn: &'a str) -> Option<Self> {
-        let mut parts = arn.split(':');
-        let named = parts.next() == Some("arn") && parts.next().is_some() && parts.next() == Some("lambda");
-        let (region, account) = (parts.next()?, parts.next()?);
-        let function = (parts.next() == Some("function")).then(|| parts.next()).flatten()?;
-        named.then_some(FunctionArn { region, account, function })
-    }
 }

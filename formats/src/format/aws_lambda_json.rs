@@ -14,8 +14,12 @@ use crate::format::aws_lambda::{Event, Kind, LambdaLog};
 use crate::format::aws_lambda_text::{self, Envelope};
 use crate::format::json_stream::{ENDS_INSIDE, Fault, Fields, JsonStream};
 use crate::format::line::Place;
-use crate::format::{Format, Origin, Recognition, Sink, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_insights, cloudwatch, timestamp};
 use crate::record::{Record, RejectedRow};
+
+use carried::Carried;
+
+mod carried;
 
 /// Raw text between objects is looked at so far, in bytes: enough for any REPORT line.
 const RAW_BYTES_MAX: usize = 4096;
@@ -26,8 +30,8 @@ const HELD_MAX: usize = 20_000;
 /// Most bytes that one compressed payload inside the JSON may have, decompressed.
 const PAYLOAD_BYTES_MAX: u64 = 64 << 20;
 
-/// Logs Insights returns no more rows than this, without saying that there were more.
-const INSIGHTS_ROWS_MAX: u64 = 10_000;
+/// What is said of an event as Python prints it.
+const PYTHON: &str = "single quotes, as Python prints it, expected double quotes: write events with `json.dumps`";
 
 /// `aws-lambda-json`.
 pub struct AwsLambdaJson;
@@ -38,16 +42,19 @@ impl Format for AwsLambdaJson {
     }
 
     fn description(&self) -> &'static str {
-        "AWS Lambda log events as JSON: `aws logs filter-log-events` and `get-log-events`, subscription payloads, Logs \
-         Insights results, the JSON log format (platform.report)"
+        "AWS Lambda log events as JSON: `aws logs filter-log-events` and `get-log-events`, subscription payloads, also in \
+         Kinesis and Firehose records, Logs Insights results, the JSON log format and Telemetry API (platform.report)"
     }
 
     fn recognises(&self, head: &[u8]) -> Option<Recognition> {
+        if cloudwatch::recognise(head).is_some() {
+            return None;
+        }
         Some(Recognition { because: recognise(head)? })
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut log = LambdaLog::new(origin.defaults, sink);
+        let mut log = LambdaLog::new(origin, sink);
         Reader::new(&mut log).run(&mut JsonStream::new(input))?;
         log.finish();
         Ok(())
@@ -60,13 +67,24 @@ pub(super) fn recognise(mut head: &[u8]) -> Option<String> {
     let text = head;
     let defaults = Defaults::default();
     let mut sink = Ignore;
-    let mut log = LambdaLog::new(&defaults, &mut sink);
+    let mut log = LambdaLog::new(&Origin { name: "", defaults: &defaults }, &mut sink);
     let mut reader = Reader::new(&mut log);
     reader.run(&mut JsonStream::new(&mut head)).ok()?;
-    let sign = reader.sign?;
+    let Some(sign) = reader.sign else { return python(text) };
+    if aws_lambda_insights::recognise(text).is_some() {
+        return None;
+    }
     // Application output in a text log may be JSON, too.
     let sure = sign != Sign::ApplicationLine && begins_as_json;
     (sure || aws_lambda_text::recognise(text).is_none()).then(|| format!("it has {}", sign.described()))
+}
+
+/// Whether these are platform events in the notation of Python: they cannot be read, but it can be said why.
+fn python(text: &[u8]) -> Option<String> {
+    let text = text.trim_ascii_start();
+    let begins = text.starts_with(b"{'") || text.starts_with(b"[{'");
+    let platform = memchr::memmem::find(text, b"'type': 'platform.").is_some();
+    (begins && platform).then(|| "it has platform events of Lambda, as Python prints them".to_owned())
 }
 
 /// What makes a file one of ours, by how sure it makes us.
@@ -86,7 +104,7 @@ impl Sign {
             Sign::ApplicationLine => "lines of the JSON log format of Lambda (timestamp, level, requestId)",
             Sign::Platform => "platform events of Lambda (type platform.*)",
             Sign::Insights => "rows of CloudWatch Logs Insights (fields @…)",
-            Sign::Payload => "a compressed CloudWatch Logs payload (awslogs.data)",
+            Sign::Payload => "a compressed CloudWatch Logs payload (awslogs.data, or in a record of a stream)",
             Sign::Subscription => "a CloudWatch Logs subscription payload (logGroup, logEvents)",
             Sign::Events => "CloudWatch log events (timestamp, message)",
         }
@@ -117,6 +135,17 @@ impl Source {
     }
 }
 
+/// What an object is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// Nothing that we know.
+    Nothing,
+    /// An array of events.
+    Events,
+    /// An array of records of a stream.
+    Records,
+}
+
 struct Held {
     time: Option<i64>,
     source: Source,
@@ -127,6 +156,8 @@ struct Held {
 struct Reader<'r, 'a> {
     log: &'r mut LambdaLog<'a>,
     sign: Option<Sign>,
+    /// Whether there was a payload of a subscription.
+    subscription: bool,
     /// Of the events being read.
     source: Source,
     /// Events that wait for the rest of their source; `None` when there is nothing to wait for.
@@ -137,8 +168,8 @@ struct Reader<'r, 'a> {
     row_count: u64,
     /// What there was of the object that broke off.
     broken: Vec<u8>,
-    /// Whether this is a payload inside another object.
-    inner: bool,
+    /// The place of the object that carries this payload, if it is one.
+    carrier: Option<Place>,
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
@@ -146,13 +177,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         Reader {
             log,
             sign: None,
+            subscription: false,
             source: Source::default(),
             held: None,
             row: Vec::new(),
             row_place: Place::default(),
             row_count: 0,
             broken: Vec::new(),
-            inner: false,
+            carrier: None,
         }
     }
 
@@ -164,7 +196,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         // Behind a broken object the rest of its line may be more of it: what does not fit there is no second loss.
         let mut broken_line = None;
         while let Some(byte) = stream.peek_after_space()? {
-            let place = Place { line: Some(stream.line), offset: stream.offset };
+            let place = self.place(stream);
             let mut glued = false;
             match byte {
                 b'{' => stream.take()?,
@@ -198,8 +230,14 @@ impl<'r, 'a> Reader<'r, 'a> {
                 _ => glued = true,
             }
             let on_broken_line = broken_line == place.line;
-            match self.object(stream, place, false) {
+            match self.object(stream, place, Within::Nothing) {
                 Ok(()) => {}
+                Err(Fault::Malformed(_)) if stream.peek()? == Some(b'\'') => {
+                    // All of its line is skipped, with the end of an array that it may have begun.
+                    self.broken(Fault::Malformed(PYTHON), place, glued || on_broken_line)?;
+                    broken_line = Some(stream.line);
+                    arrays = 0;
+                }
                 Err(fault) => {
                     self.broken(fault, place, glued || on_broken_line)?;
                     broken_line = Some(stream.line);
@@ -213,6 +251,11 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where the stream stands in the file.
+    fn place(&self, stream: &JsonStream<'_>) -> Place {
+        self.carrier.unwrap_or(Place { line: Some(stream.line), offset: stream.offset })
     }
 
     /// A value that cannot be read. Nothing is said where it may be application output, or more of one already told.
@@ -237,7 +280,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let envelope = Envelope::of(text.trim_ascii_end());
         let (time, group, stream) = (envelope.time, envelope.group, envelope.stream);
         if matches!(Kind::of(envelope.message), Kind::Platform(_)) {
-            self.log.message(&Event { time, group, stream, account: None, place }, envelope.message)?;
+            self.log.message(&Event { time, group, stream, place, ..Event::default() }, envelope.message)?;
         }
         Ok(object)
     }
@@ -254,9 +297,9 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 
     /// Reads an object behind its `{`.
-    fn object(&mut self, stream: &mut JsonStream<'_>, place: Place, inside: bool) -> Result<(), Fault> {
+    fn object(&mut self, stream: &mut JsonStream<'_>, place: Place, within: Within) -> Result<(), Fault> {
         let mut fields = Fields::default();
-        let outcome = self.object_into(stream, &mut fields, place, inside);
+        let outcome = self.object_into(stream, &mut fields, place, within);
         if matches!(outcome, Err(Fault::Malformed(_))) && self.broken.is_empty() {
             self.broken = fields.beginning();
         }
@@ -268,15 +311,17 @@ impl<'r, 'a> Reader<'r, 'a> {
         stream: &mut JsonStream<'_>,
         fields: &mut Fields,
         place: Place,
-        inside: bool,
+        within: Within,
     ) -> Result<(), Fault> {
         let mut around_events = false;
         let mut first = true;
         while let Some(key) = stream.key(fields, first)? {
             first = false;
-            let array = !inside && stream.peek()? == Some(b'[');
+            let array = within == Within::Nothing && stream.peek()? == Some(b'[');
             let name = stream.name(fields, &key);
-            if array && matches!(name, b"events" | b"logEvents" | b"results") {
+            if array && matches!(name, b"Records" | b"records") {
+                self.events(stream, Within::Records, false)?;
+            } else if array && matches!(name, b"events" | b"logEvents" | b"results") {
                 let subscription = name == b"logEvents";
                 let insights = name == b"results";
                 around_events = true;
@@ -285,9 +330,10 @@ impl<'r, 'a> Reader<'r, 'a> {
                     self.held = Some(Vec::new());
                 }
                 if subscription && fields.raw("messageType").or(fields.raw("logGroup")).is_some() {
+                    self.subscription = true;
                     self.sign = self.sign.max(Some(Sign::Subscription));
                 }
-                self.events(stream, insights)?;
+                self.events(stream, Within::Events, insights)?;
             } else {
                 stream.field(fields, key)?;
             }
@@ -303,22 +349,22 @@ impl<'r, 'a> Reader<'r, 'a> {
         if let Some(problem) = fields.problem() {
             return Ok(self.log.reject(place.rejected(problem, b""))?);
         }
-        Ok(self.fact(fields, place, inside)?)
+        Ok(self.fact(fields, place, within)?)
     }
 
-    /// Reads the array of events of an object, or the array of arrays of Logs Insights.
-    fn events(&mut self, stream: &mut JsonStream<'_>, insights: bool) -> Result<(), Fault> {
+    /// Reads the array of events or records of an object, or the array of arrays of Logs Insights.
+    fn events(&mut self, stream: &mut JsonStream<'_>, within: Within, insights: bool) -> Result<(), Fault> {
         stream.take()?;
         self.row_count = 0;
         let mut arrays = 1;
         loop {
             let next = stream.peek_after_space()?;
-            let place = Place { line: Some(stream.line), offset: stream.offset };
+            let place = self.place(stream);
             match next {
                 None => return Err(Fault::Malformed(ENDS_INSIDE)),
                 Some(b'{') => {
                     stream.take()?;
-                    self.object(stream, place, true)?;
+                    self.object(stream, place, within)?;
                 }
                 Some(b',') => stream.take()?,
                 Some(b'[') if insights && arrays == 1 => {
@@ -337,25 +383,30 @@ impl<'r, 'a> Reader<'r, 'a> {
                 Some(_) => return Err(Fault::Malformed("expected an event")),
             }
         }
-        if self.row_count == INSIGHTS_ROWS_MAX {
-            self.log.warn(format!(
-                "metering incomplete: Logs Insights returned {INSIGHTS_ROWS_MAX} rows, its limit; there may be more"
-            ));
+        if insights {
+            self.log.insights_end(self.row_count);
         }
         Ok(())
     }
 
     /// Takes an object that is complete, by what its fields are.
-    fn fact(&mut self, fields: &Fields, place: Place, inside: bool) -> Result<(), IngestError> {
-        if let Some(awslogs) = fields.raw("awslogs") {
-            return self.payload(awslogs, place);
+    fn fact(&mut self, fields: &Fields, place: Place, within: Within) -> Result<(), IngestError> {
+        let inside = within == Within::Events;
+        if !inside
+            && self.carrier.is_none()
+            && let Some(carried) = Carried::of(fields)
+        {
+            return self.payload(&carried, place);
+        }
+        if within == Within::Records {
+            return Ok(());
         }
         if let (Some(field), Some(value)) = (fields.string("field"), fields.string("value")) {
             self.row.push((field, value));
             return Ok(());
         }
-        if fields.raw("@ptr").or(fields.raw("@message")).is_some() {
-            self.row = fields.strings();
+        if ["@ptr", "@message", "@requestId", "@billedDuration"].iter().any(|name| fields.raw(name).is_some()) {
+            self.row = fields.texts();
             self.row_place = place;
             return self.end_row();
         }
@@ -402,6 +453,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             stream: source.stream.as_deref(),
             account: source.account.as_deref(),
             place: *place,
+            ..Event::default()
         };
         self.log.message(&event, message)
     }
@@ -425,48 +477,37 @@ impl<'r, 'a> Reader<'r, 'a> {
             self.sign = self.sign.max(Some(Sign::Insights));
         }
         let field = |name: &str| row.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
-        // `@log` is the account and the log group.
-        let (account, group) = field("@log").and_then(|log| log.split_once(':')).unzip();
-        let event = Event {
-            time: field("@timestamp").and_then(timestamp::iso),
-            group,
-            stream: field("@logStream"),
-            account,
-            place: self.row_place,
-        };
-        match field("@message") {
-            Some(message) => self.log.message(&event, message.as_bytes()),
-            None if field("@type") == Some("REPORT") || field("@billedDuration").is_some() => {
-                self.log.insights(&event, field)
-            }
-            None => Ok(()),
-        }
+        self.log.insights(&Event { place: self.row_place, ..Event::default() }, field)
     }
 
-    /// Reads the events in an `awslogs` object, as a subscribed function gets them.
-    fn payload(&mut self, awslogs: &[u8], place: Place) -> Result<(), IngestError> {
-        #[derive(serde::Deserialize)]
-        struct AwsLogs {
-            data: String,
+    /// Reads the events that another object carries.
+    fn payload(&mut self, carried: &Carried, place: Place) -> Result<(), IngestError> {
+        let subscribed = carried.name == "awslogs.data";
+        if subscribed {
+            self.sign = self.sign.max(Some(Sign::Payload));
         }
-        if self.inner {
+        let rejected = |reason: String| place.rejected(reason, carried.base64.as_bytes());
+        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&carried.base64) else {
+            return self.log.reject(rejected(format!("`{}` is not valid base64", carried.name)));
+        };
+        // A stream may carry anything: only what is compressed or an object can be log events.
+        if !subscribed && !matches!(bytes.first(), Some(0x1f | 0x28 | b'{')) {
             return Ok(());
         }
-        let Ok(AwsLogs { data }) = serde_json::from_slice(awslogs) else { return Ok(()) };
-        self.sign = self.sign.max(Some(Sign::Payload));
-        let Ok(compressed) = base64::engine::general_purpose::STANDARD.decode(data) else {
-            return self.log.reject(place.rejected("`awslogs.data` is not valid base64", awslogs));
-        };
         let limits = Limits { decompressed_bytes_max: PAYLOAD_BYTES_MAX, ..Limits::default() };
         let mut text = Vec::new();
-        let outcome = decompress::open(std::io::Cursor::new(compressed), limits)
+        let outcome = decompress::open(std::io::Cursor::new(bytes), limits)
             .and_then(|mut payload| payload.read_to_end(&mut text).map_err(decompress::ingest_error));
         if let Err(error) = outcome {
-            return self.log.reject(place.rejected(format!("`awslogs.data`: {error}"), awslogs));
+            return self.log.reject(rejected(format!("`{}`: {error}", carried.name)));
         }
         let mut reader = Reader::new(&mut *self.log);
-        reader.inner = true;
-        reader.run(&mut JsonStream::new(&mut BufReader::new(text.as_slice())))
+        reader.carrier = Some(place);
+        reader.run(&mut JsonStream::new(&mut BufReader::new(text.as_slice())))?;
+        if reader.subscription || reader.sign == Some(Sign::Platform) {
+            self.sign = self.sign.max(Some(Sign::Payload));
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! AWS Lambda logs as text: from the console, `aws logs tail`, `sam logs`, or a CloudWatch export to S3.
 //!
 //! An event begins with whatever the tool puts in front (log group, log stream, time, in any order), then its message.
+//! An export says its log stream in the path of the file, and nothing of the log group.
+//!
 //! In files whose events have such a beginning, a line without one continues the event before it: what looks like a
 //! REPORT in application output is not one.
 
@@ -10,7 +12,10 @@ use std::io::BufRead;
 use crate::error::IngestError;
 use crate::format::aws_lambda::{Event, Kind, LambdaLog, is_cut_report};
 use crate::format::line::{Line, Lines, Place};
-use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_json, timestamp};
+use crate::format::{Format, Origin, Recognition, Sink, aws_lambda_insights, aws_lambda_json, timestamp};
+
+/// All that is in the object `aws-logs-write-test`, with which CloudWatch Logs tries a bucket before it exports to it.
+const WRITE_TEST: &[u8] = b"Permission Check Successful";
 
 /// `aws-lambda-text`.
 pub struct AwsLambdaText;
@@ -25,14 +30,40 @@ impl Format for AwsLambdaText {
     }
 
     fn recognises(&self, head: &[u8]) -> Option<Recognition> {
+        if head.trim_ascii() == WRITE_TEST {
+            return Some(Recognition { because: "it is the test object of a CloudWatch export to S3".into() });
+        }
         let because = recognise(head)?;
-        aws_lambda_json::recognise(head).is_none().then_some(Recognition { because })
+        let other = aws_lambda_json::recognise(head).is_some() || aws_lambda_insights::recognise(head).is_some();
+        (!other).then_some(Recognition { because })
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        let mut reader =
-            Reader { log: LambdaLog::new(origin.defaults, sink), prefixed: false, in_application: false, fakes: 0 };
-        Lines::new(input).each(|line| reader.line(&line))?;
+        let mut reader = Reader {
+            log: LambdaLog::new(origin, sink),
+            prefixed: false,
+            in_application: false,
+            fakes: 0,
+            whole_seconds: 0,
+        };
+        let mut write_test = false;
+        Lines::new(input).each(|line| {
+            write_test = line.number == 1 && line.bytes == WRITE_TEST;
+            reader.line(&line)
+        })?;
+        if write_test {
+            reader.log.warn(
+                "this is `aws-logs-write-test`, with which CloudWatch Logs tries a bucket before an export: no log"
+                    .into(),
+            );
+        }
+        if reader.whole_seconds > 0 {
+            reader.log.warn(format!(
+                "{} invocations have times of whole seconds (`aws logs tail --format short`): from an export with \
+                 milliseconds they would count again",
+                reader.whole_seconds
+            ));
+        }
         if reader.fakes > 0 {
             reader.log.warn(format!(
                 "{} lines look like REPORT lines but are part of application output, and were not counted",
@@ -66,6 +97,8 @@ struct Reader<'a> {
     /// Whether an event of the application may still go on.
     in_application: bool,
     fakes: u64,
+    /// Reports whose time has no fraction of a second.
+    whole_seconds: u64,
 }
 
 impl Reader<'_> {
@@ -87,12 +120,13 @@ impl Reader<'_> {
         if kind == Kind::Other && !line.ended && is_cut_report(envelope.message) {
             return self.log.reject(line.rejected("the file ends in the middle of a REPORT line"));
         }
+        self.whole_seconds += u64::from(envelope.whole_second && kind == Kind::Platform("REPORT"));
         let event = Event {
             time: envelope.time,
             group: envelope.group,
             stream: envelope.stream,
-            account: None,
             place: Place { line: Some(line.number), offset: line.offset },
+            ..Event::default()
         };
         self.log.message_of_kind(&event, kind, envelope.message)
     }
@@ -102,6 +136,8 @@ impl Reader<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Envelope<'a> {
     pub(super) time: Option<i64>,
+    /// Whether the time has no fraction of a second.
+    whole_second: bool,
     pub(super) group: Option<&'a str>,
     pub(super) stream: Option<&'a str>,
     pub(super) message: &'a [u8],
@@ -124,6 +160,7 @@ impl<'a> Envelope<'a> {
                 && let Some(message) = after_space(&rest[length..])
             {
                 envelope.time = Some(time);
+                envelope.whole_second = rest.get(19).is_none_or(|byte| !matches!(byte, b'.' | b','));
                 envelope.message = message;
                 continue;
             }

@@ -174,11 +174,7 @@ impl<'a> Entry<'a> {
         let by_service = self.requester.is_some_and(|requester| {
             requester == "AmazonS3" || requester.starts_with("svc:") || requester.ends_with(".amazonaws.com")
         });
-        let inside = match self.remote_ip {
-            None => true,
-            Some(ip) => ip.parse().is_ok_and(is_private),
-        };
-        if by_service || inside || IN_FUNCTION.find(self.rest.as_bytes()).is_some() { "aws" } else { "internet" }
+        if by_service || is_inside(self.remote_ip, self.rest) { "aws" } else { "internet" }
     }
 
     /// Requests that S3 refuses to strangers are free since 2024-05-13. Who has no name, another canonical id than the
@@ -301,7 +297,13 @@ fn is_canonical_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn is_private(ip: IpAddr) -> bool {
+/// Whether address and user agent say that a request came from inside; a service has its name for an address, or none.
+pub(super) fn is_inside(remote_ip: Option<&str>, user_agent: &str) -> bool {
+    let inside = remote_ip.is_none_or(|ip| ip.ends_with(".amazonaws.com") || ip.parse().is_ok_and(is_private));
+    inside || IN_FUNCTION.find(user_agent.as_bytes()).is_some()
+}
+
+pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         // 100.64.0.0/10 is the shared space that load balancers and private links use.
         IpAddr::V4(ip) => {
@@ -319,7 +321,7 @@ fn is_private(ip: IpAddr) -> bool {
 /// A copy is one request, billed at its destination (`COPY`); the record of its source side is no request but a
 /// `RETRIEVAL`, which only some storage classes charge for. Deleting several objects is one POST request in the log, and
 /// a `BATCH.DELETE.OBJECT` for each object; all deletion is free, and so is expiry.
-fn billed_as(operation: &str) -> (&str, Option<&'static str>) {
+pub(super) fn billed_as(operation: &str) -> (&str, Option<&'static str>) {
     let mut parts = operation.splitn(3, '.');
     let (source, verb, what) = (parts.next(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     if source == Some("S3") {

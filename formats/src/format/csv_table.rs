@@ -23,11 +23,22 @@ pub(super) trait TableReader {
     /// # Errors
     /// When rows with such columns cannot be read.
     fn header(&mut self, names: &[String], sink: &mut dyn Sink) -> Result<(), IngestError>;
-    /// A row of as many values as there are columns.
+    /// Whether a row of so many values can be read.
+    fn takes(&mut self, values: usize, columns: usize, _: &mut dyn Sink) -> bool {
+        values == columns
+    }
+    /// A row of as many values as [`takes`](Self::takes) allows.
     ///
     /// # Errors
     /// What ends the upload.
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError>;
+    /// A row of another number of values; false for one that is only to be rejected.
+    ///
+    /// # Errors
+    /// What ends the upload.
+    fn ragged(&mut self, _row: &CsvRow<'_>, _sink: &mut dyn Sink) -> Result<bool, IngestError> {
+        Ok(false)
+    }
 }
 
 /// Reads a table up to its end. Nothing at all is no error: the table has no header and no row.
@@ -40,12 +51,20 @@ pub(super) fn read(
     let begins_at = skip_byte_order_mark(input)?;
     let head = input.fill_buf().map_err(ingest_error)?;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut table = Table { names: Vec::new(), has_header: false, reader, sink };
-    let mut place = Place { line: 1, byte: begins_at };
-    match table.read_plain(input, delimiter, &mut place)? {
-        None => Ok(()),
-        Some(begun) => table.read_quoted(&mut Cursor::new(begun).chain(input), delimiter, &place),
-    }
+    let mut table = Table { names: Vec::new(), has_header: false, header_length: None, reader, sink };
+    table.read(input, delimiter, Place { line: 1, byte: begins_at })
+}
+
+/// Reads a table without a header up to its end, separated by commas.
+pub(super) fn read_without_header(
+    input: &mut dyn BufRead,
+    names: &[String],
+    reader: &mut dyn TableReader,
+    sink: &mut dyn Sink,
+) -> Result<(), IngestError> {
+    let begins_at = skip_byte_order_mark(input)?;
+    let mut table = Table { names: names.to_vec(), has_header: true, header_length: None, reader, sink };
+    table.read(input, b',', Place { line: 1, byte: begins_at })
 }
 
 /// Where a row begins.
@@ -61,11 +80,30 @@ struct Place {
 struct Table<'a> {
     names: Vec<String>,
     has_header: bool,
+    /// Length in bytes of all up to the first row.
+    header_length: Option<u64>,
     reader: &'a mut dyn TableReader,
     sink: &'a mut dyn Sink,
 }
 
+/// How a row stands in the file.
+#[derive(Clone, Copy)]
+struct Extent {
+    begins: Place,
+    /// Byte of the file behind the row.
+    ends_at: u64,
+    /// Whether the file ends inside quotes.
+    cut_off: bool,
+}
+
 impl Table<'_> {
+    fn read(&mut self, input: &mut dyn BufRead, delimiter: u8, mut place: Place) -> Result<(), IngestError> {
+        match self.read_plain(input, delimiter, &mut place)? {
+            None => Ok(()),
+            Some(begun) => self.read_quoted(&mut Cursor::new(begun).chain(input), delimiter, &place),
+        }
+    }
+
     /// Reads rows as long as nothing is in quotes: then a row is a line, and no more is needed than to find its
     /// separators. Gives what was taken of the first row that is not like that, or nothing at the end.
     fn read_plain(
@@ -77,7 +115,11 @@ impl Table<'_> {
         let mut begun = Vec::new();
         let mut ends = Vec::new();
         loop {
-            let available = input.fill_buf().map_err(ingest_error)?;
+            let available = match input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ingest_error(error)),
+            };
             if available.is_empty() {
                 break;
             }
@@ -89,7 +131,7 @@ impl Table<'_> {
                     begun.extend_from_slice(&available[begin..end]);
                     &begun[..]
                 };
-                if !self.plain_line(line, delimiter, place, &mut ends)? {
+                if !self.plain_line(line, true, delimiter, place, &mut ends)? {
                     let taken = if begun.is_empty() { begin } else { end };
                     input.consume(taken);
                     return Ok(Some(begun));
@@ -105,17 +147,15 @@ impl Table<'_> {
                 return Ok(Some(begun));
             }
         }
-        if begun.is_empty() || self.plain_line(&begun, delimiter, place, &mut ends)? {
-            Ok(None)
-        } else {
-            Ok(Some(begun))
-        }
+        let is_row = begun.is_empty() || self.plain_line(&begun, false, delimiter, place, &mut ends)?;
+        Ok((!is_row).then_some(begun))
     }
 
     /// Takes one line without its end; whether it is a row by itself.
     fn plain_line(
         &mut self,
         line: &[u8],
+        ended: bool,
         delimiter: u8,
         place: &mut Place,
         ends: &mut Vec<usize>,
@@ -130,58 +170,69 @@ impl Table<'_> {
         ends.push(row.len());
         let begins = *place;
         place.line += 1;
-        place.byte += line.len() as u64 + 1;
+        place.byte += line.len() as u64 + u64::from(ended);
         if !row.is_empty() {
-            self.take(Cells::Line { text: std::str::from_utf8(row).ok(), bytes: row, ends }, begins)?;
+            let cells = Cells::Line { text: std::str::from_utf8(row).ok(), bytes: row, ends };
+            self.take(cells, Extent { begins, ends_at: place.byte, cut_off: false })?;
         }
         Ok(true)
     }
 
     /// Reads rows of any kind.
     fn read_quoted(&mut self, input: &mut dyn BufRead, delimiter: u8, place: &Place) -> Result<(), IngestError> {
-        let mut limited = Limited { inner: input, since_record: 0 };
+        let limited = Limited { inner: input, since_record: 0, quotes: 0, last: b'\n', ended: false };
         let mut rows = ReaderBuilder::new()
             .delimiter(delimiter)
             .flexible(true)
             .has_headers(false)
             .buffer_capacity(1 << 16)
-            .from_reader(&mut limited);
+            .from_reader(limited);
         let mut record = ByteRecord::new();
         while rows.read_byte_record(&mut record).map_err(broken)? {
             rows.get_mut().since_record = 0;
+            let cut_off = rows.get_mut().is_cut_off();
             let begins = record.position().map_or(*place, |position| Place {
                 line: place.line - 1 + position.line(),
                 byte: place.byte + position.byte(),
             });
-            self.take(Cells::Record(&record), begins)?;
+            let ends_at = place.byte + rows.position().byte();
+            self.take(Cells::Record(&record), Extent { begins, ends_at, cut_off })?;
         }
         Ok(())
     }
 
     /// Takes the header, or a row.
-    fn take(&mut self, cells: Cells<'_>, place: Place) -> Result<(), IngestError> {
+    fn take(&mut self, cells: Cells<'_>, extent: Extent) -> Result<(), IngestError> {
         if !self.has_header {
             if cells.len() > COLUMNS_MAX {
                 let problem = format!("the header has {} columns, more than {COLUMNS_MAX}", cells.len());
                 return Err(IngestError::WrongColumns { problem });
             }
             self.has_header = true;
+            self.header_length = Some(extent.ends_at);
             self.names = (0..cells.len()).map(|at| name_of(cells.get(at).unwrap_or_default())).collect();
             return self.reader.header(&self.names, self.sink);
         }
-        let row = CsvRow { names: &self.names, cells, place };
+        let row = CsvRow { names: &self.names, header_length: self.header_length, cells, extent };
         let count = row.cells.len();
         if count == 1 && row.text(0).is_some_and(str::is_empty) {
             return Ok(());
         }
-        if count != self.names.len() {
+        if extent.cut_off {
+            return self.sink.reject(row.rejected("the file ends inside quotes: the row is cut off".to_owned()));
+        }
+        if !self.reader.takes(count, self.names.len(), self.sink) {
+            if self.reader.ragged(&row, self.sink)? {
+                return Ok(());
+            }
             let reason = format!("the row has {count} columns, the header has {}", self.names.len());
             return self.sink.reject(row.rejected(reason));
         }
         if !row.cells.is_text()
             && let Some(wrong) = (0..count).find(|at| row.text(*at).is_none())
         {
-            return self.sink.reject(row.rejected(format!("`{}` is not valid UTF-8", self.names[wrong])));
+            let name = self.names.get(wrong).map_or("", String::as_str);
+            return self.sink.reject(row.rejected(format!("`{name}` is not valid UTF-8")));
         }
         self.reader.row(&row, self.sink)
     }
@@ -229,8 +280,9 @@ fn delimiter_of(head: &[u8]) -> u8 {
 /// One row.
 pub(super) struct CsvRow<'a> {
     names: &'a [String],
+    header_length: Option<u64>,
     cells: Cells<'a>,
-    place: Place,
+    extent: Extent,
 }
 
 /// The values of a row.
@@ -284,12 +336,25 @@ impl CsvRow<'_> {
         self.text(place).map(trimmed).filter(|text| !text.is_empty())
     }
 
+    /// Where it begins, from 1.
+    pub(super) fn line(&self) -> Option<u64> {
+        Some(self.extent.begins.line)
+    }
+
+    /// Names of columns and their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().enumerate().filter_map(|(place, name)| Some((name.as_str(), self.text(place)?)))
+    }
+
     /// The row as a rejected one.
     pub(super) fn rejected(&self, reason: String) -> RejectedRow {
         let cells: Vec<&[u8]> = (0..self.cells.len()).filter_map(|at| self.cells.get(at)).collect();
+        let byte_offset = self.extent.begins.byte;
         RejectedRow {
-            line: Some(self.place.line),
-            byte_offset: self.place.byte,
+            line: self.line(),
+            byte_offset,
+            byte_length: Some(self.extent.ends_at.saturating_sub(byte_offset)),
+            header_length: self.header_length,
             reason,
             excerpt: excerpt(&cells.join(&b","[..])),
         }
@@ -313,6 +378,16 @@ fn broken(error: csv::Error) -> IngestError {
 struct Limited<'a> {
     inner: &'a mut dyn BufRead,
     since_record: u64,
+    quotes: usize,
+    last: u8,
+    ended: bool,
+}
+
+impl Limited<'_> {
+    /// Whether everything was read and a quote is still open.
+    fn is_cut_off(&self) -> bool {
+        self.ended && self.quotes % 2 == 1 && self.last != b'\n'
+    }
 }
 
 impl Read for Limited<'_> {
@@ -322,6 +397,11 @@ impl Read for Limited<'_> {
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
         }
         let read = self.inner.read(buffer)?;
+        self.ended |= read == 0;
+        if let Some(bytes) = buffer.get(..read) {
+            self.quotes += memchr::memchr_iter(b'"', bytes).count();
+            self.last = bytes.last().copied().unwrap_or(self.last);
+        }
         self.since_record += read as u64;
         Ok(read)
     }
@@ -378,7 +458,8 @@ mod tests {
         if plain {
             read(&mut input, Some(b','), &mut found, &mut rejected).unwrap();
         } else {
-            let mut table = Table { names: Vec::new(), has_header: false, reader: &mut found, sink: &mut rejected };
+            let (reader, sink) = (&mut found, &mut rejected);
+            let mut table = Table { names: Vec::new(), has_header: false, header_length: None, reader, sink };
             table.read_quoted(&mut input, b',', &Place { line: 1, byte: 0 }).unwrap();
         }
         (found, rejected.0)
@@ -393,12 +474,9 @@ mod tests {
         assert_eq!(reasons(&plain.1), reasons(&quoted.1), "{text:?}");
         // The library counts empty lines in front of a record to it, so places are compared where there are none.
         if !text.contains("\n\n") && !text.contains('\r') && !text.starts_with('\n') {
-            let places = |rows: &[RejectedRow]| rows.iter().map(|row| (row.line, row.byte_offset)).collect::<Vec<_>>();
-            assert_eq!(places(&plain.1), places(&quoted.1), "{text:?}");
-            let places = |found: &Found| {
-                found.rows.iter().map(|(_, row)| (row.line, row.byte_offset, row.excerpt.clone())).collect::<Vec<_>>()
-            };
-            assert_eq!(places(&plain.0), places(&quoted.0), "{text:?}");
+            assert_eq!(plain.1, quoted.1, "{text:?}");
+            let rows = |found: Found| found.rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>();
+            assert_eq!(rows(plain.0), rows(quoted.0), "{text:?}");
         }
     }
 

@@ -108,6 +108,60 @@ fn plain(text: &str) -> Result<String, &'static str> {
     Ok(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
 }
 
+/// A number of up to 38 digits, for what is computed from amounts of a bill.
+#[derive(Clone, Copy, Debug)]
+pub struct Number {
+    digits: i128,
+    places: u32,
+}
+
+impl Number {
+    /// Of the text that [`canonical`] writes; nothing beyond 38 digits.
+    pub fn of(canonical: &str) -> Option<Self> {
+        let (whole, fraction) = canonical.split_once('.').unwrap_or((canonical, ""));
+        let digits = format!("{whole}{fraction}").parse().ok()?;
+        Some(Number { digits, places: u32::try_from(fraction.len()).ok()? })
+    }
+
+    fn digits_at(self, places: u32) -> Option<i128> {
+        self.digits.checked_mul(10_i128.checked_pow(places.checked_sub(self.places)?)?)
+    }
+
+    /// The sum.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let places = self.places.max(other.places);
+        Some(Number { digits: self.digits_at(places)?.checked_add(other.digits_at(places)?)?, places })
+    }
+
+    /// The difference.
+    pub fn minus(self, other: Self) -> Option<Self> {
+        self.plus(Number { digits: other.digits.checked_neg()?, ..other })
+    }
+
+    /// The product.
+    pub fn times(self, other: Self) -> Option<Self> {
+        Some(Number { digits: self.digits.checked_mul(other.digits)?, places: self.places.checked_add(other.places)? })
+    }
+
+    /// Whether it is the same number.
+    pub fn is(self, other: Self) -> bool {
+        self.minus(other).is_some_and(|difference| difference.digits == 0)
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
+    /// As [`canonical`] writes it.
+    ///
+    /// # Errors
+    /// As [`canonical`].
+    pub fn text(self) -> Result<String, String> {
+        canonical(&format!("{}E-{}", self.digits, self.places))
+    }
+}
+
 const TOO_FINE: &str = "which has more decimals than can be kept exactly";
 const TOO_LARGE: &str = "which is too large";
 /// The first integer of 39 digits.
@@ -161,7 +215,19 @@ fn parse(text: &str, scale: i32) -> Result<i128, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, exact};
+    use super::{Number, canonical, exact};
+
+    #[test]
+    fn numbers_are_computed_exactly_or_not_at_all() {
+        let number = |text: &str| Number::of(text).unwrap_or(Number { digits: 7, places: 7 });
+        let sum = |one: &str, other: &str| number(one).plus(number(other)).map(|sum| sum.text());
+        assert_eq!(sum("0.1", "0.20"), Some(Ok("0.3".into())));
+        assert_eq!(sum("-0.5", "0.000000000000000000001"), Some(Ok("-0.499999999999999999999".into())));
+        assert_eq!(sum("99999999999999999999", "0.00000000000000000000001"), None);
+        assert!(number("2").times(number("-0.5")).is_some_and(|product| product.is(number("-1"))));
+        assert!(number("1").minus(number("1.0")).is_some_and(Number::is_zero));
+        assert!(Number::of("x").is_none() && Number::of("").is_none());
+    }
 
     #[test]
     fn amounts_keep_every_digit() {

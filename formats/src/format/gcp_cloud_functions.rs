@@ -4,8 +4,9 @@
 //! The log says neither memory nor CPU.
 
 use std::collections::{HashMap, HashSet};
-use std::io::BufRead;
+use std::io::{BufRead, Cursor, Read};
 
+use crate::decompress::ingest_error;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::gcp_log_entry::{self, Missing, Service};
@@ -17,6 +18,9 @@ use crate::record::{EventTime, Invocation, Record, RecordKey, Usage};
 const STARTED_MAX: usize = 50_000;
 
 const MARKER: &str = "Function execution ";
+
+/// How much of the beginning tells JSON from text, in bytes.
+const HEAD_BYTES: u64 = 4096;
 
 /// `gcp-cloud-functions`.
 pub struct GcpCloudFunctions;
@@ -43,12 +47,17 @@ impl Format for GcpCloudFunctions {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        if first_byte(input)?.is_some_and(|byte| matches!(byte, b'{' | b'[')) {
-            return gcp_log_entry::parse(input, origin.defaults, sink);
+        // What the input hands out at once may be white space alone.
+        let mut head = Vec::new();
+        (&mut *input).take(HEAD_BYTES).read_to_end(&mut head).map_err(ingest_error)?;
+        let is_json = gcp_log_entry::is_json(&head);
+        let mut input = Cursor::new(head).chain(input);
+        if is_json {
+            return gcp_log_entry::parse(&mut input, origin.defaults, sink);
         }
         let mut log = FunctionsLog::new(origin.defaults);
         let mut missing = Missing::default();
-        let mut lines = Lines::new(input);
+        let mut lines = Lines::new(&mut input);
         while let Some(line) = lines.next()? {
             if line.too_long {
                 sink.reject(line.rejected_too_long())?;
@@ -76,18 +85,6 @@ impl Format for GcpCloudFunctions {
         log.finish(sink);
         missing.warn(sink);
         Ok(())
-    }
-}
-
-/// The first byte that is no white space, as far as the buffer reaches; nothing is taken.
-fn first_byte(input: &mut dyn BufRead) -> Result<Option<u8>, IngestError> {
-    loop {
-        let available = match input.fill_buf() {
-            Ok(available) => available,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(crate::decompress::ingest_error(error)),
-        };
-        return Ok(available.iter().copied().find(|byte| !byte.is_ascii_whitespace()));
     }
 }
 

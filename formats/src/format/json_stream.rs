@@ -3,6 +3,7 @@
 //! It only knows where values begin and end, and that they follow each other as they must; what is in a value is for
 //! `serde_json`. It notices a value that is cut off at the first byte of the next one, so that one bad row costs no other.
 
+use std::borrow::Cow;
 use std::io::BufRead;
 use std::ops::Range;
 
@@ -67,11 +68,24 @@ impl Fields {
         serde_json::from_slice(self.raw(name)?).ok()
     }
 
-    /// Names and values of the fields that are strings.
-    pub(super) fn strings(&self) -> Vec<(String, String)> {
+    /// Names and values of the fields: of a string its text, of anything else its JSON.
+    pub(super) fn texts(&self) -> Vec<(String, String)> {
         let text = |range: &Range<usize>| String::from_utf8_lossy(&self.text[range.clone()]).into_owned();
         let value = |range: &Range<usize>| serde_json::from_slice(&self.text[range.clone()]).ok();
-        self.ranges.iter().filter_map(|(key, range)| Some((text(key), value(range)?))).collect()
+        self.ranges.iter().map(|(key, range)| (text(key), value(range).unwrap_or_else(|| text(range)))).collect()
+    }
+
+    /// Names and the JSON text of values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, &[u8])> {
+        let text = |range: &Range<usize>| &self.text[range.clone()];
+        self.ranges.iter().map(move |(key, value)| {
+            let written = text(key);
+            let name = match written.contains(&b'\\') {
+                true => serde_json::from_slice([b"\"", written, b"\""].concat().as_slice()).ok().map(Cow::Owned),
+                false => None,
+            };
+            (name.unwrap_or_else(|| String::from_utf8_lossy(written)), text(value))
+        })
     }
 
     /// The object again, as text.

@@ -155,7 +155,14 @@ pub(super) struct Place {
 impl Place {
     /// The row that is there as a rejected one.
     pub(super) fn rejected(self, reason: impl Into<String>, bytes: &[u8]) -> RejectedRow {
-        RejectedRow { line: self.line, byte_offset: self.offset, reason: reason.into(), excerpt: excerpt(bytes) }
+        RejectedRow {
+            line: self.line,
+            byte_offset: self.offset,
+            byte_length: None,
+            header_length: None,
+            reason: reason.into(),
+            excerpt: excerpt(bytes),
+        }
     }
 }
 
@@ -165,6 +172,8 @@ impl Line<'_> {
         RejectedRow {
             line: Some(self.number),
             byte_offset: self.offset,
+            byte_length: None,
+            header_length: None,
             reason: reason.into(),
             excerpt: excerpt(self.bytes),
         }

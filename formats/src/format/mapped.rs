@@ -1,11 +1,13 @@
-//! Tables of any shape, by a declared [mapping](crate::mapping): CSV with a header, or a JSON object a line.
+//! Tables of any shape, by a declared [mapping](crate::mapping): CSV with a header, or a JSON object a line; and
+//! responses of CloudWatch metrics, by the metrics it declares.
 
 use std::collections::HashMap;
 use std::io::BufRead;
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::{Format, Origin, Recognition, Sink};
+use crate::format::cloudevents::{self, CloudEvents};
+use crate::format::{Format, Origin, Recognition, Sink, aws_cloudwatch_metrics};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
@@ -13,9 +15,9 @@ use crate::record::{
 
 mod csv_rows;
 pub mod fields;
-mod json_rows;
+pub(super) mod json_rows;
 
-use fields::Fields;
+use fields::Places;
 
 /// `mapped`: a file that a mapping describes.
 pub struct Mapped {
@@ -23,10 +25,14 @@ pub struct Mapped {
     pub mapping: Mapping,
 }
 
-/// One row of the file: values by the places of [`RowReader::columns`].
-trait Row {
+/// Values by the places of [`RowReader::columns`].
+trait Values {
     /// The value of a column; nothing where it is empty or absent.
     fn value(&self, place: usize) -> Option<&str>;
+}
+
+/// One row of the file.
+trait Row: Values {
     /// The row as a rejected one.
     fn rejected(&self, reason: String) -> RejectedRow;
 }
@@ -45,8 +51,14 @@ impl Format for Mapped {
     }
 
     fn parse(&self, input: &mut dyn BufRead, origin: &Origin<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        if !self.mapping.metric.is_empty() {
+            return aws_cloudwatch_metrics::read(input, &self.mapping.metric, origin, sink);
+        }
         let mut reader = RowReader::new(&self.mapping, origin.defaults);
         let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
+        if CloudEvents.recognises(head).is_some() {
+            return cloudevents::parse(input, origin.defaults, Some(&self.mapping), sink);
+        }
         match head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().first() {
             Some(b'{') => json_rows::read(input, sink, &mut reader),
             Some(_) => csv_rows::read(input, sink, &mut reader),
@@ -54,6 +66,47 @@ impl Format for Mapped {
         }
     }
 }
+
+/// Turns events into usage. Time and key are their own; the mapping may say another time.
+pub(super) struct EventMapping<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) defaults: &'a Defaults,
+}
+
+impl EventMapping<'_> {
+    /// When the mapping says that it happened, and the usage, from what stands at the paths the mapping names.
+    pub(super) fn usage(
+        &self,
+        value: &dyn Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<(Option<i64>, Usage), String> {
+        let reader = RowReader::new(self.mapping, self.defaults);
+        let values: EventValues = reader.columns.iter().map(|column| value(column)).collect::<Result<_, _>>()?;
+        let (from_us, usage) = reader.usage(&values)?;
+        let usage = match usage {
+            BorrowedUsage::Invocation(row) => Usage::Invocation(Box::new(row.map_texts(|text| (*text).to_owned()))),
+            BorrowedUsage::Request(row) => Usage::Request(Box::new(row.map_texts(|text| (*text).to_owned()))),
+            BorrowedUsage::Other(usage) => usage,
+        };
+        Ok((from_us, usage))
+    }
+}
+
+type EventValues = Vec<Option<String>>;
+
+impl Values for EventValues {
+    fn value(&self, place: usize) -> Option<&str> {
+        self.get(place)?.as_deref()
+    }
+}
+
+/// Usage with the texts of the row.
+enum BorrowedUsage<'v> {
+    Invocation(Invocation<&'v str>),
+    Request(Request<&'v str>),
+    Other(Usage),
+}
+
+type Seen = HashMap<RecordKey, u64>;
 
 /// Turns rows into records.
 struct RowReader<'a> {
@@ -66,7 +119,7 @@ struct RowReader<'a> {
     fields: Vec<MappedField<'a>>,
     key: Vec<usize>,
     /// How often a row without a declared key has occurred.
-    seen: HashMap<RecordKey, u64>,
+    seen: Seen,
 }
 
 /// A column of ours and where its value comes from.
@@ -111,14 +164,29 @@ impl<'a> RowReader<'a> {
 
     /// Hands a row over, as a record or as a rejected row.
     fn take(&mut self, row: &dyn Row, sink: &mut dyn Sink) -> Result<(), IngestError> {
-        match self.record(row, sink) {
+        let mut seen = std::mem::take(&mut self.seen);
+        let outcome = self.record(row, &mut seen, sink);
+        self.seen = seen;
+        match outcome {
             Ok(outcome) => outcome,
             Err(reason) => sink.reject(row.rejected(reason)),
         }
     }
 
     /// Hands over a record; what is wrong with the row when it is none.
-    fn record(&mut self, row: &dyn Row, sink: &mut dyn Sink) -> Result<Result<(), IngestError>, String> {
+    fn record(&self, row: &dyn Row, seen: &mut Seen, sink: &mut dyn Sink) -> Result<Result<(), IngestError>, String> {
+        let (from_us, usage) = self.usage(row)?;
+        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
+        let key = self.key(row, seen);
+        Ok(match usage {
+            BorrowedUsage::Invocation(invocation) => sink.invocation(time, key, &invocation),
+            BorrowedUsage::Request(request) => sink.request(time, key, &request),
+            BorrowedUsage::Other(usage) => sink.record(Record { time, key, usage }),
+        })
+    }
+
+    /// When the row happened, and its usage.
+    fn usage<'v>(&'v self, row: &'v dyn Values) -> Result<(Option<i64>, BorrowedUsage<'v>), String> {
         let from_us = self.read_time(row, self.time)?;
         let end_us = self.read_time(row, self.end)?;
         let held_us = match (from_us, end_us) {
@@ -126,45 +194,41 @@ impl<'a> RowReader<'a> {
             (Some(_), Some(_)) => return Err("the row ends before it begins, or in the same instant".to_owned()),
             _ => None,
         };
-        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
         let usage = match self.mapping.usage_table() {
             Some(UsageTable::Invocations) => {
                 let mut invocation: Invocation<&str> = self.fill(row)?;
                 self.defaults.complete_invocation(&mut invocation);
-                return Ok(sink.invocation(time, self.key(row), &invocation));
+                BorrowedUsage::Invocation(invocation)
             }
             Some(UsageTable::Requests) => {
                 let mut request: Request<&str> = self.fill(row)?;
                 self.defaults.complete_request(&mut request);
-                return Ok(sink.request(time, self.key(row), &request));
+                BorrowedUsage::Request(request)
             }
             Some(UsageTable::Storage) => {
                 let mut stored: StoredBytes = self.fill(row)?;
                 self.defaults.complete_stored_bytes(&mut stored);
                 stored.held_us = stored.held_us.or(held_us);
-                Usage::StoredBytes(Box::new(stored))
+                BorrowedUsage::Other(Usage::StoredBytes(Box::new(stored)))
             }
             _ => {
                 let mut metered: MeteredQuantity = self.fill(row)?;
                 self.defaults.complete_metered_quantity(&mut metered);
                 metered.held_us = metered.held_us.or(held_us);
-                Usage::MeteredQuantity(Box::new(metered))
+                BorrowedUsage::Other(Usage::MeteredQuantity(Box::new(metered)))
             }
         };
-        Ok(sink.record(Record { time, key: self.key(row), usage }))
+        Ok((from_us, usage))
     }
 
-    fn read_time(&self, row: &dyn Row, time: Option<(usize, &TimeColumn)>) -> Result<Option<i64>, String> {
+    fn read_time(&self, row: &dyn Values, time: Option<(usize, &TimeColumn)>) -> Result<Option<i64>, String> {
         let Some((place, time)) = time else { return Ok(None) };
         let name = &time.column;
         let text = row.value(place).ok_or_else(|| format!("`{name}` is empty, expected a time"))?;
         time.read(text).map(Some).map_err(|problem| format!("`{name}` {problem}"))
     }
 
-    fn fill<'v, R: Fields<'v>>(&self, row: &'v dyn Row) -> Result<R, String>
-    where
-        'a: 'v,
-    {
+    fn fill<'v, R: Places<'v>>(&'v self, row: &'v dyn Values) -> Result<R, String> {
         let mut record = R::default();
         for MappedField { place, name, value } in &self.fields {
             let (text, described, shown): (_, _, &str) = match value {
@@ -187,7 +251,7 @@ impl<'a> RowReader<'a> {
     }
 
     /// The declared key, or the mapped values and how often they have occurred in the file.
-    fn key(&mut self, row: &dyn Row) -> RecordKey {
+    fn key(&self, row: &dyn Row, seen: &mut Seen) -> RecordKey {
         let table = Some(self.mapping.table.as_str());
         if !self.key.is_empty() {
             let values = self.key.iter().map(|place| row.value(*place));
@@ -199,7 +263,7 @@ impl<'a> RowReader<'a> {
             Value::Column(place, _) => row.value(place),
         });
         let content = RecordKey::of_all([Some("mapped"), table].into_iter().chain(times).chain(values));
-        let occurrence = self.seen.entry(content).or_default();
+        let occurrence = seen.entry(content).or_default();
         *occurrence += 1;
         RecordKey::of(&[Some("mapped row"), Some(&hex::encode(content.0)), Some(&occurrence.to_string())])
     }

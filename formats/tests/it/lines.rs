@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use paygrain_formats::Defaults;
 use paygrain_formats::error::IngestError;
 use paygrain_formats::format::{self, Origin, Sink};
-use paygrain_formats::record::{EventTime, Invocation, Record, RejectedRow, Request, Usage};
+use paygrain_formats::record::{EventTime, Invocation, MeteredQuantity, Record, RejectedRow, Request, Usage};
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Collected {
@@ -52,6 +52,16 @@ impl Collected {
             .collect()
     }
 
+    pub fn metered(&self) -> Vec<&MeteredQuantity> {
+        self.records
+            .iter()
+            .map(|record| match &record.usage {
+                Usage::MeteredQuantity(row) => &**row,
+                other => panic!("not a metered quantity: {other:?}"),
+            })
+            .collect()
+    }
+
     pub fn billed_ms(&self) -> i64 {
         self.invocations().iter().filter_map(|row| row.billed_ms).sum()
     }
@@ -62,9 +72,22 @@ impl Collected {
 }
 
 pub fn parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Collected {
-    let mut collected = Collected::default();
-    format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected).unwrap();
+    let (collected, outcome) = try_parse(format, input, defaults);
+    outcome.unwrap();
     collected
+}
+
+/// As [`parse_with`], of a file that may be refused as a whole.
+pub fn try_parse_with(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> Result<Collected, String> {
+    let (collected, outcome) = try_parse(format, input, defaults);
+    outcome.map(|()| collected).map_err(|error| error.to_string())
+}
+
+/// As [`parse_with`], also where the file as a whole is refused.
+pub fn try_parse(format: &str, input: &mut dyn BufRead, defaults: &Defaults) -> (Collected, Result<(), IngestError>) {
+    let mut collected = Collected::default();
+    let outcome = format::by_name(format).unwrap().parse(input, &Origin { name: "", defaults }, &mut collected);
+    (collected, outcome)
 }
 
 pub fn parse(format: &str, text: &str) -> Collected {
@@ -73,6 +96,7 @@ pub fn parse(format: &str, text: &str) -> Collected {
 
 pub const TEXT: &str = "aws-lambda-text";
 pub const JSON: &str = "aws-lambda-json";
+pub const INSIGHTS: &str = "aws-lambda-insights";
 pub const S3: &str = "aws-s3-access";
 
 pub fn shared() -> Option<PathBuf> {
@@ -170,6 +194,19 @@ pub fn envelopes() -> Vec<(&'static str, &'static str, String)> {
             ),
         ),
     ]
+}
+
+/// Text as it is carried by streams: compressed, in base64.
+pub fn base64_gzip(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(gzip(text))
+}
+
+/// Text as one gzip member.
+pub fn gzip(text: &str) -> Vec<u8> {
+    let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    member.write_all(text.as_bytes()).unwrap();
+    member.finish().unwrap()
 }
 
 /// One line of the JSON log format.

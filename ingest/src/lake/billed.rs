@@ -11,16 +11,15 @@ use deltalake::DeltaTable;
 use deltalake::kernel::{Action, Transaction};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 
-use super::{ATTEMPTS_MAX, Appended, Lake, UploadRow, commit, lost_a_race, transaction_version, upload_transaction};
+use super::{
+    ATTEMPTS_MAX, Appended, FILE_BYTES_TARGET, Lake, UploadRow, commit, lost_a_race, transaction_version,
+    upload_transaction,
+};
 use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
 use crate::rows::complete_batch;
-use crate::spool::staging_error;
-use crate::staged::Staged;
 use crate::table::Table;
-
-/// Size at which a Parquet file is closed and the next begun, in bytes.
-const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
+use crate::upload::{Staged, staging_error};
 
 /// The files that a delivery replaces, and how many lines are in them.
 struct Replaced {
@@ -49,7 +48,7 @@ impl Lake {
             let known = self.known_lines(&delta, staged).await?;
             let mut writer =
                 RecordBatchWriter::for_table(&delta).map_err(failed)?.with_target_file_size(FILE_BYTES_TARGET);
-            let duplicates = staged.duplicates(&known)?;
+            let duplicates = staged.duplicates(&known, self.events_of(table))?;
             let duplicate = duplicates.count_set_bits() as u64;
             let appended = Appended {
                 accepted: staged.rows - duplicate,

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use super::date_text;
 use crate::error::IngestError;
 use crate::rows::{day_of, times_of};
-use crate::staged::Staged;
 use crate::table::Table;
+use crate::upload::Staged;
 use crate::usage_file::{Extent, FinishedFile, Segment, UsageFile};
 
 /// Rows that are gathered before they are written: a day has at most so many in a row group.

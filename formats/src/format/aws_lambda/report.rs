@@ -185,21 +185,35 @@ impl<'a> Report<'a> {
     }
 
     /// Reads the fields that Logs Insights discovers in a REPORT, where the message itself was not selected.
-    /// There, memory is in bytes and a MB has 1,000,000 of them.
+    /// There, memory is in bytes and a MB has 1,000,000 of them; the fields of a JSON message are as they stand in it.
     pub(super) fn from_insights(field: impl Fn(&str) -> Option<&'a str>) -> Result<Self, String> {
         const BYTES_TO_MB: i32 = -6;
-        let request_id = field("@requestId").ok_or("the REPORT has neither `@message` nor `@requestId`")?.into();
-        let memory_mb = mb("@memorySize", field("@memorySize"), BYTES_TO_MB)?;
+        let either = |name: &'static str, in_message: &'static str| match field(name) {
+            Some(value) => (name, Some(value)),
+            None => (in_message, field(in_message)),
+        };
+        let time = |(name, value): (&str, _)| us(name, value);
+        let request_id = either("@requestId", "record.requestId").1;
+        let request_id = request_id.ok_or("the REPORT has neither `@message` nor `@requestId`")?.into();
+        let memory = |bytes: &str, in_message: &str| match field(bytes) {
+            Some(value) => mb(bytes, Some(value), BYTES_TO_MB),
+            None => mb(in_message, field(in_message), 0),
+        };
+        let memory_mb = memory("@memorySize", "record.metrics.memorySizeMB")?;
         if memory_mb.is_none() {
             return Err("the REPORT has neither `@message` nor `@memorySize`".into());
         }
+        let (billed, billed_value) = either("@billedDuration", "record.metrics.billedDurationMs");
         Ok(Report {
             request_id,
-            duration_us: us("@duration", field("@duration"))?,
-            init_us: us("@initDuration", field("@initDuration"))?,
-            billed_ms: ms("@billedDuration", field("@billedDuration"))?,
+            duration_us: time(either("@duration", "record.metrics.durationMs"))?,
+            init_us: time(either("@initDuration", "record.metrics.initDurationMs"))?,
+            restore_us: time(either("@restoreDuration", "record.metrics.restoreDurationMs"))?,
+            billed_ms: ms(billed, billed_value)?,
             memory_mb,
-            memory_used_mb: mb("@maxMemoryUsed", field("@maxMemoryUsed"), BYTES_TO_MB)?,
+            memory_used_mb: memory("@maxMemoryUsed", "record.metrics.maxMemoryUsedMB")?,
+            status: field("record.status").map(status),
+            error_type: field("record.errorType").map(Cow::from),
             ..Report::default()
         })
     }

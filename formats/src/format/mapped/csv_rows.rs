@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{Row, RowReader};
+use super::{Row, RowReader, Values};
 use crate::error::IngestError;
 use crate::format::Sink;
 use crate::format::csv_table::{self, CsvRow, TableReader};
@@ -42,11 +42,13 @@ struct MappedRow<'a> {
     places: &'a [usize],
 }
 
-impl Row for MappedRow<'_> {
+impl Values for MappedRow<'_> {
     fn value(&self, place: usize) -> Option<&str> {
         self.row.text(*self.places.get(place)?).map(csv_table::trimmed).filter(|text| !text.is_empty())
     }
+}
 
+impl Row for MappedRow<'_> {
     fn rejected(&self, reason: String) -> RejectedRow {
         self.row.rejected(reason)
     }

@@ -17,16 +17,23 @@ pub(super) enum Field<'r, 'v> {
 }
 
 /// A record whose fields have places: those of their names in [`names`].
-pub(super) trait Fields<'v>: Default {
+pub(super) trait Places<'v>: Default {
     /// The field at a place.
     fn field(&mut self, place: usize) -> Option<Field<'_, 'v>>;
 }
 
-macro_rules! fields {
-    ($record:ty, $names:ident, $text:ident, $name:ident, text: [$($texts:ident),*], integer: [$($integers:ident),*], flag: [$($flags:ident),*], decimal: [$($decimals:ident),*]) => {
-        const $names: &[&str] = &["provider", "service", $(stringify!($texts),)* $(stringify!($integers),)* $(stringify!($flags),)* $(stringify!($decimals),)*];
+/// A record whose fields have names.
+pub(in crate::format) trait Fields: Default {
+    /// Sets a field from a text of the file.
+    ///
+    /// # Errors
+    /// What is wrong with the text, to follow its name.
+    fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String>;
+}
 
-        impl<'v> Fields<'v> for $record {
+macro_rules! places {
+    ($record:ty, $text:ident, $name:ident, text: [$($texts:ident),*], integer: [$($integers:ident),*], flag: [$($flags:ident),*], decimal: [$($decimals:ident),*]) => {
+        impl<'v> Places<'v> for $record {
             fn field(&mut self, place: usize) -> Option<Field<'_, 'v>> {
                 #[allow(non_camel_case_types)]
                 enum Place { provider, service, $($texts,)* $($integers,)* $($flags,)* $($decimals,)* }
@@ -44,10 +51,30 @@ macro_rules! fields {
     };
 }
 
-fields!(Invocation<&'v str>, INVOCATION, Text, Name, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
-fields!(Request<&'v str>, REQUEST, Text, Name, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
-fields!(StoredBytes, STORED_BYTES, OwnText, OwnName, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
-fields!(MeteredQuantity, METERED_QUANTITY, OwnText, OwnName, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
+macro_rules! fields {
+    ($record:ty, $names:ident, $($kind:ident: [$($fields:ident),*]),*) => {
+        const $names: &[&str] = &["provider", "service", $($(stringify!($fields),)*)*];
+
+        places!($record, OwnText, OwnName, $($kind: [$($fields),*]),*);
+
+        impl Fields for $record {
+            fn set(&mut self, name: &str, text: &str, described: Option<&DescribedColumn>) -> Result<(), String> {
+                let place = $names.iter().position(|known| *known == name);
+                match place.and_then(|place| self.field(place)) {
+                    Some(field) => field.set(name, text, described),
+                    None => Ok(()),
+                }
+            }
+        }
+    };
+}
+
+fields!(Invocation, INVOCATION, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
+places!(Invocation<&'v str>, Text, Name, text: [account, region, resource, version, request_id, architecture, package_type, runtime, os, capacity, trigger, invoke_mode, status, error_type, variant, instance], integer: [concurrency, duration_us, init_us, restore_us, billed_ms, memory_mb, memory_used_mb, vcpu_milli, ephemeral_mb, request_bytes, response_bytes, cpu_us], flag: [cold_start], decimal: []);
+fields!(Request, REQUEST, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
+places!(Request<&'v str>, Text, Name, text: [account, region, resource, operation, variant, status, storage_class, source, request_id, instance], integer: [request_bytes, response_bytes, units, duration_us, concurrency], flag: [], decimal: []);
+fields!(StoredBytes, STORED_BYTES, text: [account, region, resource, variant, storage_class], integer: [bytes, objects, held_us], flag: [], decimal: []);
+fields!(MeteredQuantity, METERED_QUANTITY, text: [account, region, resource, meter, variant, unit, architecture, os, runtime], integer: [held_us, memory_mb, vcpu_milli, size_mb], flag: [], decimal: [quantity]);
 
 /// The columns of a usage table that a mapping may set.
 pub fn names(table: UsageTable) -> &'static [&'static str] {

@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use serde_json::value::RawValue;
 
-use super::{Row, RowReader};
+use super::{Row, RowReader, Values};
 use crate::error::IngestError;
 use crate::format::Sink;
 use crate::format::csv_table::trimmed;
@@ -50,25 +50,34 @@ impl<'a> JsonRow<'a> {
         let text = std::str::from_utf8(line.bytes).map_err(|_| "the line is not valid UTF-8".to_owned())?;
         let object: BTreeMap<String, &RawValue> =
             serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?;
-        let values = columns.iter().map(|column| value(&object, column));
+        let values = columns.iter().map(|column| found(&object, column));
         Ok(Self { line, values: values.collect::<Result<_, _>>()? })
     }
 }
 
 /// The value at a name, or at a path of names with points between them.
-fn value<'a>(object: &BTreeMap<String, &'a RawValue>, path: &str) -> Result<Option<Cow<'a, str>>, String> {
+pub(in crate::format) fn value(object: &BTreeMap<String, &RawValue>, path: &str) -> Result<Option<String>, String> {
+    Ok(found(object, path)?.map(Cow::into_owned))
+}
+
+fn found<'a>(object: &BTreeMap<String, &'a RawValue>, path: &str) -> Result<Option<Cow<'a, str>>, String> {
     if let Some(raw) = object.get(path) {
-        return text(raw, path);
+        return borrowed_text(raw, path);
     }
     let Some((first, rest)) = path.split_once('.') else { return Ok(None) };
     let Some(inner) = object.get(first) else { return Ok(None) };
     match serde_json::from_str::<BTreeMap<String, &RawValue>>(inner.get()) {
-        Ok(inner) => value(&inner, rest),
+        Ok(inner) => found(&inner, rest),
         Err(_) => Ok(None),
     }
 }
 
-fn text<'a>(raw: &'a RawValue, path: &str) -> Result<Option<Cow<'a, str>>, String> {
+/// A text, or a number as it is written; nothing where it is null or empty.
+pub(in crate::format) fn text(raw: &RawValue, path: &str) -> Result<Option<String>, String> {
+    Ok(borrowed_text(raw, path)?.map(Cow::into_owned))
+}
+
+fn borrowed_text<'a>(raw: &'a RawValue, path: &str) -> Result<Option<Cow<'a, str>>, String> {
     let raw = raw.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
@@ -81,11 +90,13 @@ fn text<'a>(raw: &'a RawValue, path: &str) -> Result<Option<Cow<'a, str>>, Strin
     }
 }
 
-impl Row for JsonRow<'_> {
+impl Values for JsonRow<'_> {
     fn value(&self, place: usize) -> Option<&str> {
         self.values.get(place)?.as_deref()
     }
+}
 
+impl Row for JsonRow<'_> {
     fn rejected(&self, reason: String) -> RejectedRow {
         self.line.rejected(reason)
     }

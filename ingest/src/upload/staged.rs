@@ -6,21 +6,25 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::UInt16Type;
 
+use super::spool::{Spool, Spooled, staging_error};
 use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
+use crate::event_keys::EventKeys;
 use crate::record::{EventTime, RecordKey};
 use crate::rows::{UsageRows, day_of, times_of};
-use crate::spool::{Spool, Spooled, staging_error};
 use crate::table::{ASSUMED, RowFacts, Table, UsageRow};
 
 /// Rows of one table as they come.
 pub(crate) struct UsageSpool {
     rows: UsageRows,
-    assumed_time_us: i64,
+    /// Stands in where the log gives no time.
+    pub(crate) assumed_time_us: i64,
     count: u64,
     days: BTreeSet<i32>,
     last_day: Option<i32>,
     has_assumed: bool,
+    has_events: bool,
+    only_events: bool,
     columns: BTreeSet<String>,
     identities: Identities,
     /// The exports of billed lines, and whether their deliveries add to each other.
@@ -40,6 +44,8 @@ impl UsageSpool {
             days: BTreeSet::new(),
             last_day: None,
             has_assumed: false,
+            has_events: false,
+            only_events: true,
             columns: BTreeSet::new(),
             identities: Identities::default(),
             exports: BTreeMap::new(),
@@ -54,7 +60,10 @@ impl UsageSpool {
             EventTime::Logged(time_us) => (time_us, true),
             EventTime::Assumed => (self.assumed_time_us, false),
         };
-        self.has_assumed |= !logged;
+        let is_event = key.is_alone();
+        self.has_assumed |= !logged && !is_event;
+        self.has_events |= is_event;
+        self.only_events &= is_event;
         let day = day_of(time_us);
         if self.last_day != Some(day) {
             self.last_day = Some(day);
@@ -81,6 +90,8 @@ impl UsageSpool {
         Ok(Staged {
             days: self.days,
             has_assumed: self.has_assumed,
+            has_events: self.has_events,
+            only_events: self.only_events,
             exports: self.exports,
             part: self.part,
             columns: self.columns,
@@ -103,8 +114,12 @@ fn add_columns(columns: &mut BTreeSet<String>, batch: &RecordBatch) {
 pub(crate) struct Staged {
     /// UTC days of the rows, as days since 1970.
     pub(crate) days: BTreeSet<i32>,
-    /// Whether the log of some row gave no time.
+    /// Whether the log of some row gave no time, events apart.
     pub(crate) has_assumed: bool,
+    /// Whether some row is an event, which its key names whatever its time says.
+    pub(crate) has_events: bool,
+    /// Whether all are.
+    pub(crate) only_events: bool,
     /// The exports of billed lines, and whether their deliveries add to each other.
     pub(crate) exports: BTreeMap<String, bool>,
     /// Which part of a delivery the file is; 0 for all of it.
@@ -123,7 +138,7 @@ impl Staged {
     /// Rows that were staged before, in another run of the program.
     pub(crate) fn of(batches: Spooled, exports: BTreeMap<String, bool>, part: u32) -> Result<Self, IngestError> {
         let (mut days, mut columns, mut identities) = (BTreeSet::new(), BTreeSet::new(), Identities::default());
-        let (mut rows, mut has_assumed) = (0, false);
+        let (mut rows, mut has_assumed, mut has_events, mut only_events) = (0, false, false, true);
         for batch in batches.batches() {
             let batch = batch?;
             add_columns(&mut columns, &batch);
@@ -137,15 +152,19 @@ impl Staged {
                 let Ok(key) = <[u8; 16]>::try_from(keys.value(row)) else { continue };
                 identities.push(key, *time_us, assumed, rows)?;
                 days.insert(day_of(*time_us));
-                has_assumed |= assumed;
+                let is_event = RecordKey(key).is_alone();
+                has_assumed |= assumed && !is_event;
+                has_events |= is_event;
+                only_events &= is_event;
                 rows += 1;
             }
         }
-        Ok(Self { days, has_assumed, exports, part, columns, rows, identities: identities.finish(), batches })
+        let identities = identities.finish();
+        Ok(Self { days, has_assumed, has_events, only_events, exports, part, columns, rows, identities, batches })
     }
 
-    /// Which rows are known already: among these, or from an earlier row.
-    pub(crate) fn duplicates(&self, lake: &SortedIdentities) -> Result<BooleanBuffer, IngestError> {
-        self.identities.duplicates(lake, usize::try_from(self.rows).unwrap_or(usize::MAX))
+    /// Which rows are known already: among these, or from an earlier row; events are looked up in `landed`.
+    pub(crate) fn duplicates(&self, lake: &SortedIdentities, landed: &EventKeys) -> Result<BooleanBuffer, IngestError> {
+        self.identities.duplicates(lake, landed, usize::try_from(self.rows).unwrap_or(usize::MAX))
     }
 }
