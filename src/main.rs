@@ -9,9 +9,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Ingest takes and gives back large pieces of memory all the time; this one keeps them at hand.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What the Delta library says of commits that lost a race is nothing to worry about: they are tried again, and an error
 /// that stays is told by the command.
 const DEFAULT_LOG: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off";
