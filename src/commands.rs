@@ -10,6 +10,7 @@ pub mod export;
 pub mod ingest;
 pub mod lake;
 pub mod prices;
+pub mod reconcile;
 pub mod samples;
 pub mod serve;
 pub mod sql;
@@ -50,6 +51,7 @@ enum Command {
     Close(close::Close),
     Bills(bills::Bills),
     Explain(explain::Explain),
+    Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
     Export(export::Export),
     Sql(sql::Sql),
@@ -90,6 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Close(command) => command.run(&context).await,
         Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
+        Command::Reconcile(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,

@@ -15,6 +15,13 @@ const SERVICE_NAME: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BilledWords(pub [Option<String>; BILLED_WORDS.len()]);
 
+impl BilledWords {
+    /// A word, by its name among [`BILLED_WORDS`].
+    pub fn word(&self, name: &str) -> Option<&str> {
+        self.0[BILLED_WORDS.iter().position(|word| *word == name)?].as_deref()
+    }
+}
+
 /// The lines of a bill that charge a SKU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BilledAs {

@@ -15,6 +15,7 @@ use crate::explain::Explanation;
 use crate::focus::{FocusExport, FocusRequest};
 use crate::metering::cell;
 use crate::overview::Overview;
+use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::RejectedRowView;
 use crate::session::session;
 use crate::sql::SqlAnswer;
@@ -198,6 +199,22 @@ impl Engine {
         let periods = self.periods().await?;
         let Some(latest) = periods.first().copied() else { return Ok(None) };
         Overview::of(self, period.unwrap_or(latest), periods).await.map(Some)
+    }
+
+    /// The bill of the provider against the rating of the logs, every difference named.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchView`], or as [`Engine::bill`].
+    pub async fn reconcile(&self, request: &ReconcileRequest) -> Result<Reconciliation, QueryError> {
+        Reconciliation::of(self, request).await
+    }
+
+    /// Months with a line of a provider's bill, latest first.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn billed_periods(&self) -> Result<Vec<Period>, QueryError> {
+        reconcile::periods(&session(self.lake()).await?).await
     }
 
     /// Every upload, latest first.

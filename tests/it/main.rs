@@ -33,6 +33,8 @@ mod mapping;
 mod metadata;
 /// Price books of one's own.
 mod price_books;
+/// Bills of the provider against the rating, with every difference named.
+mod reconcile;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

@@ -7,4 +7,5 @@ pub mod explain;
 pub mod exports;
 pub mod overview;
 pub mod periods;
+pub mod reconcile;
 pub mod uploads;

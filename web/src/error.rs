@@ -99,7 +99,8 @@ impl AppError {
                 QueryError::NoSuchCharge { .. }
                 | QueryError::NoSuchBill { .. }
                 | QueryError::NoSuchRevision { .. }
-                | QueryError::NotClosed { .. },
+                | QueryError::NotClosed { .. }
+                | QueryError::NoSuchView { .. },
             ) => StatusCode::NOT_FOUND,
             Self::Query(QueryError::ClosedOtherwise { .. } | QueryError::ClosedMeanwhile { .. }) => {
                 StatusCode::CONFLICT
@@ -131,7 +132,7 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, uploads `/uploads` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, uploads `/uploads` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::BadBody { .. } => return None,

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -48,6 +48,12 @@ const OPERATIONS: [Operation; 13] = [
         path: "/api/v1/explain",
         input: "?charge, allowances, attribution, offset, limit",
         answer: "the arithmetic of one charge, its price, its shares and its records",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/reconcile",
+        input: "?period, provider, account, view, sku, by=sku,day, allowances, account_opened",
+        answer: "the bill of the provider against the rating of the logs, each difference by its class",
     },
     Operation {
         method: "GET",
@@ -85,7 +91,7 @@ const OPERATIONS: [Operation; 13] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 13],
+    operations: [Operation; 14],
 }
 
 /// `GET /api`

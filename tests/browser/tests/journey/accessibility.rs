@@ -8,16 +8,21 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 3] =
-    [("overview-empty", "/"), ("bill-empty", "/bill"), ("uploads-empty", "/uploads")];
+const EMPTY_PAGES: [(&str, &str); 4] = [
+    ("overview-empty", "/"),
+    ("bill-empty", "/bill"),
+    ("reconcile-empty", "/reconcile"),
+    ("uploads-empty", "/uploads"),
+];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
     ("bill-grouped", "/bill?by=service,resource,day"),
     ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
+    ("reconcile", "/reconcile"),
     ("uploads", "/uploads"),
     ("api", "/api"),
     ("not-found", "/nothing-here"),
