@@ -291,7 +291,7 @@ impl Lake {
         Ok(rows)
     }
 
-    async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
+    pub(crate) async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
         let failed = |error: DataFusionError| self.storage_error("read".into(), error);
         let session = session();
         let provider = table.table_provider().await.map_err(failed)?;
@@ -635,7 +635,7 @@ pub(crate) fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::a
 }
 
 /// A cell as text; nothing where it is null.
-fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+pub(crate) fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
     let column = StringArray::from(column.to_data());
     column.is_valid(row).then(|| column.value(row).to_owned())
