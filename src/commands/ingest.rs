@@ -1,5 +1,6 @@
 //! `paygrain ingest`: bring files into the lake, each wholly or not at all.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -227,6 +228,8 @@ impl Ingest {
         if !rows.is_empty() {
             rows.print()?;
         }
+        // Many files of one function need the same command.
+        let mut commands = BTreeSet::new();
         for Landed { result: upload, advice } in &answer.uploads {
             if self.explain_detection {
                 print_text(&format!("{}: {} because {}\n", upload.name, upload.format, upload.detected_because))?;
@@ -239,10 +242,14 @@ impl Ingest {
                 eprintln!("rejected: {}, {place}: {} in `{}`", upload.name, row.reason, row.excerpt);
             }
             print_summary(upload, advice);
+            commands.extend(&advice.commands);
             let more = upload.rejected.saturating_sub(upload.first_rejected.len() as u64);
             if more > 0 {
                 eprintln!("rejected: {}: and {more} more; see the table rejected_rows", upload.name);
             }
+        }
+        for command in commands {
+            eprintln!("hint: {command}");
         }
         Ok(())
     }
@@ -270,9 +277,6 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
     for lack in &advice.undeclared {
         let rows = grouped(&lack.rows.to_string());
         eprintln!("note: {name}: {rows} rows of {}/{} have no {}", lack.provider, lack.service, lack.column);
-    }
-    for command in &advice.commands {
-        eprintln!("hint: {command}");
     }
 }
 
