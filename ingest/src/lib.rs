@@ -14,6 +14,7 @@ mod rejected;
 pub mod samples;
 pub mod summary;
 pub mod table;
+mod times;
 pub mod upload;
 
 pub use lake::Lake;

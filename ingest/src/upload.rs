@@ -34,6 +34,7 @@ use crate::record::{
 use crate::rejected::RejectedSpool;
 use crate::summary::{Collector, Summary};
 use crate::table::{RowFacts, Table, UsageRow, UsageRows, export_id, out_of_range, staged_schema};
+use crate::times::{self, Times};
 
 /// Rows per staged batch.
 const BATCH_ROWS: usize = 8192;
@@ -272,8 +273,10 @@ fn parse(input: impl Read + Send + 'static, name: &str, options: &IngestOptions)
         }
     };
     let mut staging = Staging::new(options.at_us.unwrap_or(uploaded_at_us), part_of(name), options.progress.clone());
+    staging.times.uploaded_at_us = uploaded_at_us;
     let origin = Origin { name, defaults: &options.defaults };
     format.parse(&mut std::io::Cursor::new(head).chain(&mut reader), &origin, &mut staging)?;
+    staging.times.warnings().into_iter().for_each(|warning| staging.warn(warning));
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(decompress::ingest_error)?;
     let hashing = reader.into_inner();
     if hashing.inner.ignored_bytes() > 0 {
@@ -378,6 +381,7 @@ struct Staging {
     part: u32,
     progress: Arc<Progress>,
     summary: Collector,
+    times: Times,
     rejected: RejectedSpool,
     read: u64,
     rejected_count: u64,
@@ -396,6 +400,7 @@ impl Staging {
             part,
             progress,
             summary: Collector::default(),
+            times: Times::default(),
             rejected: RejectedSpool::new(),
             read: 0,
             rejected_count: 0,
@@ -421,6 +426,10 @@ impl Sink for Staging {
             Usage::MeteredQuantity(row) => out_of_range(&**row),
             Usage::BilledLine(row) => out_of_range(&**row),
         };
+        let wrong = wrong.or_else(|| match record.time {
+            EventTime::Logged(time_us) => times::unrepresentable(time_us),
+            EventTime::Assumed => None,
+        });
         if let Some(reason) = wrong {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
@@ -439,6 +448,9 @@ impl Sink for Staging {
             EventTime::Assumed => None,
         };
         self.summary.add(logged_us, &record.usage);
+        if let Some(time_us) = logged_us {
+            self.times.look_at(time_us);
+        }
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
