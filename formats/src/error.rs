@@ -289,3 +289,18 @@ pub fn excerpt(bytes: &[u8]) -> String {
     }
     out
 }
+
+/// A reason as it is kept and shown: at most 1,000 characters of what a file says stand in it, none of them control
+/// characters.
+pub(crate) fn reason(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 1_000;
+    let mut out = String::with_capacity(text.len().min(CHARACTERS_MAX));
+    for (count, character) in text.chars().enumerate() {
+        if count == CHARACTERS_MAX {
+            out.push('…');
+            break;
+        }
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
+}

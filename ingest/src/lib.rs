@@ -18,6 +18,7 @@ mod rejected;
 pub mod samples;
 pub mod summary;
 pub mod table;
+mod times;
 pub mod upload;
 
 pub use event_log::{EventLog, EventLogOptions};

@@ -15,6 +15,7 @@ use crate::record::{
 use crate::rejected::RejectedSpool;
 use crate::summary::Collector;
 use crate::table::{RowFacts, Table, UsageRow, UsageRows, export_id, out_of_range, staged_schema};
+use crate::times::{self, Times};
 
 /// Rows per staged batch.
 const BATCH_ROWS: usize = 8192;
@@ -32,6 +33,7 @@ pub(crate) struct Staging {
     pub(crate) files: u32,
     pub(crate) progress: Arc<Progress>,
     pub(crate) summary: Collector,
+    pub(crate) times: Times,
     pub(crate) rejected: RejectedSpool,
     pub(crate) read: u64,
     pub(crate) rejected_count: u64,
@@ -66,6 +68,7 @@ impl Staging {
             files: 0,
             progress,
             summary: Collector::default(),
+            times: Times::default(),
             rejected: RejectedSpool::new(),
             read: 0,
             rejected_count: 0,
@@ -95,7 +98,11 @@ pub(crate) fn problem_of(usage: &Usage) -> Option<String> {
 
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
-        if let Some(reason) = problem_of(&record.usage) {
+        let wrong = problem_of(&record.usage).or_else(|| match record.time {
+            EventTime::Logged(time_us) => times::unrepresentable(time_us),
+            EventTime::Assumed => None,
+        });
+        if let Some(reason) = wrong {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
             return self.reject(RejectedRow {
@@ -113,6 +120,9 @@ impl Sink for Staging {
             EventTime::Assumed => None,
         };
         self.summary.add(logged_us, &record.usage);
+        if let Some(time_us) = logged_us {
+            self.times.look_at(time_us);
+        }
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
             Usage::Request(row) => self.requests.push(record.time, record.key, *row),
