@@ -136,7 +136,8 @@ pub(super) fn header_of(head: &[u8]) -> Option<Vec<String>> {
     let delimiter = delimiter_of(head);
     let mut rows = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(head);
     let mut record = ByteRecord::new();
-    (rows.read_byte_record(&mut record).ok()? && record.len() > 1).then(|| names_of(&record))
+    let found = rows.read_byte_record(&mut record).ok()? && (2..=COLUMNS_MAX).contains(&record.len());
+    found.then(|| names_of(&record))
 }
 
 fn names_of(record: &ByteRecord) -> Vec<String> {

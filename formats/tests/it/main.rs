@@ -20,6 +20,7 @@ mod azure_cost;
 mod azure_traces;
 mod bill_lines;
 mod bills;
+mod cloudevents;
 mod decompress;
 mod detection;
 mod focus;
