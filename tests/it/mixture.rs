@@ -102,10 +102,12 @@ impl Mixture {
         for (bill, envelope) in self.bills.iter().zip(&restated_in) {
             let count = self.random.between(1, 3) as usize;
             let any = self.random.below(bill.first.envelopes.len() as u64) as usize;
-            first.extend(in_parts(&bill.first, any, count, &mut self.random));
+            let days = bill.days.as_ref().map(|[first, restated]| (first, restated));
+            first.extend(in_parts(&bill.first, days.map(|(first, _)| first), any, count, &mut self.random));
             // A part takes the place of that part, so there are no fewer the second time; one file takes that of all.
             let count = if self.random.one_in(2) { 1 } else { count.max(2) };
-            restated.extend(in_parts(&bill.restated, *envelope, count, &mut self.random));
+            let days = days.map(|(_, restated)| restated);
+            restated.extend(in_parts(&bill.restated, days, *envelope, count, &mut self.random));
         }
         let names = |files: &[Delivered]| files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(" ");
         println!("usage: {}\nbills: {}\nrestated: {}", names(&usage), names(&first), names(&restated));
@@ -240,17 +242,31 @@ fn cut(family: &Family, random: &mut Random) -> Vec<Delivered> {
     files
 }
 
-/// A delivery of a bill as so many files.
-fn in_parts(bill: &Family, envelope: usize, count: usize, random: &mut Random) -> Vec<Delivered> {
+/// A delivery of a bill as so many files: numbered parts of it, or windows of days.
+fn in_parts(
+    bill: &Family,
+    days: Option<&Vec<i64>>,
+    envelope: usize,
+    count: usize,
+    random: &mut Random,
+) -> Vec<Delivered> {
     let mut order: Vec<usize> = (0..bill.count).collect();
     random.shuffle(&mut order);
-    let longest = order.len().div_ceil(count);
-    let part = |(number, rows): (usize, &[usize])| {
-        let number = if count == 1 { String::new() } else { format!("-{:05}", number + 1) };
-        let name = format!("{}-{}{number}.csv", bill.name, bill.file_name);
+    let file = |suffix: &str, rows: &[usize]| {
+        let name = format!("{}-{}{suffix}.csv", bill.name, bill.file_name);
         Delivered { name, bytes: bill.file(envelope, rows).into_bytes(), mapped: false }
     };
-    order.chunks(longest).enumerate().map(part).collect()
+    if count == 1 {
+        return vec![file("", &order)];
+    }
+    if let Some(days) = days {
+        let window = |of: usize| -> Vec<usize> {
+            order.iter().copied().filter(|row| days[*row] as usize % count == of).collect()
+        };
+        return (0..count).map(|of| file("-days", &window(of))).collect();
+    }
+    let parts = order.chunks(order.len().div_ceil(count)).enumerate();
+    parts.map(|(number, rows)| file(&format!("-{:05}", number + 1), rows)).collect()
 }
 
 /// Files on disk.

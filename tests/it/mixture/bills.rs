@@ -36,7 +36,13 @@ impl Line {
 pub struct Bill {
     pub first: Family,
     pub restated: Family,
+    /// The days of the lines of both, where a delivery replaces day by day: all of a day is in one file then.
+    pub days: Option<[Vec<i64>; 2]>,
 }
+
+/// How much later than in UTC the days of a provider begin in October, in milliseconds.
+const UTC: Option<i64> = Some(0);
+const PACIFIC: Option<i64> = Some(7 * 3_600_000);
 
 fn versions(random: &mut Random, equal_lines: bool) -> (Vec<Line>, Vec<Line>) {
     let line = |random: &mut Random| Line {
@@ -68,19 +74,28 @@ fn versions(random: &mut Random, equal_lines: bool) -> (Vec<Line>, Vec<Line>) {
 
 type Envelopes = Vec<(&'static str, fn(&[Line]) -> String)>;
 
-fn bill(random: &mut Random, name: &'static str, equal_lines: bool, envelopes: Envelopes) -> Bill {
+fn bill(
+    random: &mut Random,
+    name: &'static str,
+    equal_lines: bool,
+    days_begin_ms: Option<i64>,
+    envelopes: Envelopes,
+) -> Bill {
     let (first, restated) = versions(random, equal_lines);
+    let days = days_begin_ms.map(|begin| {
+        [&first, &restated].map(|lines| lines.iter().map(|line| (line.from_ms - begin) / 86_400_000).collect())
+    });
     let family = |lines| Family::new(name, lines, envelopes.clone()).file_name("bill");
-    Bill { first: family(first), restated: family(restated) }
+    Bill { first: family(first), restated: family(restated), days }
 }
 
 pub fn bills(random: &mut Random) -> Vec<Bill> {
     vec![
-        bill(random, "cur", false, vec![("legacy", legacy), ("2.0", second)]),
-        bill(random, "focus", true, vec![("table", focus)]),
-        bill(random, "azure-cost", true, vec![("table", azure)]),
-        bill(random, "gcp-billing", true, vec![("table", gcp_table), ("lines", gcp_lines)]),
-        bill(random, "cost-explorer", false, vec![("answer", cost_explorer)]),
+        bill(random, "cur", false, None, vec![("legacy", legacy), ("2.0", second)]),
+        bill(random, "focus", true, None, vec![("table", focus)]),
+        bill(random, "azure-cost", true, None, vec![("table", azure)]),
+        bill(random, "gcp-billing", true, PACIFIC, vec![("table", gcp_table), ("lines", gcp_lines)]),
+        bill(random, "cost-explorer", false, UTC, vec![("answer", cost_explorer)]),
         oracle(random),
     ]
 }
@@ -93,7 +108,7 @@ fn oracle(random: &mut Random) -> Bill {
     restated.push(correction);
     let family =
         |lines| Family::new("oci-cost", lines, vec![("table", oci as fn(&[Line]) -> String)]).file_name("bill");
-    Bill { first: family(first), restated: family(restated) }
+    Bill { first: family(first), restated: family(restated), days: None }
 }
 
 fn table(names: &str, rows: impl IntoIterator<Item = String>) -> String {

@@ -22,6 +22,7 @@ pub fn families(random: &mut Random) -> Vec<Family> {
         spans(random),
         measurements(random),
         opencost(random),
+        cloud_events(random),
         mapped(random),
         whole("s3-inventory", "aws-s3-inventory.csv", example!("aws-s3-inventory.csv")),
         whole("trace-2019", "durations.d02.csv", example!("azure-trace-2019-durations.d02.csv")),
@@ -386,6 +387,31 @@ fn opencost(random: &mut Random) -> Family {
 }
 
 // Anything else
+
+fn cloud_events(random: &mut Random) -> Family {
+    fn event(one: &Event) -> Value {
+        json!({"specversion": "1.0", "type": "tokens", "source": "/gateway", "id": one.id, "time": iso(one.at_ms),
+            "subject": "team", "data": {"value": one.bytes + 1, "unit": "token"}})
+    }
+    Family::new(
+        "cloud-events",
+        Event::many(random),
+        vec![
+            ("lines", |all| lines(all.iter().map(|one| event(one).to_string()))),
+            ("batch", |all| Value::from(all.iter().map(event).collect::<Vec<_>>()).to_string()),
+            ("carried", |all| {
+                lines(all.iter().map(|one| {
+                    let mut event = event(one);
+                    let data = event["data"].take().to_string();
+                    let object = event.as_object_mut().unwrap();
+                    object.remove("data");
+                    object.insert("data_base64".into(), base64(data.as_bytes()).into());
+                    event.to_string()
+                }))
+            }),
+        ],
+    )
+}
 
 /// How [`mapped`] is read.
 pub const MAPPING: &str = "\
