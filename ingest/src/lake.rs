@@ -41,6 +41,8 @@ mod bills;
 mod columns;
 mod compaction;
 mod declarations;
+#[cfg(test)]
+mod tests;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 pub use compaction::{Compacted, Compaction, TableStatus};
@@ -346,7 +348,13 @@ impl Lake {
             if appended.accepted == 0 {
                 return Ok(appended);
             }
-            let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
+            let mut actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
+            if staged.has_assumed {
+                // Such a row may be one that somebody else is writing under another day. A commit with metadata is made on
+                // this very snapshot or not at all, and sends everybody who is under way back to look again.
+                let metadata = delta.snapshot().map_err(failed)?.metadata().clone();
+                actions.push(Action::Metadata(metadata));
+            }
             let own = Transaction::new(application, number);
             let transactions = self.transactions(&delta, table, own, staged).await?;
             match commit(&delta, table, actions, transactions, Some(&appended.note(upload, tables))).await {
@@ -358,10 +366,11 @@ impl Lake {
         Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
     }
 
-    /// What an upload that is known to have landed in a table did there, as far as the latest commits tell.
+    /// What an upload that is known to have landed in a table did there.
     async fn landed_before(&self, delta: &DeltaTable, upload_id: &str) -> Result<Appended, IngestError> {
         let mut appended = Appended { already_loaded: true, ..Appended::default() };
-        let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
+        // It is in one of the commits, usually of the latest.
+        let mut history = delta.history(None);
         while let Some(commit) = history.next().await {
             let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
             let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
@@ -574,10 +583,11 @@ async fn commit(
     transactions: Vec<Transaction>,
     note: Option<&CommitNote>,
 ) -> Result<(), DeltaTableError> {
+    let on_this_snapshot_only = actions.iter().any(|action| matches!(action, Action::Metadata(_)));
     // Bills are rated again at the versions they were issued at, so the log of no version may go.
     let mut properties = CommitProperties::default()
         .with_application_transactions(transactions)
-        .with_max_retries(100)
+        .with_max_retries(if on_this_snapshot_only { 0 } else { 100 })
         .with_cleanup_expired_logs(Some(false));
     if let Some(note) = note {
         let text = serde_json::to_string(note).map_err(|error| DeltaTableError::generic(error.to_string()))?;

@@ -59,7 +59,10 @@ impl Pending {
         let text = serde_json::to_vec(&facts).map_err(|error| failed(error.into()))?;
         let path = unfinished.path().join(FACTS_FILE);
         std::fs::write(&path, text).and_then(|()| File::open(&path)?.sync_all()).map_err(failed)?;
-        match std::fs::rename(unfinished.path(), &directory) {
+        // In the way is what another process left that is at the same upload, until it has landed: then there is room.
+        let moved = std::fs::rename(unfinished.path(), &directory);
+        let moved = moved.or_else(|_| std::fs::rename(unfinished.path(), &directory));
+        match moved {
             // What was the temporary directory is the upload's now, and not to be cleared away.
             Ok(()) => drop(unfinished.keep()),
             // Another process is at the same upload; either's rows will do.

@@ -37,6 +37,8 @@ mod manifests;
 mod mapping;
 /// What logs do not say, supplied later.
 mod metadata;
+/// Many formats, cut, repeated, mixed, at once and killed: each record counts once.
+mod mixture;
 /// Price books of one's own.
 mod price_books;
 /// Files that other projects recorded, read through the command line.
