@@ -314,7 +314,9 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn expanded(bytes: &[u8], limits: Limits) -> Result<Vec<(String, Result<Vec<u8>, String>)>, IngestError> {
+    type Content = (String, Result<Vec<u8>, String>);
+
+    fn expanded(bytes: &[u8], limits: Limits) -> Result<Vec<Content>, IngestError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         let members = expand(InputFile::new("a", file.path()), limits)?;

@@ -32,6 +32,9 @@ struct TableFacts {
     part: u32,
 }
 
+/// An upload that a crash has left, with its ledger row and the rows of its tables.
+pub(crate) type LeftBehind = (Pending, UploadRow, Vec<(Table, Staged)>);
+
 /// An upload on disk, complete before anything of it is committed.
 pub(crate) struct Pending {
     directory: PathBuf,
@@ -80,7 +83,7 @@ impl Pending {
     }
 
     /// Every upload that a crash has left behind.
-    pub(crate) fn all(lake: &Lake) -> Result<Vec<(Self, UploadRow, Vec<(Table, Staged)>)>, IngestError> {
+    pub(crate) fn all(lake: &Lake) -> Result<Vec<LeftBehind>, IngestError> {
         let parent = lake.local_path()?.join(DIRECTORY);
         let Ok(entries) = std::fs::read_dir(&parent) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
