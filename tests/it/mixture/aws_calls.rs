@@ -19,7 +19,7 @@ impl Call {
         random.many(|random| Call {
             at_ms: random.time_ms(),
             id: random.uuid(),
-            status: *random.pick(&["200", "201", "404", "502"]),
+            status: random.pick(&["200", "201", "404", "502"]),
             bytes: random.below(1 << 20),
         })
     }
@@ -74,7 +74,7 @@ pub fn api_gateway_clf(random: &mut Random) -> Family {
 /// A record is an execution with all its events: a retry is seen by the failure before it.
 pub fn step_functions(random: &mut Random) -> Family {
     fn events(one: &Call) -> Vec<Value> {
-        let express = one.bytes % 2 == 0;
+        let express = one.bytes.is_multiple_of(2);
         let arn = if express {
             format!("arn:aws:states:eu-west-1:{ACCOUNT}:express:quotes:q:{}", one.id)
         } else {

@@ -22,12 +22,11 @@ pub struct Family {
     pub broken: Option<&'static str>,
 }
 
+/// An envelope of some records, by its name.
+type Envelope<R> = (&'static str, fn(&[R]) -> String);
+
 impl Family {
-    pub fn new<R: Clone + 'static>(
-        name: &'static str,
-        records: Vec<R>,
-        envelopes: Vec<(&'static str, fn(&[R]) -> String)>,
-    ) -> Self {
+    pub fn new<R: Clone + 'static>(name: &'static str, records: Vec<R>, envelopes: Vec<Envelope<R>>) -> Self {
         let count = records.len();
         let write = |write: fn(&[R]) -> String| -> Write {
             let records = records.clone();
