@@ -19,7 +19,7 @@ impl Call {
         random.many(|random| Call {
             at_ms: random.time_ms(),
             id: random.uuid(),
-            status: random.pick(&["200", "201", "404", "502"]),
+            status: random.word(&["200", "201", "404", "502"]),
             bytes: random.below(1 << 20),
         })
     }
