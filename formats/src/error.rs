@@ -77,6 +77,14 @@ pub enum IngestError {
         /// Its name.
         member: String,
     },
+    /// A manifest names files that are not there.
+    #[error("the manifest names {count} files, of which {} are not here: {}", missing.len(), missing.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    PartsMissing {
+        /// Files that it names.
+        count: usize,
+        /// Those that are missing.
+        missing: Vec<String>,
+    },
     /// A table of a column format that cannot be read.
     #[error("the Parquet file cannot be read: {problem}")]
     BadParquet {
@@ -218,6 +226,9 @@ impl IngestError {
                 "copy or download it again, or unpack it and ingest what is in it; an encrypted one has to be unpacked first".into()
             }
             Self::OutsideArchive { .. } => "if you trust the archive, unpack it yourself and ingest that file".into(),
+            Self::PartsMissing { .. } => {
+                "download the whole delivery and name its directory or an archive of it; nothing of it was kept".into()
+            }
             Self::BadParquet { .. } => "copy or download the file again; nothing of it was kept".into(),
             Self::TooLarge { .. } => "split the file, or raise the limit with `--max-bytes`".into(),
             Self::Bomb { .. } => "if the file is what you expect, decompress it first and ingest the result".into(),
@@ -274,6 +285,21 @@ pub fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(240)]);
     let mut out = String::new();
     for character in text.chars().take(60) {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
+}
+
+/// A reason as it is kept and shown: at most 1,000 characters of what a file says stand in it, none of them control
+/// characters.
+pub(crate) fn reason(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 1_000;
+    let mut out = String::with_capacity(text.len().min(CHARACTERS_MAX));
+    for (count, character) in text.chars().enumerate() {
+        if count == CHARACTERS_MAX {
+            out.push('…');
+            break;
+        }
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
     }
     out

@@ -1,11 +1,11 @@
 //! CSV with a header, row by row: found separator, bounded records, ragged rows rejected.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Cursor, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::decompress::ingest_error;
-use crate::error::{IngestError, excerpt};
+use crate::error::{self, IngestError, excerpt};
 use crate::format::Sink;
 use crate::record::RejectedRow;
 
@@ -13,6 +13,10 @@ use crate::record::RejectedRow;
 const RECORD_BYTES_MAX: u64 = 16 << 20;
 /// Most columns.
 const COLUMNS_MAX: usize = 10_000;
+/// How much is looked at for the first line, in bytes.
+const BEGINNING_BYTES_MAX: usize = 1 << 20;
+/// A byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Separators that are tried, in this order at equal counts.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
@@ -48,13 +52,18 @@ pub(super) fn read(
     reader: &mut dyn TableReader,
     sink: &mut dyn Sink,
 ) -> Result<(), IngestError> {
-    let begins_at = skip_byte_order_mark(input)?;
-    let head = input.fill_buf().map_err(ingest_error)?;
+    let beginning = beginning(input)?;
+    let head = beginning.strip_prefix(MARK).unwrap_or(&beginning);
+    let begins_at = (beginning.len() - head.len()) as u64;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
-    let mut rows = rows_of(input, delimiter);
+    let mut input = Cursor::new(head).chain(input);
+    let mut rows = rows_of(&mut input, delimiter);
     let mut record = ByteRecord::new();
-    if !rows.read_byte_record(&mut record).map_err(broken)? {
-        return Ok(());
+    // Blank lines in front are no header.
+    while is_blank(&record) {
+        if !rows.read_byte_record(&mut record).map_err(broken)? {
+            return Ok(());
+        }
     }
     if record.len() > COLUMNS_MAX {
         let problem = format!("the header has {} columns, more than {COLUMNS_MAX}", record.len());
@@ -74,8 +83,11 @@ pub(super) fn read_without_header(
     reader: &mut dyn TableReader,
     sink: &mut dyn Sink,
 ) -> Result<(), IngestError> {
-    let begins_at = skip_byte_order_mark(input)?;
-    take_rows(&mut rows_of(input, b','), &Table { names, begins_at, header_length: None }, reader, sink)
+    let beginning = beginning(input)?;
+    let head = beginning.strip_prefix(MARK).unwrap_or(&beginning);
+    let begins_at = (beginning.len() - head.len()) as u64;
+    let mut input = Cursor::new(head).chain(input);
+    take_rows(&mut rows_of(&mut input, b','), &Table { names, begins_at, header_length: None }, reader, sink)
 }
 
 /// What the rows of a table have in common.
@@ -107,7 +119,7 @@ fn take_rows(
         rows.get_mut().since_record = 0;
         let cut_off = rows.get_mut().is_cut_off();
         let row = CsvRow { table, record: &record, ends_at: table.begins_at + rows.position().byte() };
-        if record.len() == 1 && row.text(0).is_some_and(str::is_empty) {
+        if is_blank(&record) {
             continue;
         }
         if cut_off {
@@ -131,12 +143,22 @@ fn take_rows(
     Ok(())
 }
 
+/// Whether a line has nothing on it.
+fn is_blank(record: &ByteRecord) -> bool {
+    record.len() <= 1 && record.iter().all(|field| field.trim_ascii().is_empty())
+}
+
 /// The names in the first row of the head of a file, for detection; nothing where it is no table.
 pub(super) fn header_of(head: &[u8]) -> Option<Vec<String>> {
     let delimiter = delimiter_of(head);
     let mut rows = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(head);
     let mut record = ByteRecord::new();
-    (rows.read_byte_record(&mut record).ok()? && record.len() > 1).then(|| names_of(&record))
+    while is_blank(&record) {
+        if !rows.read_byte_record(&mut record).ok()? {
+            return None;
+        }
+    }
+    (2..=COLUMNS_MAX).contains(&record.len()).then(|| names_of(&record))
 }
 
 fn names_of(record: &ByteRecord) -> Vec<String> {
@@ -144,19 +166,30 @@ fn names_of(record: &ByteRecord) -> Vec<String> {
     record.iter().map(plain).collect()
 }
 
-/// Consumes a byte order mark; how many bytes that were.
-fn skip_byte_order_mark(input: &mut dyn BufRead) -> Result<u64, IngestError> {
-    const MARK: &[u8] = b"\xEF\xBB\xBF";
-    let marked = input.fill_buf().map_err(ingest_error)?.starts_with(MARK);
-    if marked {
-        input.consume(MARK.len());
+/// A file up to the end of its first line that is not blank, however its bytes come.
+pub(super) fn beginning(input: &mut dyn BufRead) -> Result<Vec<u8>, IngestError> {
+    let mut beginning = Vec::new();
+    let mut blank = true;
+    while beginning.len() < BEGINNING_BYTES_MAX && (blank || !beginning.ends_with(b"\n")) {
+        let available = match input.fill_buf() {
+            Ok(available) => available,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ingest_error(error)),
+        };
+        if available.is_empty() {
+            break;
+        }
+        let length = memchr::memchr(b'\n', available).map_or(available.len(), |end| end + 1);
+        blank &= available[..length].trim_ascii().is_empty();
+        beginning.extend_from_slice(&available[..length]);
+        input.consume(length);
     }
-    Ok(if marked { MARK.len() as u64 } else { 0 })
+    Ok(beginning)
 }
 
-/// The separator that stands most often in the first line.
+/// The separator that stands most often in the first line that is not blank.
 fn delimiter_of(head: &[u8]) -> u8 {
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let mut best = DELIMITERS[0];
     for delimiter in DELIMITERS {
@@ -187,6 +220,11 @@ impl CsvRow<'_> {
         self.text(place).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// Whether it is the header once more, as in tables that were put together.
+    pub(super) fn is_header(&self) -> bool {
+        self.record.iter().map(<[u8]>::trim_ascii).eq(self.table.names.iter().map(String::as_bytes))
+    }
+
     /// Where it begins, from 1.
     pub(super) fn line(&self) -> Option<u64> {
         self.record.position().map(csv::Position::line)
@@ -207,7 +245,7 @@ impl CsvRow<'_> {
             byte_offset,
             byte_length: Some(self.ends_at.saturating_sub(byte_offset)),
             header_length: self.table.header_length,
-            reason,
+            reason: error::reason(&reason),
             excerpt: excerpt(&text),
         }
     }
@@ -239,8 +277,10 @@ impl Limited<'_> {
 impl Read for Limited<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.since_record > RECORD_BYTES_MAX {
-            let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes: is a quote never closed?");
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
+            return Err(std::io::Error::other(IngestError::NotReadable {
+                problem: format!("a row is longer than {RECORD_BYTES_MAX} bytes"),
+                hint: "look for a quote that is never closed, or export the table again",
+            }));
         }
         let read = self.inner.read(buffer)?;
         self.ended |= read == 0;
