@@ -291,11 +291,11 @@ impl Cell {
         billed.rounding += &sum.rounding;
         billed.unpriced += &sum.other;
         let cost_error = Exact::from(sum.cost_count + 2 * sum.listed_count) * &precision.cost;
-        let listed = &sum.listed_cost - &sum.list_cost;
-        let size = if listed.is_negative() { -&listed } else { listed.clone() };
         billed.discount += &sum.discount;
-        if size > cost_error {
-            billed.discount += listed;
+        // Less than the list cost is a discount, unless the digits that are printed account for it; more is none.
+        let below_list = &sum.list_cost - &sum.listed_cost;
+        if below_list > cost_error {
+            billed.discount -= below_list;
         }
         billed.cost_error += cost_error;
         billed.at_no_cost += &sum.at_no_cost * factor;

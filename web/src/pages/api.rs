@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 15] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -97,7 +97,7 @@ const OPERATIONS: [Operation; 14] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 14],
+    operations: [Operation; 15],
 }
 
 /// `GET /api`
