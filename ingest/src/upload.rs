@@ -450,6 +450,9 @@ impl Sink for Staging {
         self.summary.add(logged_us, &record.usage);
         if let Some(time_us) = logged_us {
             self.times.look_at(time_us);
+            if let Usage::BilledLine(line) = &record.usage {
+                self.times.look_at_line(time_us, line);
+            }
         }
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
