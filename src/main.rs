@@ -9,9 +9,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// What the Delta library says of commits that lost a race is nothing to worry about: they are tried again, and an error
+/// that stays is told by the command.
+const DEFAULT_LOG: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off";
+
 fn main() -> ExitCode {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,deltalake_core=error".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_LOG.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = commands::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

@@ -77,6 +77,14 @@ pub enum IngestError {
         /// Its name.
         member: String,
     },
+    /// A manifest names files that are not there.
+    #[error("the manifest names {count} files, of which {} are not here: {}", missing.len(), missing.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    PartsMissing {
+        /// Files that it names.
+        count: usize,
+        /// Those that are missing.
+        missing: Vec<String>,
+    },
     /// A table of a column format that cannot be read.
     #[error("the Parquet file cannot be read: {problem}")]
     BadParquet {
@@ -218,6 +226,9 @@ impl IngestError {
                 "copy or download it again, or unpack it and ingest what is in it; an encrypted one has to be unpacked first".into()
             }
             Self::OutsideArchive { .. } => "if you trust the archive, unpack it yourself and ingest that file".into(),
+            Self::PartsMissing { .. } => {
+                "download the whole delivery and name its directory or an archive of it; nothing of it was kept".into()
+            }
             Self::BadParquet { .. } => "copy or download the file again; nothing of it was kept".into(),
             Self::TooLarge { .. } => "split the file, or raise the limit with `--max-bytes`".into(),
             Self::Bomb { .. } => "if the file is what you expect, decompress it first and ingest the result".into(),

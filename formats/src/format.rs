@@ -31,6 +31,7 @@ mod azure_trace;
 pub mod azure_trace_2019;
 pub mod azure_trace_2021;
 mod billed;
+pub mod cloudevents;
 pub mod cloudflare_workers_trace;
 mod cloudwatch;
 mod csv_table;
@@ -90,6 +91,7 @@ pub const FORMATS: &[&dyn Format] = &[
     &azure_storage_analytics::AzureStorageAnalytics,
     &heroku_router::HerokuRouter,
     &cloudflare_workers_trace::CloudflareWorkersTrace,
+    &cloudevents::CloudEvents,
 ];
 
 /// How much of the (decompressed) beginning detection may look at, in bytes.

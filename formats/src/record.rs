@@ -6,6 +6,9 @@ mod billed;
 
 pub use billed::{BilledLine, Export};
 
+/// How keys begin that are compared without the time.
+const ALONE: [u8; 4] = [0xff; 4];
+
 /// 128 bits that name one record, whatever file or envelope it came in. See [`RecordKey::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey(pub [u8; 16]);
@@ -31,6 +34,20 @@ impl RecordKey {
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
         RecordKey(key)
+    }
+
+    /// The key of a record that its parts name whatever its time says: two of them are one record, however far apart
+    /// their times are. Such keys begin alike, so that one is known for what it is wherever it stands; of other keys one
+    /// in four billion does, and nothing depends on that one.
+    pub fn alone(parts: &[Option<&str>]) -> Self {
+        let mut key = Self::of(parts);
+        key.0[..ALONE.len()].copy_from_slice(&ALONE);
+        key
+    }
+
+    /// Whether it names a record whatever the record's time says.
+    pub fn is_alone(&self) -> bool {
+        self.0.starts_with(&ALONE)
     }
 }
 

@@ -35,6 +35,11 @@ pub struct InputFile {
 }
 
 impl InputFile {
+    /// The same file by another name.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// A file on disk.
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: path.into(), _unpacked: None }

@@ -1,12 +1,15 @@
-//! What belongs together: files as they are named, archives opened.
+//! What belongs together: archives opened, the parts of a delivery found by its manifest, all else file by file.
 //!
 //! Each delivery lands wholly or not at all.
+
+use std::collections::BTreeSet;
 
 use crate::IngestOptions;
 use crate::archive::{InputFile, expand};
 use crate::error::IngestError;
 use crate::lake::Lake;
-use crate::upload::{UploadResult, ingest_file};
+use crate::manifest::{Manifest, file_beside, file_of};
+use crate::upload::{Part, UploadResult, ingest_file, ingest_parts};
 
 /// Something to ingest as one upload.
 #[derive(Clone, Debug)]
@@ -14,7 +17,8 @@ pub struct Delivery {
     /// What it is called.
     pub name: String,
     /// Its files, in order.
-    pub files: Vec<InputFile>,
+    files: Vec<InputFile>,
+    manifest: Option<Manifest>,
 }
 
 impl Delivery {
@@ -33,24 +37,105 @@ pub struct Outcome {
     pub result: Result<UploadResult, IngestError>,
 }
 
-/// The deliveries in some files, and what in them cannot be one. Opens archives, which takes time and temporary space.
-pub fn plan(files: Vec<InputFile>, options: &IngestOptions) -> (Vec<Delivery>, Vec<Outcome>) {
-    let (mut deliveries, mut failed) = (Vec::new(), Vec::new());
+/// What is to be ingested.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The deliveries, in the order to ingest them.
+    pub deliveries: Vec<Delivery>,
+    /// What cannot be one.
+    pub failed: Vec<Outcome>,
+    /// Files that are passed over, and why.
+    pub passed_over: Vec<(String, String)>,
+}
+
+/// Sorts files into deliveries. Opens archives, which takes time and temporary space.
+pub fn plan(files: Vec<InputFile>, options: &IngestOptions) -> Plan {
+    let mut plan = Plan::default();
+    let mut found = Vec::new();
     for file in files {
         let name = file.name.clone();
         match expand(file, options.limits) {
-            Err(error) => failed.push(Outcome { name, result: Err(error) }),
+            Err(error) => plan.failed.push(Outcome { name, result: Err(error) }),
             Ok(members) => {
                 for (name, member) in members {
                     match member {
-                        Ok(file) => deliveries.push(Delivery { name, files: vec![file] }),
-                        Err(error) => failed.push(Outcome { name, result: Err(error) }),
+                        Ok(file) => found.push(file),
+                        Err(error) => plan.failed.push(Outcome { name, result: Err(error) }),
                     }
                 }
             }
         }
     }
-    (deliveries, failed)
+    // Whoever says what the files are has no use for manifests.
+    let manifests = if options.format.is_none() && options.mapping.is_none() {
+        found.iter().filter_map(Manifest::of).collect()
+    } else {
+        Vec::new()
+    };
+    let taken = by_manifests(manifests, &found, &mut plan);
+    let alone = found.into_iter().filter(|file| !taken.contains(&file.name));
+    let single = |file: InputFile| Delivery { name: file.name.clone(), files: vec![file], manifest: None };
+    plan.deliveries.extend(alone.map(single));
+    plan
+}
+
+/// Adds the deliveries of manifests; gives the names of all files that they account for.
+fn by_manifests(manifests: Vec<Manifest>, files: &[InputFile], plan: &mut Plan) -> BTreeSet<String> {
+    let mut taken: BTreeSet<String> = manifests.iter().map(|manifest| manifest.file.name.clone()).collect();
+    let (mut current, mut old) = (Vec::new(), Vec::new());
+    for (at, manifest) in manifests.iter().enumerate() {
+        let superseded = manifests.iter().any(|other| other.supersedes(manifest));
+        if superseded { old.push(at) } else { current.push(at) }
+    }
+    for at in &old {
+        let manifest = &manifests[*at];
+        let why = "the manifest above it says which delivery counts".to_owned();
+        plan.passed_over.push((manifest.file.name.clone(), why));
+    }
+    let stale: Vec<InputFile> = old
+        .iter()
+        .flat_map(|at| parts_of(&manifests[*at], files).into_iter().flatten())
+        .map(|(_, file)| file)
+        .collect();
+    let mut chosen = BTreeSet::new();
+    let mut ordered: Vec<Manifest> = current.iter().map(|at| manifests[*at].clone()).collect();
+    ordered.sort_by_key(Manifest::made);
+    for manifest in ordered {
+        let name = manifest.file.name.clone();
+        let keys = manifest.keys();
+        let parts = parts_of(&manifest, files);
+        let missing: Vec<String> =
+            keys.iter().zip(&parts).filter(|(_, part)| part.is_none()).map(|(key, _)| key.clone()).collect();
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        chosen.extend(parts.iter().map(|(_, file)| file.name.clone()));
+        if missing.is_empty() {
+            let files = parts.into_iter().map(|(key, file)| file.named(manifest.name_of(&key))).collect();
+            plan.deliveries.push(Delivery { name, files, manifest: Some(manifest) });
+        } else {
+            let error = IngestError::PartsMissing { count: keys.len(), missing };
+            plan.failed.push(Outcome { name, result: Err(error) });
+        }
+    }
+    for file in stale {
+        if !chosen.contains(&file.name) && taken.insert(file.name.clone()) {
+            plan.passed_over.push((file.name, "it is of a delivery that a later one replaces".to_owned()));
+        }
+    }
+    taken.extend(chosen);
+    taken
+}
+
+/// The parts that a manifest names, with their files where they are found.
+fn parts_of(manifest: &Manifest, files: &[InputFile]) -> Vec<Option<(String, InputFile)>> {
+    let of = |key: String| {
+        let found = file_of(&key, &manifest.file.name, files).cloned();
+        let found = found.or_else(|| {
+            let path = file_beside(&key, &manifest.file.path)?;
+            Some(InputFile::new(path.display().to_string(), path))
+        });
+        found.map(|file| (key, file))
+    };
+    manifest.keys().into_iter().map(of).collect()
 }
 
 /// Brings a delivery into the lake, wholly or not at all.
@@ -58,9 +143,14 @@ pub fn plan(files: Vec<InputFile>, options: &IngestOptions) -> (Vec<Delivery>, V
 /// # Errors
 /// As [`ingest_file`].
 pub async fn ingest(lake: &Lake, delivery: &Delivery, options: &IngestOptions) -> Result<UploadResult, IngestError> {
-    match &delivery.files[..] {
-        [file] => ingest_file(lake, &delivery.name, &file.path, options).await,
-        _ => Err(IngestError::Empty),
+    match (&delivery.manifest, &delivery.files[..]) {
+        (Some(manifest), files) => {
+            let part = |file: &InputFile| Part { name: file.name.clone(), path: file.path.clone() };
+            let said = (manifest.text.clone(), manifest.format());
+            ingest_parts(lake, &delivery.name, files.iter().map(part).collect(), said, options).await
+        }
+        (None, [file]) => ingest_file(lake, &delivery.name, &file.path, options).await,
+        (None, _) => Err(IngestError::Empty),
     }
 }
 
@@ -68,7 +158,7 @@ pub async fn ingest(lake: &Lake, delivery: &Delivery, options: &IngestOptions) -
 pub async fn ingest_files(lake: &Lake, files: Vec<InputFile>, options: &IngestOptions) -> Vec<Outcome> {
     let owned = options.clone();
     let planned = tokio::task::spawn_blocking(move || plan(files, &owned)).await;
-    let (deliveries, mut outcomes) = match planned {
+    let Plan { deliveries, failed: mut outcomes, .. } = match planned {
         Ok(planned) => planned,
         Err(error) => {
             let source = std::io::Error::other(error);

@@ -10,6 +10,8 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 
 use crate::error::IngestError;
+use crate::event_keys::EventKeys;
+use crate::record::RecordKey;
 use crate::table::{ASSUMED, Table};
 
 /// Records already in the table, and those of the upload at hand as they pass.
@@ -23,6 +25,8 @@ pub(crate) struct KnownRecords {
     logged_keys: HashSet<[u8; 16]>,
     /// Keys of records without a logged time.
     assumed: HashSet<[u8; 16]>,
+    /// Keys of events of the upload, which name them whatever their time says.
+    events: HashSet<[u8; 16]>,
 }
 
 impl KnownRecords {
@@ -53,26 +57,40 @@ impl KnownRecords {
         }
     }
 
+    /// Whether a row is new; it is known afterwards. Events are looked up in `landed`.
+    fn take(&mut self, key: [u8; 16], time_us: i64, assumed: bool, landed: &EventKeys) -> Result<bool, IngestError> {
+        if RecordKey(key).is_alone() {
+            let found = landed
+                .contains(&key)
+                .map_err(|source| IngestError::Io { what: "cannot read a temporary file".into(), source })?;
+            return Ok(!found && self.events.insert(key));
+        }
+        let fresh = !self.contains(key, time_us, assumed);
+        if fresh {
+            self.insert(key, time_us, assumed);
+        }
+        Ok(fresh)
+    }
+
     fn contains(&self, key: [u8; 16], time_us: i64, assumed: bool) -> bool {
         self.assumed.contains(&key)
             || if assumed { self.logged_keys.contains(&key) } else { self.logged.contains(&(key, time_us)) }
     }
 
     /// The rows of a staged batch that are not known yet; they are known afterwards.
-    pub(crate) fn keep_fresh(&mut self, batch: &RecordBatch, table: Table) -> Result<RecordBatch, IngestError> {
+    pub(crate) fn keep_fresh(
+        &mut self,
+        batch: &RecordBatch,
+        table: Table,
+        landed: &EventKeys,
+    ) -> Result<RecordBatch, IngestError> {
         let at = |name: &str| batch.schema().index_of(name).map_err(broken_batch);
         let columns = KeyColumns::of(batch, at("record_key")?, at(table.time_column())?, at("time_source")?)?;
-        let keep: BooleanArray = (0..batch.num_rows())
-            .map(|row| {
-                columns.row(row).map(|(key, time_us, assumed)| {
-                    let fresh = !self.contains(key, time_us, assumed);
-                    if fresh {
-                        self.insert(key, time_us, assumed);
-                    }
-                    fresh
-                })
-            })
-            .collect();
+        let keep = (0..batch.num_rows()).map(|row| match columns.row(row) {
+            Some((key, time_us, assumed)) => self.take(key, time_us, assumed, landed).map(Some),
+            None => Ok(None),
+        });
+        let keep: BooleanArray = keep.collect::<Result<_, _>>()?;
         filter_record_batch(batch, &keep).map_err(broken_batch)
     }
 }

@@ -30,6 +30,8 @@ use url::Url;
 
 use crate::duplicates::KnownRecords;
 use crate::error::IngestError;
+use crate::event_keys::EventKeys;
+use crate::event_log::is_of_events;
 use crate::pending::Pending;
 use crate::table::{ASSUMED, Table};
 use crate::upload::{Staged, with_upload_id};
@@ -37,15 +39,17 @@ use crate::upload::{Staged, with_upload_id};
 mod billed;
 mod bills;
 mod columns;
+mod compaction;
 mod declarations;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
+pub use compaction::{Compacted, Compaction, TableStatus};
 pub use declarations::{Declaration, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
 
 /// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
 pub const LAKE_VERSION: u32 = 1;
 const VERSION_PROPERTY: &str = "paygrain.lake_version";
-const UPLOAD_METADATA: &str = "paygrain_upload";
+pub(crate) const UPLOAD_METADATA: &str = "paygrain_upload";
 
 /// How often a commit that lost against other writers is tried again.
 const ATTEMPTS_MAX: u32 = 200;
@@ -59,6 +63,8 @@ const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
 pub struct Lake {
     root: Url,
     name: Arc<str>,
+    /// The events in each usage table, in the order of [`Table::USAGE`].
+    events: Arc<[EventKeys; Table::USAGE.len()]>,
 }
 
 /// One row of the table `uploads`.
@@ -142,7 +148,7 @@ impl Lake {
             return Err(bad("it is a file, expected a directory".into()));
         }
         let root = Url::from_directory_path(&path).map_err(|()| bad("the path is not absolute".into()))?;
-        Ok(Self { root, name: address.into() })
+        Ok(Self { root, name: address.into(), events: Arc::default() })
     }
 
     /// The address it was opened with.
@@ -202,6 +208,8 @@ impl Lake {
                     (VERSION_PROPERTY, Some(LAKE_VERSION.to_string())),
                     ("delta.checkpointInterval", Some("20".to_owned())),
                     ("delta.enableExpiredLogCleanup", Some("false".to_owned())),
+                    // Every checkpoint lists the files that compaction replaced within this time. They stay in any case.
+                    ("delta.deletedFileRetentionDuration", Some("interval 1 hours".to_owned())),
                 ])
                 .with_raise_if_key_not_exists(false)
                 .with_save_mode(SaveMode::Ignore)
@@ -247,7 +255,7 @@ impl Lake {
         })
     }
 
-    fn storage_error(&self, doing: String, error: impl Into<Box<dyn Error + Send + Sync>>) -> IngestError {
+    pub(crate) fn storage_error(&self, doing: String, error: impl Into<Box<dyn Error + Send + Sync>>) -> IngestError {
         let error = error.into();
         let words = error.to_string();
         if words.contains("nsupported") && (words.contains("version") || words.contains("feature")) {
@@ -270,7 +278,12 @@ impl Lake {
     /// As [`Lake::table`].
     pub async fn uploads(&self) -> Result<Vec<UploadRow>, IngestError> {
         let Some(table) = self.table(Table::Uploads).await? else { return Ok(Vec::new()) };
-        let batches = self.select(&table, "SELECT * FROM t ORDER BY uploaded_at DESC, name, id").await?;
+        // Events land part by part; what a server received on one day is one upload.
+        let sql = "SELECT id, max(name) AS name, max(format) AS format, sum(read) AS read, sum(accepted) AS accepted, \
+                   sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(bytes) AS bytes, \
+                   max(uploaded_at) AS uploaded_at, max(warnings) AS warnings FROM t GROUP BY id \
+                   ORDER BY uploaded_at DESC, name, id";
+        let batches = self.select(&table, sql).await?;
         let mut rows = Vec::new();
         for batch in &batches {
             rows.extend((0..batch.num_rows()).filter_map(|row| upload_row(batch, row)));
@@ -278,7 +291,7 @@ impl Lake {
         Ok(rows)
     }
 
-    async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
+    pub(crate) async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
         let failed = |error: DataFusionError| self.storage_error("read".into(), error);
         let session = session();
         let provider = table.table_provider().await.map_err(failed)?;
@@ -294,13 +307,28 @@ impl Lake {
         tables: &[Table],
         staged: &Staged,
     ) -> Result<Appended, IngestError> {
-        let application = upload_transaction(&upload.id);
+        self.append_usage_as(table, upload, tables, (&upload_transaction(&upload.id), 1), staged).await
+    }
+
+    /// The same for one of a series of appends: `application` counts them, and one that was counted is not done again.
+    pub(crate) async fn append_usage_as(
+        &self,
+        table: Table,
+        upload: &UploadRow,
+        tables: &[Table],
+        (application, number): (&str, i64),
+        staged: &Staged,
+    ) -> Result<Appended, IngestError> {
         let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
         let mut delta = self.table_or_create(table).await?;
+        let landed = self.events_of(table);
         for _ in 0..ATTEMPTS_MAX {
             delta.update_incremental(None).await.map_err(failed)?;
-            if transaction_version(&delta, &application).await.map_err(failed)?.is_some() {
+            if transaction_version(&delta, application).await.map_err(failed)?.is_some_and(|done| done >= number) {
                 return self.landed_before(&delta, &upload.id).await;
+            }
+            if staged.has_events {
+                landed.follow(&delta).await.map_err(failed)?;
             }
             let mut known = self.known_records(&delta, table, staged).await?;
             let mut writer =
@@ -308,7 +336,7 @@ impl Lake {
             let mut appended = Appended::default();
             for batch in staged.rows.batches()? {
                 let batch = batch?;
-                let fresh = known.keep_fresh(&batch, table)?;
+                let fresh = known.keep_fresh(&batch, table, landed)?;
                 appended.accepted += fresh.num_rows() as u64;
                 appended.duplicate += (batch.num_rows() - fresh.num_rows()) as u64;
                 if fresh.num_rows() > 0 {
@@ -319,7 +347,8 @@ impl Lake {
                 return Ok(appended);
             }
             let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
-            let transactions = self.transactions(&delta, table, &application, staged).await?;
+            let own = Transaction::new(application, number);
+            let transactions = self.transactions(&delta, table, own, staged).await?;
             match commit(&delta, table, actions, transactions, Some(&appended.note(upload, tables))).await {
                 Ok(()) => return Ok(appended),
                 Err(error) if lost_a_race(&error) => {}
@@ -375,19 +404,27 @@ impl Lake {
         &self,
         delta: &DeltaTable,
         table: Table,
-        application: &str,
+        own: Transaction,
         staged: &Staged,
     ) -> Result<Vec<Transaction>, IngestError> {
-        let mut transactions = vec![Transaction::new(application, 1)];
+        let mut transactions = vec![own];
         let days = staged.days.iter().map(|day| format!("day:{}:{}", table.name(), date_text(*day)));
         let untimed = staged.has_assumed.then(|| format!("untimed:{}", table.name()));
-        for name in days.chain(untimed) {
+        // An event is compared with every other: of two writers of any, the second has to look again.
+        let events = staged.has_events.then(|| format!("events:{}", table.name()));
+        for name in days.chain(untimed).chain(events) {
             let version = transaction_version(delta, &name)
                 .await
                 .map_err(|error| self.storage_error(format!("read (table `{}`)", table.name()), error))?;
             transactions.push(Transaction::new(&name, version.unwrap_or(0) + 1));
         }
         Ok(transactions)
+    }
+
+    /// The events that have landed in a usage table.
+    pub(crate) fn events_of(&self, table: Table) -> &EventKeys {
+        let index = Table::USAGE.iter().position(|known| *known == table).unwrap_or(0);
+        &self.events[index]
     }
 
     /// The records of the snapshot that a staged row could be a duplicate of.
@@ -398,7 +435,8 @@ impl Lake {
         staged: &Staged,
     ) -> Result<KnownRecords, IngestError> {
         let mut known = KnownRecords::new(staged.has_assumed);
-        if delta.version() == Some(0) || staged.days.is_empty() {
+        // Events are looked up in an index of their own.
+        if delta.version() == Some(0) || staged.days.is_empty() || staged.only_events {
             return Ok(known);
         }
         let days: Vec<_> = staged.days.iter().map(|day| format!("DATE '{}'", date_text(*day))).collect();
@@ -425,11 +463,25 @@ impl Lake {
     where
         B: Iterator<Item = Result<RecordBatch, IngestError>>,
     {
+        self.append_once_as(table, application, 1, batches).await
+    }
+
+    /// The same for one of a series of appends, as in [`Lake::append_usage_as`].
+    pub(crate) async fn append_once_as<B>(
+        &self,
+        table: Table,
+        application: &str,
+        number: i64,
+        batches: impl Fn() -> Result<B, IngestError>,
+    ) -> Result<(), IngestError>
+    where
+        B: Iterator<Item = Result<RecordBatch, IngestError>>,
+    {
         let failed = |error| self.storage_error(format!("written (table `{}`)", table.name()), error);
         let mut delta = self.table_or_create(table).await?;
         for _ in 0..ATTEMPTS_MAX {
             delta.update_incremental(None).await.map_err(failed)?;
-            if transaction_version(&delta, application).await.map_err(failed)?.is_some() {
+            if transaction_version(&delta, application).await.map_err(failed)?.is_some_and(|done| done >= number) {
                 return Ok(());
             }
             let mut writer = RecordBatchWriter::for_table(&delta).map_err(failed)?;
@@ -437,7 +489,7 @@ impl Lake {
                 writer.write(batch?).await.map_err(failed)?;
             }
             let actions: Vec<_> = writer.flush().await.map_err(failed)?.into_iter().map(Action::Add).collect();
-            match commit(&delta, table, actions, vec![Transaction::new(application, 1)], None).await {
+            match commit(&delta, table, actions, vec![Transaction::new(application, number)], None).await {
                 Ok(()) => return Ok(()),
                 Err(error) if lost_a_race(&error) => {}
                 Err(error) => return Err(failed(error)),
@@ -465,7 +517,8 @@ impl Lake {
             pending.done();
         }
         self.recover_uploads().await?;
-        self.recover_bills().await
+        self.recover_bills().await?;
+        self.recover_events().await
     }
 
     async fn recover_uploads(&self) -> Result<(), IngestError> {
@@ -476,9 +529,11 @@ impl Lake {
             while let Some(commit) = history.next().await {
                 let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
                 let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
-                // One of several tables is not the whole upload: that is completed from what it left pending.
+                // One of several tables is not the whole upload: that is completed from what it left pending. Events have
+                // a log of their own to land again from.
                 if let Ok(note) = serde_json::from_str::<CommitNote>(text)
                     && note.tables.len() <= 1
+                    && !is_of_events(&note.upload.id)
                 {
                     landed.insert(note.upload.id.clone(), note.upload);
                 }
@@ -508,7 +563,7 @@ fn session() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2))
 }
 
-async fn transaction_version(delta: &DeltaTable, application: &str) -> Result<Option<i64>, DeltaTableError> {
+pub(crate) async fn transaction_version(delta: &DeltaTable, application: &str) -> Result<Option<i64>, DeltaTableError> {
     delta.snapshot()?.transaction_version(delta.log_store().as_ref(), application).await
 }
 
@@ -558,7 +613,7 @@ fn lost_a_race(error: &DeltaTableError) -> bool {
     )
 }
 
-fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
+pub(crate) fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
     let count = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(value).unwrap_or(i64::MAX)])) };
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let warnings = serde_json::Value::from(row.warnings.clone()).to_string();
@@ -580,7 +635,7 @@ fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error
 }
 
 /// A cell as text; nothing where it is null.
-fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+pub(crate) fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
     let column = StringArray::from(column.to_data());
     column.is_valid(row).then(|| column.value(row).to_owned())

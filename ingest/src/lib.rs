@@ -1,12 +1,16 @@
 //! Usage records to Delta tables.
 //!
-//! The [formats](format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
+//! The [formats](mod@format) turn bytes into [records](record); an [upload] stages them, and the [lake] commits them exactly
 //! once. Nothing here knows a price.
 
 pub mod archive;
+mod data_file;
 pub mod deliveries;
 mod duplicates;
+mod event_keys;
+pub mod event_log;
 pub mod lake;
+mod manifest;
 mod originals;
 mod parquet_rows;
 mod pending;
@@ -17,6 +21,7 @@ pub mod table;
 mod times;
 pub mod upload;
 
+pub use event_log::{EventLog, EventLogOptions};
 pub use lake::Lake;
 pub use paygrain_formats::{
     Defaults, IngestError, Mapping, decompress, defaults, error, format, mapping, record, resource_list,

@@ -107,6 +107,9 @@ fn staged(directory: &Path, name: &str, facts: TableFacts) -> Option<(Table, Sta
     let staged = Staged {
         days: facts.days.into_iter().collect(),
         has_assumed: facts.has_assumed,
+        // As if every kind were there: what is looked up in vain does no harm.
+        has_events: true,
+        only_events: false,
         exports: facts.exports,
         part: facts.part,
         rows: Spooled::of(file),

@@ -144,7 +144,7 @@ fn the_samples_have_their_known_totals() {
 }
 
 #[test]
-fn the_event_notification_is_of_no_known_format_yet() {
+fn the_event_notification_is_one_request() {
     let bytes = fs::read(folder().join("events/s3-event-notification-2.1.json")).unwrap();
-    assert!(matches!(format::detect(&bytes), Err(IngestError::UnknownFormat { .. })));
+    assert_eq!(format::detect(&bytes).unwrap().0.name(), "aws-s3-event");
 }

@@ -51,6 +51,10 @@ impl Advice {
         for lack in &upload.summary.undeclared {
             let Some(table) = usage_table(&lack.table) else { continue };
             let read = catalogue.columns_read(&lack.provider, &lack.service, table);
+            // Only instances that one manages oneself are billed by their CPU there, and no log of executions has it.
+            if (lack.service.as_str(), lack.column.as_str()) == ("lambda", "vcpu_milli") {
+                continue;
+            }
             // A bill names account and resource whatever its prices depend on; but only a resource can be found again.
             if read.contains(lack.column.as_str()) || (lack.column == "resource" && !read.is_empty()) {
                 advice.undeclared.push(lack.clone());

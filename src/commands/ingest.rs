@@ -1,5 +1,6 @@
 //! `paygrain ingest`: bring files into the lake, each wholly or not at all.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use paygrain_ingest::archive::InputFile;
 use paygrain_ingest::decompress::Limits;
-use paygrain_ingest::deliveries::{self, Delivery};
+use paygrain_ingest::deliveries::{self, Delivery, Plan};
 use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
@@ -131,7 +132,10 @@ impl Ingest {
         let (inputs, _standard_input) = inputs(&self.paths)?;
         let planned_options = options.clone();
         let planned = tokio::task::spawn_blocking(move || deliveries::plan(inputs, &planned_options)).await;
-        let (deliveries, failed) = planned.map_err(std::io::Error::other)?;
+        let Plan { deliveries, failed, passed_over } = planned.map_err(std::io::Error::other)?;
+        for (name, why) in passed_over {
+            eprintln!("note: {name} is passed over: {why}");
+        }
         for outcome in failed {
             if let Err(error) = outcome.result {
                 answer.fail(outcome.name, &error);
@@ -187,15 +191,7 @@ impl Ingest {
                 value.clone_from(flag);
             }
         }
-        let mapping = match &self.mapping {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| {
-                    Failure::from(IngestError::Io { what: format!("cannot read `{}`", path.display()), source })
-                })?;
-                Some(Mapping::from_toml(&path.display().to_string(), &text)?)
-            }
-        };
+        let mapping = self.mapping.as_deref().map(read_mapping).transpose()?;
         let at_us = self.at.as_deref().map(parse_time).transpose()?;
         let mut limits = Limits::default();
         if let Some(bytes) = self.max_bytes {
@@ -232,6 +228,8 @@ impl Ingest {
         if !rows.is_empty() {
             rows.print()?;
         }
+        // Many files of one function need the same command.
+        let mut commands = BTreeSet::new();
         for Landed { result: upload, advice } in &answer.uploads {
             if self.explain_detection {
                 print_text(&format!("{}: {} because {}\n", upload.name, upload.format, upload.detected_because))?;
@@ -244,10 +242,14 @@ impl Ingest {
                 eprintln!("rejected: {}, {place}: {} in `{}`", upload.name, row.reason, row.excerpt);
             }
             print_summary(upload, advice);
+            commands.extend(&advice.commands);
             let more = upload.rejected.saturating_sub(upload.first_rejected.len() as u64);
             if more > 0 {
                 eprintln!("rejected: {}: and {more} more; see the table rejected_rows", upload.name);
             }
+        }
+        for command in commands {
+            eprintln!("hint: {command}");
         }
         Ok(())
     }
@@ -276,9 +278,14 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
         let rows = grouped(&lack.rows.to_string());
         eprintln!("note: {name}: {rows} rows of {}/{} have no {}", lack.provider, lack.service, lack.column);
     }
-    for command in &advice.commands {
-        eprintln!("hint: {command}");
-    }
+}
+
+/// The mapping in a file.
+pub fn read_mapping(path: &Path) -> Result<Mapping, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Failure::from(IngestError::Io { what: format!("cannot read `{shown}`"), source }))?;
+    Ok(Mapping::from_toml(&shown.to_string(), &text)?)
 }
 
 /// The files named, and those below the directories named, in the order of their names. Links and hidden files below a

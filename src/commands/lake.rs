@@ -6,11 +6,14 @@ use super::Context;
 use crate::failure::Failure;
 
 mod metadata;
+mod upkeep;
 
 /// What the lake holds, and its upkeep
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  paygrain lake status
+  paygrain lake compact --format json
   paygrain lake set-metadata functions.json
   paygrain lake metadata")]
 pub struct LakeCommand {
@@ -20,6 +23,8 @@ pub struct LakeCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    Status(upkeep::Status),
+    Compact(upkeep::Compact),
     SetMetadata(metadata::SetMetadata),
     Metadata(metadata::ListMetadata),
 }
@@ -28,6 +33,8 @@ impl LakeCommand {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
+            Action::Status(command) => command.run(context).await,
+            Action::Compact(command) => command.run(context).await,
             Action::SetMetadata(command) => command.run(context).await,
             Action::Metadata(command) => command.run(context).await,
         }

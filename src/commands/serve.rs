@@ -1,27 +1,38 @@
 //! `paygrain serve`: the dashboard and the API.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use paygrain_ingest::Lake;
+use paygrain_ingest::lake::Compaction;
+use paygrain_ingest::table::Table;
+use paygrain_ingest::{EventLog, EventLogOptions, Lake};
 use paygrain_pricing::grouped;
 use paygrain_query::{BillRequest, Engine};
-use paygrain_web::WebConfig;
+use paygrain_web::{App, WebConfig};
+use tokio::sync::Notify;
 
 use super::Context;
 use super::bill::print_bill;
+use super::ingest::read_mapping;
 use crate::failure::Failure;
 use crate::output::print_text;
 
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
 const SAMPLES_LAKE: &str = "paygrain-samples-lake";
 
+/// How long the server waits for a compaction when it stops.
+const COMPACTION_END: Duration = Duration::from_secs(10);
+
 /// Serve the dashboard and the API
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   paygrain serve --samples                  load sample data, print its bill, serve the dashboard
-  paygrain serve --lake /data/lake --listen 127.0.0.1:9000")]
+  paygrain serve --lake /data/lake --listen 127.0.0.1:9000
+  paygrain serve --events-mapping usage.toml     take events at /api/v1/events by a mapping")]
 pub struct Serve {
     /// Address to listen on; only loopback addresses, as there are no credentials
     #[arg(long, default_value = "127.0.0.1:8080", env = "PAYGRAIN_LISTEN", value_name = "ADDRESS")]
@@ -29,6 +40,18 @@ pub struct Serve {
     /// Load the sample data first, into a lake of its own unless `--lake` is given
     #[arg(long)]
     samples: bool,
+    /// How events become usage records, instead of by their type
+    #[arg(long, value_name = "FILE.toml")]
+    events_mapping: Option<PathBuf>,
+    /// Bytes of events that may wait to land; beyond, senders are told to come again
+    #[arg(long, default_value_t = EventLogOptions::default().backlog_bytes_max, value_name = "BYTES")]
+    events_backlog: u64,
+    /// How long events wait for others to land with, in milliseconds: each landing is a version of a table
+    #[arg(long, default_value_t = 1000, value_name = "MS")]
+    events_interval: u64,
+    /// How often small files are put together, in seconds; 0 is never
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    compact_every: u64,
 }
 
 impl Serve {
@@ -44,11 +67,53 @@ impl Serve {
         };
         let engine = context.engine_over(lake)?;
         engine.lake().recover().await?;
+        let events = EventLogOptions {
+            mapping: self.events_mapping.as_deref().map(read_mapping).transpose()?,
+            backlog_bytes_max: self.events_backlog,
+            land_every: Duration::from_millis(self.events_interval),
+            ..EventLogOptions::default()
+        };
+        let events = EventLog::open(engine.lake().clone(), events).await?;
         if self.samples {
             load_samples(&engine).await?;
         }
         print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
-        paygrain_web::serve_on(listener, config, engine, stopped()).await.map_err(refused)
+        let stop = Arc::new(Notify::new());
+        let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every, stop.clone()));
+        let app = App::new(engine, config).with_events(events.clone());
+        let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
+        stop.notify_one();
+        events.close().await;
+        // Cut off, a compaction has done nothing; but it may be about to end.
+        let _ = tokio::time::timeout(COMPACTION_END, upkeep).await;
+        served
+    }
+}
+
+/// Puts small files together, again and again.
+async fn compact(lake: Lake, every_s: u64, stop: Arc<Notify>) {
+    if every_s == 0 {
+        return;
+    }
+    let mut tables = Table::ALL.into_iter();
+    loop {
+        let wait = match tables.next() {
+            Some(table) => {
+                if let Err(error) = lake.compact(table, Compaction::Gradual).await {
+                    tracing::error!(%error, "small files could not be put together");
+                }
+                Duration::ZERO
+            }
+            None => {
+                tables = Table::ALL.into_iter();
+                Duration::from_secs(every_s)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
     }
 }
 

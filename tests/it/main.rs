@@ -19,14 +19,20 @@ mod bill;
 mod cli;
 /// Closed periods: bills that never change, and corrections.
 mod closing;
+/// Small files put together, beside everything else.
+mod compaction;
 /// kill -9 at random moments: an upload is wholly there or wholly absent.
 mod crash;
 /// Published worked examples through `paygrain estimate`.
 mod estimate;
+/// Events over HTTP: acknowledged means kept, once.
+mod events;
 /// The same usage again, in any file, envelope, order or process: counted once.
 mod exactly_once;
 /// The FOCUS export, beyond what an outside validator looks at.
 mod focus;
+/// Deliveries by their manifests.
+mod manifests;
 /// Files of any shape, by a declared mapping.
 mod mapping;
 /// What logs do not say, supplied later.

@@ -5,15 +5,15 @@ use std::process::{Child, Stdio};
 
 use crate::harness::{Invocation, Workplace, text_log};
 
-/// A running server, stopped at the end.
-struct Server {
+/// A running server, killed at the end.
+pub struct Server {
     child: Child,
-    address: String,
+    pub address: String,
     printed: String,
 }
 
 impl Server {
-    fn start(place: &Workplace, arguments: &[&str]) -> Self {
+    pub fn start(place: &Workplace, arguments: &[&str]) -> Self {
         let mut child = place
             .command(&[&["serve", "--listen", "127.0.0.1:0"][..], arguments].concat())
             .stdout(Stdio::piped())
@@ -32,7 +32,20 @@ impl Server {
         panic!("the server did not start: {}", server.printed);
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    /// kill -9
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it as `kill` without a flag does, and waits.
+    pub fn stop(&mut self) {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut response = agent.get(format!("{}{path}", self.address)).call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())

@@ -3,6 +3,7 @@
 pub mod bills;
 pub mod charges;
 pub mod estimate;
+pub mod events;
 pub mod explain;
 pub mod exports;
 pub mod overview;

@@ -11,6 +11,8 @@ pub struct WebConfig {
     pub listen: SocketAddr,
     /// Largest upload, in bytes as sent.
     pub upload_bytes_max: u64,
+    /// Largest body of a request that brings events, in bytes; a stream of lines may be longer.
+    pub event_bytes_max: u64,
     /// How long an answer may take, in milliseconds. Uploads are not under it.
     pub request_timeout_ms: u64,
     /// Names in the `Host` header that are accepted besides `localhost`, `127.0.0.1` and `[::1]`, without port.
@@ -22,6 +24,7 @@ impl Default for WebConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             upload_bytes_max: 10 * 1024 * 1024 * 1024,
+            event_bytes_max: 8 * 1024 * 1024,
             request_timeout_ms: 60_000,
             allowed_hosts: Vec::new(),
         }

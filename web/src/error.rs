@@ -16,6 +16,9 @@ use thiserror::Error;
 
 use crate::filters;
 
+/// When to come again where too much was asked at once, in seconds.
+const RETRY_AFTER_S: &str = "1";
+
 /// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum AppError {
@@ -39,6 +42,14 @@ pub enum AppError {
     TooLarge { limit_bytes: u64 },
     #[error("no bytes of the upload came for {idle_s} seconds")]
     SenderGone { idle_s: u64 },
+    #[error("{what}")]
+    Busy { what: String },
+    #[error("{problem}")]
+    NotWritten { problem: String },
+    #[error("this server takes no events")]
+    NoEvents,
+    #[error("the {what} is `{found}`")]
+    UnsupportedMedia { what: &'static str, found: String },
     #[error("the answer took longer than {limit_ms} ms")]
     Timeout { limit_ms: u64 },
     #[error("a request from another site was refused")]
@@ -116,7 +127,9 @@ impl AppError {
             ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Timeout { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnsupportedMedia { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Timeout { .. } | Self::NotWritten { .. } | Self::NoEvents => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::WrongHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Query(
@@ -140,6 +153,11 @@ impl AppError {
                 "split or compress the file, or use `paygrain ingest` on the machine itself".into()
             }
             Self::SenderGone { .. } => "send the file again; nothing of it was kept".into(),
+            Self::Busy { .. } => "send the request again after the time in `Retry-After`; repeating events is harmless".into(),
+            Self::NotWritten { .. } => "none of these events was taken; see to the disk of the lake, then send them again".into(),
+            Self::NoEvents => "`paygrain serve` takes events".into(),
+            Self::UnsupportedMedia { what: "content type", .. } => "send `application/cloudevents+json`, `application/cloudevents-batch+json`, `application/x-ndjson` or `application/json`, or attributes in `ce-` headers".into(),
+            Self::UnsupportedMedia { .. } => "send the body uncompressed".into(),
             Self::Timeout { .. } => "ask for less at once, for example fewer dimensions".into(),
             Self::CrossSite => "open the page on this server itself and repeat the action there".into(),
             Self::WrongHost { .. } => "use the address that the server printed when it started".into(),
@@ -169,6 +187,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         | IngestError::BadArchive { .. }
         | IngestError::OutsideArchive { .. }
         | IngestError::BadParquet { .. }
+        | IngestError::PartsMissing { .. }
         | IngestError::NeedsMapping { .. }
         | IngestError::NotReadable { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -209,6 +228,8 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::REQUEST_TIMEOUT => "The upload stopped",
         StatusCode::PAYLOAD_TOO_LARGE => "Too large",
         StatusCode::MISDIRECTED_REQUEST => "Wrong address",
+        StatusCode::TOO_MANY_REQUESTS => "Too many at once",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "Not a type we read",
         StatusCode::UNPROCESSABLE_ENTITY => "That cannot be processed",
         StatusCode::SERVICE_UNAVAILABLE => "Not possible right now",
         _ => "Something went wrong",
@@ -220,6 +241,9 @@ impl IntoResponse for AppError {
         let report = self.report();
         let status = StatusCode::from_u16(report.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
         response.extensions_mut().insert(report);
         response
     }
@@ -233,8 +257,10 @@ pub async fn render_errors(request: Request, next: Next) -> Response {
     let (content_type, body) = if is_api { ("application/problem+json", problem(&report)) } else { page(&report) };
     let mut told = (response.status(), body).into_response();
     told.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
-        told.headers_mut().insert(header::ALLOW, allow);
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = response.headers_mut().remove(&name) {
+            told.headers_mut().insert(name, value);
+        }
     }
     told
 }

@@ -34,7 +34,11 @@ impl Budget {
         Ok(Self { limit_bytes, left_bytes: limit_bytes })
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), AppError> {
+    /// Counts bytes that have come.
+    ///
+    /// # Errors
+    /// [`AppError::TooLarge`].
+    pub fn take(&mut self, bytes: usize) -> Result<(), AppError> {
         let limit_bytes = self.limit_bytes;
         self.left_bytes = self.left_bytes.checked_sub(bytes as u64).ok_or(AppError::TooLarge { limit_bytes })?;
         Ok(())
@@ -53,7 +57,7 @@ pub async fn to_file<E: std::fmt::Display>(
     let temporary = NamedTempFile::with_prefix("paygrain-upload-").map_err(unwritable)?;
     let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(unwritable)?);
     let mut stream = std::pin::pin!(stream);
-    while let Some(chunk) = next(&mut stream).await? {
+    while let Some(chunk) = next_chunk(&mut stream).await? {
         budget.take(chunk.len())?;
         file.write_all(&chunk).await.map_err(unwritable)?;
     }
@@ -61,7 +65,11 @@ pub async fn to_file<E: std::fmt::Display>(
     Ok(temporary)
 }
 
-async fn next<E: std::fmt::Display>(
+/// The next bytes of a body.
+///
+/// # Errors
+/// [`AppError::SenderGone`], [`AppError::BadBody`] when the connection breaks.
+pub async fn next_chunk<E: std::fmt::Display>(
     stream: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
 ) -> Result<Option<Bytes>, AppError> {
     match tokio::time::timeout(Duration::from_secs(IDLE_S), stream.next()).await {

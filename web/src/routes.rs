@@ -39,6 +39,7 @@ pub fn router(app: App) -> Router {
         .route("/uploads", post(pages::uploads::submit))
         .route("/samples", post(pages::samples::load))
         .route("/api/v1/uploads/{name}", put(api::uploads::create))
+        .route("/api/v1/events", post(api::events::create))
         .layer(DefaultBodyLimit::disable());
 
     let answers = pages.merge(api).layer(axum::middleware::from_fn_with_state(app.clone(), middleware::timeout));

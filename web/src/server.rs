@@ -27,14 +27,10 @@ pub async fn bind(config: &WebConfig) -> Result<TcpListener, WebError> {
 /// [`WebError::Stopped`] when the socket fails.
 pub async fn serve_on(
     listener: TcpListener,
-    config: WebConfig,
-    engine: Engine,
+    app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), WebError> {
-    axum::serve(listener, router(App::new(engine, config)))
-        .with_graceful_shutdown(shutdown)
-        .await
-        .map_err(WebError::Stopped)
+    axum::serve(listener, router(app)).with_graceful_shutdown(shutdown).await.map_err(WebError::Stopped)
 }
 
 /// [`bind`] and [`serve_on`] in one.
@@ -47,5 +43,5 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), WebError> {
     let listener = bind(&config).await?;
-    serve_on(listener, config, engine, shutdown).await
+    serve_on(listener, App::new(engine, config), shutdown).await
 }

@@ -6,7 +6,8 @@ use std::io::{BufRead, Cursor, Read};
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
-use crate::format::{Format, Origin, Recognition, Sink, aws_cloudwatch_metrics, csv_table};
+use crate::format::cloudevents::{self, CloudEvents};
+use crate::format::{Format, HEAD_BYTES_MAX, Origin, Recognition, Sink, aws_cloudwatch_metrics};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
@@ -14,7 +15,7 @@ use crate::record::{
 
 mod csv_rows;
 pub mod fields;
-mod json_rows;
+pub(super) mod json_rows;
 
 use fields::Fields;
 
@@ -24,10 +25,14 @@ pub struct Mapped {
     pub mapping: Mapping,
 }
 
-/// One row of the file: values by the names the mapping uses.
-trait Row {
+/// Values by the names the mapping uses.
+trait Values {
     /// The value of a column; nothing where it is empty or absent.
     fn value(&self, column: &str) -> Option<&str>;
+}
+
+/// One row of the file.
+trait Row: Values {
     /// The row as a rejected one.
     fn rejected(&self, reason: String) -> RejectedRow;
 }
@@ -50,15 +55,57 @@ impl Format for Mapped {
             return aws_cloudwatch_metrics::read(input, &self.mapping.metric, origin, sink);
         }
         let mut reader = RowReader { mapping: &self.mapping, defaults: origin.defaults, seen: HashMap::new() };
-        let head = csv_table::beginning(input)?;
+        // As much as detection looks at, however the bytes come.
+        let mut head = Vec::new();
+        (&mut *input).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head).map_err(crate::decompress::ingest_error)?;
+        let is_events = CloudEvents.recognises(&head).is_some();
         let first = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start().first().copied();
         let mut input = Cursor::new(head).chain(input);
+        if is_events {
+            return cloudevents::parse(&mut input, origin.defaults, Some(&self.mapping), sink);
+        }
         match first {
             Some(b'{') => json_rows::read(&mut input, sink, &mut reader),
             Some(_) => csv_rows::read(&mut input, sink, &mut reader),
             None => Ok(()),
         }
     }
+}
+
+/// Turns events into usage. Time and key are their own; the mapping may say another time.
+pub(super) struct EventMapping<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) defaults: &'a Defaults,
+}
+
+impl EventMapping<'_> {
+    /// When the mapping says that it happened, and the usage, from what stands at the paths the mapping names.
+    pub(super) fn usage(
+        &self,
+        value: &dyn Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<(Option<i64>, Usage), String> {
+        let mut values = HashMap::new();
+        for column in columns_of(self.mapping) {
+            if let Some(text) = value(column)? {
+                values.insert(column, text);
+            }
+        }
+        let reader = RowReader { mapping: self.mapping, defaults: self.defaults, seen: HashMap::new() };
+        reader.usage(&values)
+    }
+}
+
+impl Values for HashMap<&str, String> {
+    fn value(&self, column: &str) -> Option<&str> {
+        self.get(column).map(String::as_str)
+    }
+}
+
+/// Every column of the file that a mapping reads.
+fn columns_of(mapping: &Mapping) -> impl Iterator<Item = &str> {
+    let times = mapping.time.iter().chain(&mapping.end).map(|time| time.column.as_str());
+    let sources = mapping.columns.values().filter_map(Source::column);
+    times.chain(sources).chain(mapping.key.columns.iter().map(String::as_str))
 }
 
 /// Turns rows into records.
@@ -79,6 +126,13 @@ impl RowReader<'_> {
     }
 
     fn record(&mut self, row: &dyn Row) -> Result<Record, String> {
+        let (from_us, usage) = self.usage(row)?;
+        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
+        Ok(Record { time, key: self.key(row), usage })
+    }
+
+    /// When the row happened, and its usage.
+    fn usage(&self, row: &dyn Values) -> Result<(Option<i64>, Usage), String> {
         let from_us = self.time(row, self.mapping.time.as_ref())?;
         let end_us = self.time(row, self.mapping.end.as_ref())?;
         let held_us = match (from_us, end_us) {
@@ -110,18 +164,17 @@ impl RowReader<'_> {
                 Usage::MeteredQuantity(Box::new(metered))
             }
         };
-        let time = from_us.map_or(EventTime::Assumed, EventTime::Logged);
-        Ok(Record { time, key: self.key(row), usage })
+        Ok((from_us, usage))
     }
 
-    fn time(&self, row: &dyn Row, column: Option<&TimeColumn>) -> Result<Option<i64>, String> {
+    fn time(&self, row: &dyn Values, column: Option<&TimeColumn>) -> Result<Option<i64>, String> {
         let Some(column) = column else { return Ok(None) };
         let name = &column.column;
         let text = row.value(name).ok_or_else(|| format!("`{name}` is empty, expected a time"))?;
         column.read(text).map(Some).map_err(|problem| format!("`{name}` {problem}"))
     }
 
-    fn fill<R: Fields>(&self, row: &dyn Row) -> Result<R, String> {
+    fn fill<R: Fields>(&self, row: &dyn Values) -> Result<R, String> {
         let mut record = R::default();
         for (name, source) in &self.mapping.columns {
             let (text, described): (_, Option<&DescribedColumn>) = match source {
@@ -165,9 +218,7 @@ impl RowReader<'_> {
 /// Whether the columns a mapping names are there.
 fn check_columns(mapping: &Mapping, names: &[String]) -> Result<(), IngestError> {
     let wrong = |problem: String| Err(IngestError::WrongColumns { problem });
-    let times = mapping.time.iter().chain(&mapping.end).map(|time| time.column.as_str());
-    let sources = mapping.columns.values().filter_map(Source::column);
-    for wanted in times.chain(sources).chain(mapping.key.columns.iter().map(String::as_str)) {
+    for wanted in columns_of(mapping) {
         match names.iter().filter(|name| *name == wanted).count() {
             1 => {}
             0 => return wrong(format!("there is no column `{wanted}`; there are {}", shown(names))),

@@ -20,30 +20,24 @@ fn claims(path: &Path) -> Vec<&'static str> {
     FORMATS.iter().filter(|format| format.recognises(&head).is_some()).map(|format| format.name()).collect()
 }
 
+/// What is no export, beside pages in Markdown: the totals that a project publishes for a log beside it.
+const NO_EXPORTS: [&str; 1] = ["dandi_parser_2022-04-06_expected.tsv"];
+
 #[test]
-fn no_real_file_is_of_two_formats() {
+fn every_real_file_is_of_exactly_one_format() {
     let Some(folder) = shared() else { return };
     let mut files = Vec::new();
     files_in(&folder, &mut files);
     files.sort();
+    let mut wrong = Vec::new();
     for path in files.iter().filter(|path| path.extension().is_none_or(|ext| ext != "md")) {
         let claims = claims(path);
-        println!("{:?} {}", claims, path.display());
-        assert!(claims.len() <= 1, "{}: {claims:?}", path.display());
+        let wanted = usize::from(!NO_EXPORTS.iter().any(|name| path.ends_with(name)));
+        if claims.len() != wanted {
+            wrong.push(format!("{}: {claims:?}", path.display()));
+        }
     }
-}
-
-#[test]
-fn every_event_of_a_function_is_of_one_format() {
-    let Some(folder) = shared() else { return };
-    let mut files = Vec::new();
-    for folder in ["events", "s3-events", "s3-inventory"] {
-        files_in(&shared().unwrap_or_else(|| PathBuf::from(folder)).join(folder), &mut files);
-    }
-    assert!(!files.is_empty(), "{}", folder.display());
-    for path in files {
-        assert_eq!(claims(&path).len(), 1, "{}: {:?}", path.display(), claims(&path));
-    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -52,9 +46,13 @@ fn our_own_examples_are_of_the_format_they_are_named_after() {
     let mut files = Vec::new();
     files_in(&folder, &mut files);
     assert!(!files.is_empty());
+    let mut wrong = Vec::new();
     for path in files {
         let name = path.file_name().unwrap().to_str().unwrap();
         let claims = claims(&path);
-        assert!(claims.len() == 1 && name.starts_with(claims[0]), "{name}: {claims:?}");
+        if claims.len() != 1 || !name.starts_with(claims[0]) {
+            wrong.push(format!("{name}: {claims:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -21,6 +21,7 @@ mod azure_traces;
 mod bad_input;
 mod bill_lines;
 mod bills;
+mod cloudevents;
 mod decompress;
 mod detection;
 mod focus;

@@ -61,7 +61,7 @@ fn a_line_is_its_reference() {
 
 #[test]
 fn a_usage_report_is_metered() {
-    let bytes = example("oci-usage.csv");
+    let bytes = example("oci-cost-usage.csv");
     assert_eq!(format::detect(bytes.as_bytes()).unwrap().0.name(), OCI);
     let log = parse(OCI, &bytes);
     assert_eq!((log.rejected.len(), log.warnings.len()), (0, 1));

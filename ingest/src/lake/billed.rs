@@ -48,7 +48,7 @@ impl Lake {
             let mut appended = Appended { replaced: replaced.lines, ..Appended::default() };
             for batch in staged.rows.batches()? {
                 let batch = batch?;
-                let fresh = known.keep_fresh(&batch, table)?;
+                let fresh = known.keep_fresh(&batch, table, self.events_of(table))?;
                 appended.accepted += fresh.num_rows() as u64;
                 appended.duplicate += (batch.num_rows() - fresh.num_rows()) as u64;
                 if fresh.num_rows() > 0 {

@@ -22,7 +22,7 @@ pub async fn load(lake: &Lake) -> Result<Vec<UploadResult>, IngestError> {
     let options = IngestOptions { defaults, ..IngestOptions::default() };
     let mut results = Vec::new();
     for (name, bytes) in &files {
-        // The folder of events holds what no format reads yet.
+        // The notification in the folder of events is of an upload that the access log has, too: it would count twice.
         if name == DEFAULTS_FILE || name.contains('/') {
             continue;
         }

@@ -15,12 +15,18 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
         input: "the raw bytes of a file; ?format, account, region, resource, architecture, package_type, at",
         answer: "what became of it: accepted, duplicate and rejected rows. 201, or 200 if it was already loaded",
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/events",
+        input: "CloudEvents 1.0 as JSON: one, a batch (application/cloudevents-batch+json), a line each (application/x-ndjson), or with ce- headers",
+        answer: "how many were accepted, duplicate and rejected, once they are on disk; 429 when too many wait",
     },
     Operation { method: "GET", path: "/api/v1/uploads", input: "", answer: "every upload, latest first" },
     Operation { method: "GET", path: "/api/v1/uploads/{id}", input: "", answer: "one upload" },
@@ -85,7 +91,7 @@ const OPERATIONS: [Operation; 13] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 13],
+    operations: [Operation; 14],
 }
 
 /// `GET /api`

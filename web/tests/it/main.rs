@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 mod api;
+mod events;
 mod pages;
 mod safety;
 mod uploads;

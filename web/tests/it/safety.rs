@@ -5,7 +5,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use paygrain_ingest::Lake;
 use paygrain_pricing::Catalogue;
 use paygrain_query::Engine;
-use paygrain_web::{WebConfig, WebError, bind, serve_on};
+use paygrain_web::{App, WebConfig, WebError, bind, serve_on};
 
 use crate::{Server, between, request};
 
@@ -102,5 +102,5 @@ async fn the_address_is_known_before_the_first_request_and_shutdown_ends_it() {
     let taken = WebConfig { listen: listener.local_addr().unwrap(), ..WebConfig::default() };
     assert_ne!(taken.listen.port(), 0);
     assert!(bind(&taken).await.unwrap_err().hint().unwrap().contains("port 0"));
-    serve_on(listener, config, engine, async {}).await.unwrap();
+    serve_on(listener, App::new(engine, config), async {}).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::{Row, RowReader, check_columns};
+use super::{Row, RowReader, Values, check_columns};
 use crate::error::IngestError;
 use crate::format::Sink;
 use crate::format::csv_table::{self, CsvRow, TableReader};
@@ -28,11 +28,13 @@ impl TableReader for RowReader<'_> {
     }
 }
 
-impl Row for CsvRow<'_> {
+impl Values for CsvRow<'_> {
     fn value(&self, column: &str) -> Option<&str> {
         CsvRow::value(self, column)
     }
+}
 
+impl Row for CsvRow<'_> {
     fn rejected(&self, reason: String) -> RejectedRow {
         CsvRow::rejected(self, reason)
     }

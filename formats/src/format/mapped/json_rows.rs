@@ -4,11 +4,10 @@ use std::io::BufRead;
 
 use serde_json::value::RawValue;
 
-use super::{Row, RowReader};
+use super::{Row, RowReader, Values, columns_of};
 use crate::error::IngestError;
 use crate::format::Sink;
 use crate::format::line::{Line, Lines};
-use crate::mapping::Source;
 use crate::record::RejectedRow;
 
 /// Reads lines up to the end.
@@ -17,10 +16,7 @@ pub(super) fn read(
     sink: &mut dyn Sink,
     reader: &mut RowReader<'_>,
 ) -> Result<(), IngestError> {
-    let mapping = reader.mapping;
-    let times = mapping.time.iter().chain(&mapping.end).map(|time| time.column.as_str());
-    let sources = mapping.columns.values().filter_map(Source::column);
-    let columns: Vec<&str> = times.chain(sources).chain(mapping.key.columns.iter().map(String::as_str)).collect();
+    let columns: Vec<&str> = columns_of(reader.mapping).collect();
     let mut lines = Lines::new(input);
     while let Some(line) = lines.next()? {
         if line.too_long {
@@ -59,7 +55,7 @@ impl<'a> JsonRow<'a> {
 }
 
 /// The value at a name, or at a path of names with points between them.
-fn value(object: &BTreeMap<String, &RawValue>, path: &str) -> Result<Option<String>, String> {
+pub(in crate::format) fn value(object: &BTreeMap<String, &RawValue>, path: &str) -> Result<Option<String>, String> {
     if let Some(raw) = object.get(path) {
         return text(raw, path);
     }
@@ -71,7 +67,8 @@ fn value(object: &BTreeMap<String, &RawValue>, path: &str) -> Result<Option<Stri
     }
 }
 
-fn text(raw: &RawValue, path: &str) -> Result<Option<String>, String> {
+/// A text, or a number as it is written; nothing where it is null or empty.
+pub(in crate::format) fn text(raw: &RawValue, path: &str) -> Result<Option<String>, String> {
     let raw = raw.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
@@ -84,11 +81,13 @@ fn text(raw: &RawValue, path: &str) -> Result<Option<String>, String> {
     }
 }
 
-impl Row for JsonRow<'_> {
+impl Values for JsonRow<'_> {
     fn value(&self, column: &str) -> Option<&str> {
         self.values.get(column).map(String::as_str)
     }
+}
 
+impl Row for JsonRow<'_> {
     fn rejected(&self, reason: String) -> RejectedRow {
         self.line.rejected(reason)
     }
