@@ -290,13 +290,13 @@ pub fn excerpt(bytes: &[u8]) -> String {
     out
 }
 
-/// A reason as it is kept and shown: at most 1,000 characters of what a file says stand in it, none of them control
+/// A reason as it is kept and shown: about 1,000 bytes of it at most, whatever of the file stands in it, and no control
 /// characters.
 pub(crate) fn reason(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 1_000;
-    let mut out = String::with_capacity(text.len().min(CHARACTERS_MAX));
-    for (count, character) in text.chars().enumerate() {
-        if count == CHARACTERS_MAX {
+    const BYTES_MAX: usize = 1_000;
+    let mut out = String::with_capacity(text.len().min(BYTES_MAX));
+    for character in text.chars() {
+        if out.len() >= BYTES_MAX {
             out.push('…');
             break;
         }

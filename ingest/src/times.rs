@@ -5,6 +5,8 @@
 
 use chrono::DateTime;
 
+use crate::record::BilledLine;
+
 /// The beginning of the year 1, in microseconds since 1970 UTC.
 const YEAR_1_US: i64 = -62_135_596_800_000_000;
 /// The end of the year 9999.
@@ -13,6 +15,9 @@ const YEAR_10000_US: i64 = 253_402_300_800_000_000;
 const YEAR_1990_US: i64 = 631_152_000_000_000;
 /// How far a clock may go ahead, and how far ahead of it another zone, before it is told: three days.
 const AHEAD_US: i64 = 3 * 86_400_000_000;
+
+/// How far a line of a bill may be outside its billing period, which begins in the provider's zone: a day.
+const ZONE_US: i64 = 86_400_000_000;
 
 /// Why a time cannot be kept.
 pub(crate) fn unrepresentable(time_us: i64) -> Option<String> {
@@ -27,6 +32,7 @@ pub(crate) struct Times {
     pub(crate) uploaded_at_us: i64,
     ancient: Strange,
     future: Strange,
+    out_of_period: Strange,
 }
 
 /// How many records, and the one that is furthest off.
@@ -46,6 +52,15 @@ impl Times {
         }
     }
 
+    /// Looks at when a line of a bill was charged for.
+    pub(crate) fn look_at_line(&mut self, time_us: i64, line: &BilledLine) {
+        let from_us = line.export.period_from_us.saturating_sub(ZONE_US);
+        let to_us = line.period_to_us.map_or(i64::MAX, |to_us| to_us.saturating_add(ZONE_US));
+        if !(from_us..to_us).contains(&time_us) {
+            self.out_of_period.add(time_us, i64::min);
+        }
+    }
+
     /// What is said of them.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let ancient = self.ancient.furthest_us.map(|time_us| {
@@ -59,7 +74,14 @@ impl Times {
                 shown(time_us)
             )
         });
-        ancient.into_iter().chain(future).collect()
+        let out_of_period = self.out_of_period.furthest_us.map(|time_us| {
+            let records = self.out_of_period.records();
+            format!(
+                "{records} outside the billing period of the line, the first at {}: providers correct earlier months so; otherwise the export is of several periods",
+                shown(time_us)
+            )
+        });
+        ancient.into_iter().chain(future).chain(out_of_period).collect()
     }
 }
 
@@ -119,6 +141,27 @@ mod tests {
         assert!(
             warnings[1]
                 .starts_with("3 records have times more than three days after this upload, the last at 9999-12-31")
+        );
+    }
+
+    #[test]
+    fn lines_outside_their_billing_period_are_told() {
+        let mut line = BilledLine { period_to_us: Some(micros("2026-11-01T00:00:00Z")), ..BilledLine::default() };
+        line.export.period_from_us = micros("2026-10-01T00:00:00Z");
+        let mut times = Times::default();
+        for text in ["2026-09-30T15:00:00Z", "2026-10-05T17:00:00Z", "2026-11-01T10:00:00Z"] {
+            times.look_at_line(micros(text), &line);
+        }
+        assert_eq!(times.warnings(), Vec::<String>::new());
+        times.look_at_line(micros("2026-08-05T17:00:00Z"), &line);
+        times.look_at_line(micros("2026-12-05T17:00:00Z"), &line);
+        let warnings = times.warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(
+            warnings[0].starts_with(
+                "2 records have times outside the billing period of the line, the first at 2026-08-05T17:00:00Z:"
+            ),
+            "{warnings:?}"
         );
     }
 

@@ -167,7 +167,7 @@ fn names_of(record: &ByteRecord) -> Vec<String> {
 }
 
 /// A file up to the end of its first line that is not blank, however its bytes come.
-pub(super) fn beginning(input: &mut dyn BufRead) -> Result<Vec<u8>, IngestError> {
+fn beginning(input: &mut dyn BufRead) -> Result<Vec<u8>, IngestError> {
     let mut beginning = Vec::new();
     let mut blank = true;
     while beginning.len() < BEGINNING_BYTES_MAX && (blank || !beginning.ends_with(b"\n")) {

@@ -7,7 +7,7 @@ use std::io::{BufRead, Cursor, Read};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::cloudevents::{self, CloudEvents};
-use crate::format::{Format, HEAD_BYTES_MAX, Origin, Recognition, Sink, aws_cloudwatch_metrics, csv_table};
+use crate::format::{Format, HEAD_BYTES_MAX, Origin, Recognition, Sink, aws_cloudwatch_metrics};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
@@ -55,17 +55,15 @@ impl Format for Mapped {
             return aws_cloudwatch_metrics::read(input, &self.mapping.metric, origin, sink);
         }
         let mut reader = RowReader { mapping: &self.mapping, defaults: origin.defaults, seen: HashMap::new() };
+        // As much as detection looks at, however the bytes come.
         let mut head = Vec::new();
-        let read = (&mut *input).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head);
-        read.map_err(crate::decompress::ingest_error)?;
-        let is_cloudevents = CloudEvents.recognises(&head).is_some();
-        let mut input = Cursor::new(head).chain(input);
-        if is_cloudevents {
-            return cloudevents::parse(&mut input, origin.defaults, Some(&self.mapping), sink);
-        }
-        let head = csv_table::beginning(&mut input)?;
+        (&mut *input).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head).map_err(crate::decompress::ingest_error)?;
+        let is_events = CloudEvents.recognises(&head).is_some();
         let first = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start().first().copied();
         let mut input = Cursor::new(head).chain(input);
+        if is_events {
+            return cloudevents::parse(&mut input, origin.defaults, Some(&self.mapping), sink);
+        }
         match first {
             Some(b'{') => json_rows::read(&mut input, sink, &mut reader),
             Some(_) => csv_rows::read(&mut input, sink, &mut reader),

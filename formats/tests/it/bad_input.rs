@@ -429,8 +429,8 @@ const ALONE: &str = "PAYGRAIN_TEST_ALONE";
 #[test]
 #[cfg(target_os = "linux")]
 fn a_line_without_an_end_takes_bounded_memory() {
-    const LINE_BYTES: u64 = 64 << 20;
-    const MEMORY_KIB_MAX: u64 = 200 << 10;
+    const LINE_BYTES: u64 = 192 << 20;
+    const MEMORY_KIB_MAX: u64 = 160 << 10;
     if std::env::var_os(ALONE).is_none() {
         // What other tests take at the same time must not count.
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
@@ -440,8 +440,9 @@ fn a_line_without_an_end_takes_bounded_memory() {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
-    for example in examples() {
-        for begins in ["x", "\"", "{\"a\":\"", "[", "{\"a\":["] {
+    let mut seen = std::collections::BTreeSet::new();
+    for example in examples().into_iter().filter(|example| seen.insert(example.format.name())) {
+        for begins in ["x", "{\"a\":\""] {
             let mut rows = Collected::default();
             let defaults = Defaults::default();
             let line = std::io::Read::take(std::io::repeat(b'x'), LINE_BYTES);

@@ -86,23 +86,23 @@ impl Staging {
 }
 
 /// Why a record that a format could read is refused all the same.
-pub(crate) fn problem_of(usage: &Usage) -> Option<String> {
-    match usage {
+pub(crate) fn problem_of(record: &Record) -> Option<String> {
+    let out_of_range = match &record.usage {
         Usage::Invocation(row) => out_of_range(&**row),
         Usage::Request(row) => out_of_range(&**row),
         Usage::StoredBytes(row) => out_of_range(&**row),
         Usage::MeteredQuantity(row) => out_of_range(&**row),
         Usage::BilledLine(row) => out_of_range(&**row),
-    }
+    };
+    out_of_range.or_else(|| match record.time {
+        EventTime::Logged(time_us) => times::unrepresentable(time_us),
+        EventTime::Assumed => None,
+    })
 }
 
 impl Sink for Staging {
     fn record(&mut self, record: Record) -> Result<(), IngestError> {
-        let wrong = problem_of(&record.usage).or_else(|| match record.time {
-            EventTime::Logged(time_us) => times::unrepresentable(time_us),
-            EventTime::Assumed => None,
-        });
-        if let Some(reason) = wrong {
+        if let Some(reason) = problem_of(&record) {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{:?}", record.usage).as_bytes());
             return self.reject(RejectedRow {
@@ -122,6 +122,9 @@ impl Sink for Staging {
         self.summary.add(logged_us, &record.usage);
         if let Some(time_us) = logged_us {
             self.times.look_at(time_us);
+            if let Usage::BilledLine(line) = &record.usage {
+                self.times.look_at_line(time_us, line);
+            }
         }
         match record.usage {
             Usage::Invocation(row) => self.invocations.push(record.time, record.key, *row),
