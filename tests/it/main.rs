@@ -39,6 +39,8 @@ mod mapping;
 mod metadata;
 /// Price books of one's own.
 mod price_books;
+/// Refused rows taken out, mended and ingested again.
+mod quarantine;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.
