@@ -193,6 +193,9 @@ pub enum IngestError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The user ended it before it was read.
+    #[error("the upload was cancelled; nothing of it was kept")]
+    Cancelled,
     /// The storage engine failed.
     #[error("the lake could not be {doing}: {source}")]
     Storage {
@@ -262,6 +265,7 @@ impl IngestError {
                 format!("every version stays as long as nothing in the lake's directory `{table}` is removed: restore what is missing from a backup")
             }
             Self::Contention { .. } => "ingest the file again; nothing of it was kept".into(),
+            Self::Cancelled => "send the file again if it is wanted after all".into(),
             Self::Storage { source, .. } => {
                 if !is_storage_full(source.as_ref()) {
                     return None;

@@ -22,7 +22,7 @@ pub mod sql;
 #[cfg(test)]
 mod testing;
 
-pub use advice::Advice;
+pub use advice::{Advice, Landed};
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
@@ -34,4 +34,4 @@ pub use focus::{ChargePeriod, Correction, FocusExport, FocusFormat, FocusRequest
 pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
-pub use rejected_rows::RejectedRowView;
+pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};

@@ -16,7 +16,7 @@ use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
-use paygrain_query::Advice;
+use paygrain_query::{Advice, Landed};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -83,14 +83,6 @@ struct Answer {
     failed: Vec<FailedUpload>,
 }
 
-/// An upload that landed, and what its rows still need to be priced rightly.
-#[derive(Serialize)]
-struct Landed {
-    #[serde(flatten)]
-    result: UploadResult,
-    advice: Advice,
-}
-
 #[derive(Serialize)]
 struct FailedUpload {
     name: String,
@@ -141,12 +133,10 @@ impl Ingest {
                 answer.fail(outcome.name, &error);
             }
         }
+        let declarations = lake.declarations().await?;
         for delivery in &deliveries {
             match ingest_one(lake, delivery, &options, output).await {
-                Ok(result) => {
-                    let advice = Advice::of(engine.catalogue(), &result);
-                    answer.uploads.push(Landed { result, advice });
-                }
+                Ok(result) => answer.uploads.push(Landed::of(engine.catalogue(), result, &declarations)),
                 Err(error) => answer.fail(delivery.name.clone(), &error),
             }
         }
@@ -245,7 +235,13 @@ impl Ingest {
             commands.extend(&advice.commands);
             let more = upload.rejected.saturating_sub(upload.first_rejected.len() as u64);
             if more > 0 {
-                eprintln!("rejected: {}: and {more} more; see the table rejected_rows", upload.name);
+                eprintln!("rejected: {}: and {more} more", upload.name);
+            }
+            if upload.rejected > 0 {
+                let id = &upload.id[..upload.id.len().min(12)];
+                eprintln!(
+                    "hint: paygrain rejected download --upload {id} --out FILE, mend the rows, and ingest that file"
+                );
             }
         }
         for command in commands {

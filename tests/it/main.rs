@@ -41,6 +41,8 @@ mod metadata;
 mod mixture;
 /// Price books of one's own.
 mod price_books;
+/// Refused rows taken out, mended and ingested again.
+mod quarantine;
 /// Bills of the provider against the rating, with every difference named.
 mod reconcile;
 /// Files that other projects recorded, read through the command line.

@@ -18,7 +18,8 @@ pub fn router(app: App) -> Router {
         .route("/reconcile", get(pages::reconcile::page))
         .route("/reconcile.csv", get(pages::reconcile::csv))
         .route("/uploads", get(pages::uploads::page))
-        .route("/uploads/{id}", get(pages::upload::page))
+        .route("/uploads/{name}", get(pages::upload::page))
+        .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
         .route("/api", get(pages::api::page))
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon));
@@ -35,11 +36,14 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/estimate", post(api::estimate::create))
         .route("/api/v1/uploads", get(api::uploads::list))
         .route("/api/v1/uploads/{name}", get(api::uploads::show))
-        .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected));
+        .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected))
+        .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
+        .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
     // As large and as slow as they need to be: they count their own bytes and watch for a sender that has gone quiet.
     let uploads = Router::new()
         .route("/uploads", post(pages::uploads::submit))
+        .route("/uploads/{name}", put(pages::uploads::create))
         .route("/samples", post(pages::samples::load))
         .route("/api/v1/uploads/{name}", put(api::uploads::create))
         .route("/api/v1/events", post(api::events::create))

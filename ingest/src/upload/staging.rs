@@ -79,9 +79,10 @@ impl Staging {
 }
 
 impl Staging {
-    fn count_row(&mut self) {
+    fn count_row(&mut self) -> Result<(), IngestError> {
         self.read += 1;
         self.progress.rows.fetch_add(1, Ordering::Relaxed);
+        self.progress.check()
     }
 }
 
@@ -114,7 +115,7 @@ impl Sink for Staging {
                 excerpt,
             });
         }
-        self.count_row();
+        self.count_row()?;
         let logged_us = match record.time {
             EventTime::Logged(time_us) => Some(time_us),
             EventTime::Assumed => None,
@@ -144,7 +145,7 @@ impl Sink for Staging {
     }
 
     fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.count_row();
+        self.count_row()?;
         self.rejected_count += 1;
         if self.first_rejected.len() < FIRST_REJECTED_MAX {
             self.first_rejected.push(row.clone());

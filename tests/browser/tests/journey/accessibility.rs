@@ -84,10 +84,11 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     let log = format!("{}{broken}", lambda_reports(2));
     fill_in(&browser, &server.file("broken.log", &log)).await?;
     browser.click(SUBMIT).await?;
-    browser.wait_until("document.querySelector('#progress-rows a') !== null").await?;
-    let upload = browser.driver.find(By::Css("#progress-rows a")).await?.prop("href").await?.unwrap();
+    browser.wait_until("document.querySelector('#jobs .outcome a') !== null").await?;
+    faults.extend(inspector.faults_here(&browser, "uploads-done").await?);
+    let upload = browser.driver.find(By::Css("#jobs .outcome a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "upload", &upload).await?);
-    assert_eq!(browser.texts("table tbody tr").await?.len(), 4, "the rejected rows");
+    assert_eq!(browser.texts("table.reasons tbody tr").await?.len(), 4, "the rejected rows");
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     browser.quit().await
 }
