@@ -10,6 +10,8 @@ pub mod export;
 pub mod ingest;
 pub mod lake;
 pub mod prices;
+pub mod reconcile;
+pub mod rejected;
 pub mod samples;
 pub mod serve;
 pub mod sql;
@@ -50,10 +52,12 @@ enum Command {
     Close(close::Close),
     Bills(bills::Bills),
     Explain(explain::Explain),
+    Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
     Export(export::Export),
     Sql(sql::Sql),
     Prices(prices::Prices),
+    Rejected(rejected::Rejected),
     Completions(completions::Completions),
     Samples(samples::Samples),
 }
@@ -78,6 +82,19 @@ impl Context {
     }
 }
 
+/// The upload whose id begins so.
+pub async fn whole_id(lake: &Lake, beginning: &str) -> Result<String, Failure> {
+    let found: Vec<_> = lake.uploads().await?.into_iter().filter(|upload| upload.id.starts_with(beginning)).collect();
+    match &found[..] {
+        [upload] => Ok(upload.id.clone()),
+        [] => Err(Failure::new(
+            format!("there is no upload `{beginning}`"),
+            Some("`paygrain sql \"SELECT id, name FROM uploads\"` lists them".into()),
+        )),
+        _ => Err(Failure::new(format!("several uploads begin with `{beginning}`"), Some("give more of the id".into()))),
+    }
+}
+
 /// Runs the command of a command line.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { lake, price_books, agreement, command } = arguments;
@@ -90,10 +107,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Close(command) => command.run(&context).await,
         Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
+        Command::Reconcile(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,
         Command::Sql(command) => command.run(&context).await,
         Command::Prices(command) => command.run(&context).await,
+        Command::Rejected(command) => command.run(&context).await,
         Command::Completions(command) => command.run(),
         Command::Samples(command) => command.run(),
     }

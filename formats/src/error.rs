@@ -193,6 +193,9 @@ pub enum IngestError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The user ended it before it was read.
+    #[error("the upload was cancelled; nothing of it was kept")]
+    Cancelled,
     /// The storage engine failed.
     #[error("the lake could not be {doing}: {source}")]
     Storage {
@@ -262,6 +265,7 @@ impl IngestError {
                 format!("every version stays as long as nothing in the lake's directory `{table}` is removed: restore what is missing from a backup")
             }
             Self::Contention { .. } => "ingest the file again; nothing of it was kept".into(),
+            Self::Cancelled => "send the file again if it is wanted after all".into(),
             Self::Storage { source, .. } => {
                 if !is_storage_full(source.as_ref()) {
                     return None;
@@ -285,6 +289,21 @@ pub fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(240)]);
     let mut out = String::new();
     for character in text.chars().take(60) {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
+}
+
+/// A reason as it is kept and shown: about 1,000 bytes of it at most, whatever of the file stands in it, and no control
+/// characters.
+pub(crate) fn reason(text: &str) -> String {
+    const BYTES_MAX: usize = 1_000;
+    let mut out = String::with_capacity(text.len().min(BYTES_MAX));
+    for character in text.chars() {
+        if out.len() >= BYTES_MAX {
+            out.push('…');
+            break;
+        }
         if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
     }
     out

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use zip::CompressionMethod;
+use zip::result::ZipError;
 
 use crate::decompress::{self, Limits};
 use crate::error::IngestError;
@@ -129,12 +131,31 @@ impl Unpacker {
     }
 
     fn zip(&mut self, archive: &InputFile, depth: usize) -> Result<(), IngestError> {
-        let bad = |error: zip::result::ZipError| IngestError::BadArchive { archive: "zip", problem: error.to_string() };
+        let bad = |error: ZipError| IngestError::BadArchive { archive: "zip", problem: error.to_string() };
         let mut zip = zip::ZipArchive::new(BufReader::new(open(&archive.path)?)).map_err(bad)?;
+        if zip.has_duplicate_names() {
+            // The library keeps the last of them: the others would be lost unseen.
+            let problem = "two of its members have the same name".to_owned();
+            return Err(IngestError::BadArchive { archive: "zip", problem });
+        }
         for at in 0..zip.len() {
-            let mut member = zip.by_index(at).map_err(bad)?;
+            let listed = zip.name_for_index(at).and_then(Result::ok).unwrap_or_default().into_owned();
+            let mut member = match zip.by_index(at) {
+                Ok(member) => member,
+                // One that is encrypted costs no other.
+                Err(error @ (ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword)) => {
+                    self.members.push((format!("{}/{listed}", archive.name), Err(bad(error))));
+                    continue;
+                }
+                Err(error) => return Err(bad(error)),
+            };
             let name = member.name().map_err(bad)?.into_owned();
-            if member.is_file() {
+            let packed = member.compression();
+            if member.is_file() && !matches!(packed, CompressionMethod::Stored | CompressionMethod::Deflated) {
+                let problem = format!("`{name}` is packed with {packed}, expected Deflate");
+                let error = IngestError::BadArchive { archive: "zip", problem };
+                self.members.push((format!("{}/{name}", archive.name), Err(error)));
+            } else if member.is_file() {
                 self.member(archive, &name, &mut member, "zip", depth)?;
             }
         }
@@ -293,7 +314,9 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn expanded(bytes: &[u8], limits: Limits) -> Result<Vec<(String, Result<Vec<u8>, String>)>, IngestError> {
+    type Content = (String, Result<Vec<u8>, String>);
+
+    fn expanded(bytes: &[u8], limits: Limits) -> Result<Vec<Content>, IngestError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
         let members = expand(InputFile::new("a", file.path()), limits)?;
@@ -321,6 +344,83 @@ mod tests {
         for (bytes, name) in [(b"plain".to_vec(), "a"), (gzip(b"compressed"), "a"), (Vec::new(), "a")] {
             assert_eq!(expanded(&bytes, Limits::default()).unwrap(), [(name.to_owned(), Ok(bytes))]);
         }
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_refused_in_a_zip_and_both_read_in_a_tar() {
+        let mut zip = zip_of(&[("x.log", b"one"), ("y.log", b"two")]);
+        // The library writes no such archive, other tools do.
+        while let Some(at) = zip.windows(5).position(|name| name == b"y.log") {
+            zip[at] = b'x';
+        }
+        let refused = expanded(&zip, Limits::default());
+        assert!(
+            matches!(&refused, Err(IngestError::BadArchive { problem, .. }) if problem.contains("same name")),
+            "{refused:?}"
+        );
+        let both = expanded(&tar_of(&[("x.log", b"one"), ("x.log", b"two")]), Limits::default()).unwrap();
+        let name = "a/x.log".to_owned();
+        assert_eq!(both, [(name.clone(), Ok::<_, String>(b"one".to_vec())), (name, Ok(b"two".to_vec()))]);
+    }
+
+    #[test]
+    fn members_that_cannot_be_opened_cost_no_other() {
+        let plain = zip_of(&[("x.log", b"one"), ("y.log", b"two")]);
+        let headers = |magic: &[u8; 4]| {
+            let places = plain.windows(4).enumerate().filter(|(_, bytes)| *bytes == magic);
+            places.map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let (local, central) = (headers(b"PK\x03\x04"), headers(b"PK\x01\x02"));
+        // Bit 0 of the flags says that it is encrypted; 97 is a way to pack that nobody has.
+        let (mut encrypted, mut packed) = (plain.clone(), plain.clone());
+        encrypted[local[0] + 6] |= 1;
+        encrypted[central[0] + 8] |= 1;
+        packed[local[0] + 8] = 97;
+        packed[central[0] + 10] = 97;
+        for bytes in [encrypted, packed] {
+            let found = expanded(&bytes, Limits::default()).unwrap();
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert!(found[0].0 == "a/x.log" && found[0].1.is_err(), "{found:?}");
+            assert_eq!(found[1], ("a/y.log".to_owned(), Ok(b"two".to_vec())));
+        }
+    }
+
+    #[test]
+    fn links_and_devices_in_a_tar_are_no_files() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, kind) in [
+            ("hard", tar::EntryType::Link),
+            ("soft", tar::EntryType::Symlink),
+            ("character", tar::EntryType::Char),
+            ("block", tar::EntryType::Block),
+            ("pipe", tar::EntryType::Fifo),
+            ("directory", tar::EntryType::Directory),
+        ] {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_path(name).unwrap();
+            header.set_link_name("/etc/passwd").unwrap();
+            header.set_size(0);
+            header.set_cksum();
+            tar.append(&header, &b""[..]).unwrap();
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_path("x.log").unwrap();
+        header.set_size(3);
+        header.set_cksum();
+        tar.append(&header, &b"one"[..]).unwrap();
+        let found = expanded(&tar.into_inner().unwrap(), Limits::default()).unwrap();
+        assert_eq!(found, [("a/x.log".to_owned(), Ok(b"one".to_vec()))]);
+    }
+
+    #[test]
+    fn large_zips_have_other_headers() {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().large_file(true);
+        zip.start_file("x.log", options).unwrap();
+        zip.write_all(b"one").unwrap();
+        let found = expanded(&zip.finish().unwrap().into_inner(), Limits::default()).unwrap();
+        assert_eq!(found, [("a/x.log".to_owned(), Ok(b"one".to_vec()))]);
     }
 
     #[test]

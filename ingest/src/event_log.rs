@@ -228,7 +228,7 @@ impl EventLog {
         let read = cloudevents::read(&mut text, &Defaults::default(), mapping, &mut |text, outcome| {
             batch.items.push(match outcome {
                 Err(row) => Item::Rejected(row),
-                Ok(record) => match problem_of(&record.usage) {
+                Ok(record) => match problem_of(&record) {
                     None => Item::Event { key: record.key.0, json: text.json.to_vec() },
                     Some(reason) => Item::Rejected(text.rejected(reason)),
                 },

@@ -31,6 +31,7 @@ use crate::error::IngestError;
 use crate::event_keys::EventKeys;
 use crate::event_log::is_of_events;
 use crate::pending::Pending;
+use crate::summary::Summary;
 use crate::table::{ASSUMED, Table};
 use crate::upload::Staged;
 
@@ -39,13 +40,15 @@ mod bills;
 mod columns;
 mod compaction;
 mod declarations;
+#[cfg(test)]
+mod tests;
 mod usage_files;
 
 use usage_files::UsageFiles;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 pub use compaction::{Compacted, Compaction, TableStatus};
-pub use declarations::{Declaration, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
+pub use declarations::{Declaration, DeclarationProblem, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
 
 /// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
 pub const LAKE_VERSION: u32 = 1;
@@ -91,6 +94,12 @@ pub struct UploadRow {
     pub uploaded_at_us: i64,
     /// What the user should know about the file.
     pub warnings: Vec<String>,
+    /// Lines of earlier deliveries of the same billing exports, which its rows replaced.
+    #[serde(default)]
+    pub replaced: u64,
+    /// Time span, resources, and what the log left unsaid; nothing for uploads of earlier versions of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
 }
 
 /// What became of the rows of an upload in one table.
@@ -115,17 +124,14 @@ struct CommitNote {
     /// Every table that the upload fills.
     #[serde(default)]
     tables: Vec<String>,
-    /// Lines of earlier deliveries that went.
-    #[serde(default)]
-    replaced: u64,
 }
 
 impl Appended {
     fn note(&self, upload: &UploadRow, tables: &[Table]) -> CommitNote {
+        let Self { accepted, duplicate, replaced, .. } = *self;
         CommitNote {
-            upload: UploadRow { accepted: self.accepted, duplicate: self.duplicate, ..upload.clone() },
+            upload: UploadRow { accepted, duplicate, replaced, ..upload.clone() },
             tables: tables.iter().map(|table| table.name().to_owned()).collect(),
-            replaced: self.replaced,
         }
     }
 }
@@ -270,7 +276,8 @@ impl Lake {
     /// # Errors
     /// As [`Lake::table`].
     pub async fn upload(&self, id: &str) -> Result<Option<UploadRow>, IngestError> {
-        Ok(self.uploads().await?.into_iter().find(|row| row.id == id))
+        let condition = format!("WHERE id = '{}'", id.replace('\'', "''"));
+        Ok(self.uploads_where(&condition).await?.into_iter().next())
     }
 
     /// Every upload that has landed, latest first.
@@ -278,13 +285,25 @@ impl Lake {
     /// # Errors
     /// As [`Lake::table`].
     pub async fn uploads(&self) -> Result<Vec<UploadRow>, IngestError> {
+        self.uploads_where("").await
+    }
+
+    async fn uploads_where(&self, condition: &str) -> Result<Vec<UploadRow>, IngestError> {
         let Some(table) = self.table(Table::Uploads).await? else { return Ok(Vec::new()) };
+        let schema = table.snapshot().map_err(|error| self.storage_error("read".into(), error))?.schema();
+        // A lake of an earlier version lacks these until something is written to it.
+        let late =
+            |column: &str, sql: &str| schema.field(column).map_or(String::new(), |_| format!(", {sql} AS {column}"));
         // Events land part by part; what a server received on one day is one upload.
-        let sql = "SELECT id, max(name) AS name, max(format) AS format, sum(read) AS read, sum(accepted) AS accepted, \
-                   sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(bytes) AS bytes, \
-                   max(uploaded_at) AS uploaded_at, max(warnings) AS warnings FROM t GROUP BY id \
-                   ORDER BY uploaded_at DESC, name, id";
-        let batches = self.select(&table, sql).await?;
+        let sql = format!(
+            "SELECT id, max(name) AS name, max(format) AS format, sum(read) AS read, sum(accepted) AS accepted, \
+             sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(bytes) AS bytes, \
+             max(uploaded_at) AS uploaded_at, max(warnings) AS warnings{}{} FROM t {condition} GROUP BY id \
+             ORDER BY uploaded_at DESC, name, id",
+            late("replaced", "sum(replaced)"),
+            late("summary", "max(summary)")
+        );
+        let batches = self.select(&table, &sql).await?;
         let mut rows = Vec::new();
         for batch in &batches {
             rows.extend((0..batch.num_rows()).filter_map(|row| upload_row(batch, row)));
@@ -292,7 +311,7 @@ impl Lake {
         Ok(rows)
     }
 
-    async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
+    pub(crate) async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
         let failed = |error: DataFusionError| self.storage_error("read".into(), error);
         self.query(table, sql).await?.collect().await.map_err(failed)
     }
@@ -352,7 +371,13 @@ impl Lake {
                 files.add(batch, &duplicates, from).await?;
                 from = next;
             }
-            let actions: Vec<_> = files.finish().await?.into_iter().map(Action::Add).collect();
+            let mut actions: Vec<_> = files.finish().await?.into_iter().map(Action::Add).collect();
+            if staged.has_assumed {
+                // Such a row may be one that somebody else is writing under another day. A commit with metadata is made on
+                // this very snapshot or not at all, and sends everybody who is under way back to look again.
+                let metadata = delta.snapshot().map_err(failed)?.metadata().clone();
+                actions.push(Action::Metadata(metadata));
+            }
             let own = Transaction::new(application, number);
             let transactions = self.transactions(&delta, table, own, staged).await?;
             match commit(&delta, table, actions, transactions, Some(&appended.note(upload, tables))).await {
@@ -364,10 +389,11 @@ impl Lake {
         Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
     }
 
-    /// What an upload that is known to have landed in a table did there, as far as the latest commits tell.
+    /// What an upload that is known to have landed in a table did there.
     async fn landed_before(&self, delta: &DeltaTable, upload_id: &str) -> Result<Appended, IngestError> {
         let mut appended = Appended { already_loaded: true, ..Appended::default() };
-        let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
+        // It is in one of the commits, usually of the latest.
+        let mut history = delta.history(None);
         while let Some(commit) = history.next().await {
             let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
             let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
@@ -375,7 +401,7 @@ impl Lake {
             if note.upload.id == upload_id {
                 appended.accepted = note.upload.accepted;
                 appended.duplicate = note.upload.duplicate;
-                appended.replaced = note.replaced;
+                appended.replaced = note.upload.replaced;
                 break;
             }
         }
@@ -400,8 +426,8 @@ impl Lake {
             total.replaced += appended.replaced;
             total.already_loaded &= appended.already_loaded;
         }
-        let row = UploadRow { accepted: total.accepted, duplicate: total.duplicate, ..upload.clone() };
-        self.record_upload(&row).await?;
+        let Appended { accepted, duplicate, replaced, .. } = total;
+        self.record_upload(&UploadRow { accepted, duplicate, replaced, ..upload.clone() }).await?;
         Ok(total)
     }
 
@@ -582,10 +608,11 @@ async fn commit(
     transactions: Vec<Transaction>,
     note: Option<&CommitNote>,
 ) -> Result<(), DeltaTableError> {
+    let on_this_snapshot_only = actions.iter().any(|action| matches!(action, Action::Metadata(_)));
     // Bills are rated again at the versions they were issued at, so the log of no version may go.
     let mut properties = CommitProperties::default()
         .with_application_transactions(transactions)
-        .with_max_retries(100)
+        .with_max_retries(if on_this_snapshot_only { 0 } else { 100 })
         .with_cleanup_expired_logs(Some(false));
     if let Some(note) = note {
         let text = serde_json::to_string(note).map_err(|error| DeltaTableError::generic(error.to_string()))?;
@@ -625,6 +652,7 @@ pub(crate) fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::a
     let count = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(value).unwrap_or(i64::MAX)])) };
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let warnings = serde_json::Value::from(row.warnings.clone()).to_string();
+    let summary = row.summary.as_ref().and_then(|summary| serde_json::to_string(summary).ok());
     RecordBatch::try_new(
         Table::Uploads.schema(),
         vec![
@@ -638,12 +666,14 @@ pub(crate) fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::a
             count(row.bytes),
             Arc::new(TimestampMicrosecondArray::from(vec![row.uploaded_at_us]).with_timezone("UTC")),
             text(&warnings),
+            count(row.replaced),
+            Arc::new(StringArray::from(vec![summary])),
         ],
     )
 }
 
 /// A cell as text; nothing where it is null.
-fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
+pub(crate) fn text_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = cast(batch.column_by_name(name)?, &DataType::Utf8).ok()?;
     let column = StringArray::from(column.to_data());
     column.is_valid(row).then(|| column.value(row).to_owned())
@@ -671,6 +701,8 @@ fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
         bytes: count("bytes")?,
         uploaded_at_us: integer("uploaded_at")?,
         warnings: serde_json::from_str(&text("warnings")?).ok()?,
+        replaced: count("replaced").unwrap_or(0),
+        summary: text("summary").and_then(|text| serde_json::from_str(&text).ok()),
     })
 }
 

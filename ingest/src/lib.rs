@@ -19,6 +19,7 @@ pub mod rows;
 pub mod samples;
 pub mod summary;
 pub mod table;
+mod times;
 pub mod upload;
 mod usage_file;
 

@@ -17,7 +17,7 @@ const BEGINNING_BYTES: usize = 64 << 10;
 #[derive(Clone, Debug)]
 enum Content {
     Cur(CurManifest),
-    Azure(azure_cost::Manifest),
+    Azure(Box<azure_cost::Manifest>),
     Inventory(InventoryManifest),
 }
 
@@ -48,7 +48,7 @@ impl Manifest {
         let content = if says(&["reportKeys"]) || says(&["dataFiles"]) || says(&["assemblyId"]) {
             Content::Cur(CurManifest::parse(&text).ok()?)
         } else if says(&["blobs"]) {
-            Content::Azure(azure_cost::Manifest::parse(&text).ok()?)
+            Content::Azure(Box::new(azure_cost::Manifest::parse(&text).ok()?))
         } else if says(&["fileSchema", "sourceBucket"]) {
             Content::Inventory(aws_s3_inventory::manifest(&text).ok()?)
         } else {

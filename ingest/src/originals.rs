@@ -38,8 +38,13 @@ impl<R: Read> Originals<R> {
                 let Some(length) = usize::try_from(length).ok().filter(|length| *length <= ROW_BYTES_MAX) else {
                     return Ok(None);
                 };
-                self.fill(length)?;
-                self.window.get(..length)
+                self.fill(length + 1)?;
+                // A reader of CSV counts the line feed of `\r\n`, and empty lines, to what comes behind them.
+                let end = length + usize::from(length > 0 && self.window.get(length - 1..=length) == Some(b"\r\n"));
+                self.window.get(..end).map(|row| {
+                    let empty = row.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+                    &row[empty..]
+                })
             }
             None => {
                 self.fill(UNKNOWN_BYTES_MAX)?;
@@ -136,5 +141,15 @@ mod tests {
         assert_eq!(row(cut, None).as_deref(), Some("{\"cut\n"));
         assert_eq!(row(cut + 6, None).as_deref(), Some("last"));
         assert_eq!(row(10_000, None), None, "behind the end");
+    }
+
+    #[test]
+    fn rows_of_csv_begin_and_end_with_themselves() {
+        let mut originals = Originals::new(&b"head\r\n\r\none\r\ntwo\n"[..]);
+        let mut row =
+            |offset, length| originals.row(offset, Some(length)).unwrap().map(|row| String::from_utf8(row).unwrap());
+        assert_eq!(row(0, 5).as_deref(), Some("head\r\n"));
+        assert_eq!(row(5, 7).as_deref(), Some("one\r\n"));
+        assert_eq!(row(12, 5).as_deref(), Some("two\n"));
     }
 }

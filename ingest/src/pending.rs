@@ -29,6 +29,9 @@ struct TableFacts {
     part: u32,
 }
 
+/// An upload that a crash has left, with its ledger row and the rows of its tables.
+pub(crate) type LeftBehind = (Pending, UploadRow, Vec<(Table, Staged)>);
+
 /// An upload on disk, complete before anything of it is committed.
 pub(crate) struct Pending {
     directory: PathBuf,
@@ -51,7 +54,10 @@ impl Pending {
         let text = serde_json::to_vec(&facts).map_err(|error| failed(error.into()))?;
         let path = unfinished.path().join(FACTS_FILE);
         std::fs::write(&path, text).and_then(|()| File::open(&path)?.sync_all()).map_err(failed)?;
-        match std::fs::rename(unfinished.path(), &directory) {
+        // In the way is what another process left that is at the same upload, until it has landed: then there is room.
+        let moved = std::fs::rename(unfinished.path(), &directory);
+        let moved = moved.or_else(|_| std::fs::rename(unfinished.path(), &directory));
+        match moved {
             // What was the temporary directory is the upload's now, and not to be cleared away.
             Ok(()) => drop(unfinished.keep()),
             // Another process is at the same upload; either's rows will do.
@@ -69,7 +75,7 @@ impl Pending {
     }
 
     /// Every upload that a crash has left behind.
-    pub(crate) fn all(lake: &Lake) -> Result<Vec<(Self, UploadRow, Vec<(Table, Staged)>)>, IngestError> {
+    pub(crate) fn all(lake: &Lake) -> Result<Vec<LeftBehind>, IngestError> {
         let parent = lake.local_path()?.join(DIRECTORY);
         let Ok(entries) = std::fs::read_dir(&parent) else { return Ok(Vec::new()) };
         let mut found = Vec::new();

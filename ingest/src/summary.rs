@@ -57,6 +57,12 @@ pub struct Undeclared {
     pub rows: u64,
     /// Resources of those rows, the first by name.
     pub resources: Vec<String>,
+    /// Whether some of them have no resource.
+    #[serde(default)]
+    pub unnamed: bool,
+    /// Whether some are of resources beyond those listed.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// Columns that a log often leaves out and that can be supplied.
@@ -130,6 +136,9 @@ impl Collector {
                         table: table.to_owned(),
                         column: column.to_owned(),
                         rows,
+                        unnamed: lacking.contains(&String::new()),
+                        more: found.others[at] > 0
+                            || lacking.iter().filter(|name| !name.is_empty()).count() > NAMES_MAX,
                         resources: names(lacking.into_iter()),
                     });
                 }
@@ -259,6 +268,7 @@ mod tests {
         assert_eq!(service.first_resources, ["a", "b"]);
         let lacking: Vec<_> =
             summary.undeclared.iter().map(|lack| (lack.column.as_str(), lack.rows, lack.resources.clone())).collect();
+        assert!(!summary.undeclared[0].unnamed && summary.undeclared[1].unnamed);
         assert_eq!(lacking, [("region", 2, vec!["a".to_owned()]), ("resource", 1, vec![])]);
     }
 
@@ -272,5 +282,6 @@ mod tests {
         assert_eq!(summary.services[0].resources, RESOURCES_MAX as u64);
         assert_eq!(summary.undeclared[0].rows, RESOURCES_MAX as u64 + 5);
         assert_eq!(summary.undeclared[0].resources.len(), NAMES_MAX);
+        assert!(summary.undeclared[0].more);
     }
 }

@@ -123,6 +123,8 @@ impl Table {
                 integer("bytes", false),
                 timestamp("uploaded_at"),
                 text("warnings", false),
+                integer("replaced", true),
+                text("summary", true),
             ],
             Self::RejectedRows => vec![
                 text("upload_id", false),

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use serde::Serialize;
@@ -64,6 +64,26 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Rows, good and bad.
     pub rows: AtomicU64,
+    /// Whether it is read to its end and being committed: what lands now lands wholly.
+    pub committing: AtomicBool,
+    cancelled: AtomicBool,
+}
+
+impl Progress {
+    /// Ends the upload at its next row, unless it is being committed already.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<(), IngestError> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(IngestError::Cancelled) } else { Ok(()) }
+    }
+
+    fn commit(&self) -> Result<(), IngestError> {
+        self.check()?;
+        self.committing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// What became of an upload: `read` = `accepted` + `duplicate` + `rejected`.
@@ -113,6 +133,7 @@ pub async fn ingest_file(
         what: format!("reading `{}` was cut off", path.display()),
         source: std::io::Error::other(error),
     })??;
+    options.progress.commit()?;
     land(lake, name, parsed).await
 }
 
@@ -156,6 +177,8 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         bytes,
         uploaded_at_us,
         warnings: std::mem::take(&mut warnings),
+        replaced: 0,
+        summary: Some(summary.clone()),
     };
     let result = |row: UploadRow, replaced, already_loaded| UploadResult {
         name: row.name,
@@ -243,6 +266,7 @@ pub(crate) async fn ingest_parts(
         what: format!("reading `{name}` was cut off"),
         source: std::io::Error::other(error),
     })??;
+    options.progress.commit()?;
     land(lake, name, parsed).await
 }
 
@@ -294,6 +318,8 @@ pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Sta
         bytes: 0,
         uploaded_at_us: 1,
         warnings: Vec::new(),
+        replaced: 0,
+        summary: Some(std::mem::take(&mut staging.summary).finish()),
     };
     let Staging { invocations, requests, storage, metered, billed, .. } = staging;
     let rows = [invocations.finish(), requests.finish(), storage.finish(), metered.finish(), billed.finish()];

@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 
 use crate::{
     activity::Activity,
+    billed_as::{BilledAs, Pattern},
     estimate::EstimateRequest,
     exact::Exact,
     expression::Expression,
@@ -45,6 +46,8 @@ pub struct PriceBook {
     pub regions: BTreeMap<String, BTreeSet<String>>,
     /// Region of usage that names none.
     pub default_region: Option<String>,
+    /// What the provider's own bill calls the service; empty: lines of any service can be of the book.
+    pub billed_services: Vec<Pattern>,
     /// The SKUs, in the order of the file: that order decides who draws first from a shared allowance.
     pub skus: Vec<Sku>,
     /// The allowances.
@@ -123,6 +126,8 @@ pub struct Sku {
     pub window: Option<Window>,
     /// What a usage slice must be grouped by: scope, the allowances' scopes, region.
     pub scope_columns: Vec<String>,
+    /// The lines of the provider's own bill that charge the SKU.
+    pub billed_as: Vec<BilledAs>,
 }
 
 /// The key of one SKU among those that a price table with `by` makes.

@@ -19,6 +19,7 @@ use crate::{
 
 mod activity;
 mod allowance;
+mod billed_as;
 mod category;
 mod check;
 mod commitment;
@@ -51,6 +52,7 @@ const BOOK_KEYS: &[&str] = &[
     "time_zone",
     "month",
     "default_region",
+    "billed_services",
     "sources",
     "regions",
     "sku",
@@ -78,6 +80,7 @@ const SKU_KEYS: &[&str] = &[
     "by",
     "default",
     "scale",
+    "billed_as",
 ];
 const METER_KEYS: &[&str] = &["from", "to", "quantity", "source", "mark", "note"];
 
@@ -181,6 +184,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         sources: context.sources,
         regions: context.regions,
         default_region: reader.text(root, "default_region").map(str::to_owned),
+        billed_services: billed_as::read_services(reader, root),
         skus,
         allowances: Vec::new(),
         examples,
@@ -268,6 +272,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         allowances: Vec::new(),
         window: maximum_per,
         scope_columns: Vec::new(),
+        billed_as: Vec::new(),
     };
     if percent.is_some() && entry.has("by") {
         // The keys are those of the other SKU; the column can be checked now.
@@ -278,6 +283,10 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         false => vec![None],
     };
     check::default_key(reader, entry, &keys);
+    if percent.is_some() && entry.has("by") && entry.has("billed_as") {
+        reader.problem(entry.start, "`billed_as` cannot be given where the keys are those of another SKU");
+    }
+    let billed_as = billed_as::read(reader, entry, &sku.unit, &keys);
     for key in keys {
         let mut sku = Sku { percent: percent.clone(), ..sku.clone() };
         if let Some(key) = &key {
@@ -292,6 +301,7 @@ fn read_sku<'t>(reader: &mut Reader<'t>, entry: Entry<'t>, book: &BookContext, s
         sku.name = format!("{}.{}.{}", book.provider, book.service, sku.id);
         sku.prices = prices.iter().filter_map(|entry| entry.price(key.as_deref())).collect();
         sku.prices.sort_by_key(|price| price.from);
+        sku.billed_as = billed_as.iter().filter(|(of, _)| *of == key).map(|(_, billed)| billed.clone()).collect();
         skus.push(sku);
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod activity;
 pub mod agreement;
+pub mod billed_as;
 pub mod book;
 mod book_file;
 pub mod catalogue;
@@ -33,6 +34,7 @@ pub mod zone;
 
 pub use activity::{Activity, ActivityMeter, ActivityRecord, ActivityUsage, MachineIndex, UntakenTime};
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
+pub use billed_as::{BILLED_WORDS, BilledAs, BilledWords};
 pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};

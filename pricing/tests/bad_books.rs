@@ -382,6 +382,47 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("prices = { small", "price = \"1\"\nprices = { small", "book.toml:65: SKU `machine`: both `price` and `prices`"),
     ("meter_unit = \"instance\"", "", "book.toml:58: SKU `machine`: "),
+    // words of a bill
+    (
+        "scope = [\"account\"]",
+        "scope = [\"account\"]\nbilled_as = [{ usagetype = \"x\", operation = \"y\" }]",
+        "book.toml:20: SKU `requests`: unknown key `usagetype` (did you mean `usage_type`?)",
+    ),
+    (
+        "scope = [\"account\"]",
+        "scope = [\"account\"]\nbilled_as = [{ unit = \"request\" }]",
+        "book.toml:20: SKU `requests`: `billed_as` names no word of a bill (name one or more of usage_type, ",
+    ),
+    (
+        "scope = [\"account\"]",
+        "scope = [\"account\"]\nbilled_as = [{ usage_type = \"*\" }]",
+        "book.toml:20: SKU `requests`: `usage_type` is `*`, which says nothing of a line",
+    ),
+    (
+        "scope = [\"account\"]",
+        "scope = [\"account\"]\nbilled_as = [{ usage_type = \"x\", unit = \"GiB\" }]",
+        "book.toml:20: SKU `requests`: `GiB` has the dimension information, `request` has a count",
+    ),
+    (
+        "scope = [\"account\"]",
+        "scope = [\"account\"]\nbilled_as = [{ usage_type = \"x\", key = \"small\" }]",
+        "book.toml:20: SKU `requests`: `billed_as` has a `key`, and the SKU has no `by`",
+    ),
+    (
+        "meter_unit = \"instance\"",
+        "meter_unit = \"instance\"\nbilled_as = [{ usage_type = \"x\" }]",
+        "book.toml:56: SKU `machine`: `billed_as` of a SKU with `by` says which `key` it is for",
+    ),
+    (
+        "meter_unit = \"instance\"",
+        "meter_unit = \"instance\"\nbilled_as = [{ usage_type = \"x\", key = \"smal\" }]",
+        "book.toml:56: SKU `machine`: `billed_as`: no price has the key `smal` (did you mean `small`?)",
+    ),
+    (
+        "month = \"730h\"",
+        "month = \"730h\"\nbilled_services = [\"*\"]",
+        "book.toml:8: `billed_services` names `*`, which every service fits",
+    ),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ use paygrain_ingest::lake::UploadRow;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 
+use crate::advice::Advice;
 use crate::bill::{Bill, BillRequest, RatedUsage};
 use crate::closing::{self, BillSummary, CloseRequest, Closing, StoredBill, Verification};
 use crate::error::QueryError;
@@ -15,7 +16,8 @@ use crate::explain::Explanation;
 use crate::focus::{FocusExport, FocusRequest};
 use crate::metering::cell;
 use crate::overview::Overview;
-use crate::rejected_rows::RejectedRowView;
+use crate::reconcile::{self, ReconcileRequest, Reconciliation};
+use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::session::session;
 use crate::sql::SqlAnswer;
 
@@ -200,6 +202,22 @@ impl Engine {
         Overview::of(self, period.unwrap_or(latest), periods).await.map(Some)
     }
 
+    /// The bill of the provider against the rating of the logs, every difference named.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchView`], or as [`Engine::bill`].
+    pub async fn reconcile(&self, request: &ReconcileRequest) -> Result<Reconciliation, QueryError> {
+        Reconciliation::of(self, request).await
+    }
+
+    /// Months with a line of a provider's bill, latest first.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn billed_periods(&self) -> Result<Vec<Period>, QueryError> {
+        reconcile::periods(&session(self.lake()).await?).await
+    }
+
     /// Every upload, latest first.
     ///
     /// # Errors
@@ -227,6 +245,30 @@ impl Engine {
         limit: u64,
     ) -> Result<Vec<RejectedRowView>, QueryError> {
         crate::rejected_rows::rejected_rows(&session(self.lake()).await?, upload_id, offset, limit).await
+    }
+
+    /// How many rows of an upload were refused, and how much of them was kept.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn rejected_facts(&self, upload_id: &str) -> Result<RejectedFacts, QueryError> {
+        crate::rejected_rows::rejected_facts(&session(self.lake()).await?, upload_id).await
+    }
+
+    /// The original bytes of the refused rows of an upload.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn rejected_originals(&self, upload: &UploadRow) -> Result<RejectedOriginals, QueryError> {
+        RejectedOriginals::of(session(self.lake()).await?, upload).await
+    }
+
+    /// What the rows of an upload in the lake still lack.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn advice(&self, upload: &UploadRow) -> Result<Advice, QueryError> {
+        Ok(Advice::of_row(self.catalogue(), upload, &self.lake().declarations().await?))
     }
 
     /// Runs one read-only query over the tables of the lake.

@@ -122,6 +122,16 @@ pub enum QueryError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// No bill of the period has this view.
+    #[error("no bill of {period} is there as `{view}`{}", if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) })]
+    NoSuchView {
+        /// The view asked for.
+        view: String,
+        /// The month.
+        period: String,
+        /// The views there are.
+        known: Vec<String>,
+    },
     /// The lake could not be read.
     #[error(transparent)]
     Lake(#[from] paygrain_ingest::IngestError),
@@ -149,8 +159,10 @@ impl QueryError {
             Self::DamagedBill { .. } => Some("bills are never changed once they are issued: restore the lake's directory `bills` from a backup".into()),
             Self::BillBooks { .. } => Some("restore the lake's directory `price_books` from a backup, or use the version of paygrain that issued the bill".into()),
             Self::ClosedMeanwhile { .. } => Some("close it again".into()),
+            Self::NoSuchView { known, .. } if known.is_empty() => Some("bring a bill in: `paygrain ingest` takes a Cost and Usage Report, FOCUS, a Cost Explorer answer, and the exports of Azure and Google Cloud".into()),
             Self::NoSuchDimension { .. }
             | Self::NoSuchChoice { .. }
+            | Self::NoSuchView { .. }
             | Self::Write(_)
             | Self::Overflow { .. }
             | Self::Engine(_)

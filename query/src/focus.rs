@@ -32,6 +32,11 @@ pub use parquet::PARQUET_PLACES;
 pub use rows::{Account, Costs, FocusRow, Place};
 pub use terms::{CommitmentTerms, RowKind, Terms};
 
+/// How much of a price book's unit one of the unit is that the export writes for it.
+pub(crate) fn unit_part(unit: &str) -> Exact {
+    unit::FocusUnit::of(unit).part
+}
+
 /// What to export.
 #[derive(Clone, Debug)]
 pub struct FocusRequest {

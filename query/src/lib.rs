@@ -15,13 +15,14 @@ mod incomplete;
 mod intervals;
 pub mod metering;
 pub mod overview;
+pub mod reconcile;
 pub mod rejected_rows;
 pub mod session;
 pub mod sql;
 #[cfg(test)]
 mod testing;
 
-pub use advice::Advice;
+pub use advice::{Advice, Landed};
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
@@ -32,4 +33,5 @@ pub use explain::{Explanation, Records, Share};
 pub use focus::{ChargePeriod, Correction, FocusExport, FocusFormat, FocusRequest, FocusVersion};
 pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
-pub use rejected_rows::RejectedRowView;
+pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
+pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};

@@ -10,7 +10,7 @@ use paygrain_query::{FocusExport, FocusFormat, FocusRequest, FocusVersion, Query
 use super::Context;
 use crate::failure::Failure;
 use crate::options::{RatingArguments, period_with_usage};
-use crate::output::{print_bytes, shown_amount};
+use crate::output::{file_beside, print_bytes, shown_amount};
 
 /// Write a bill in a format that other tools read
 #[derive(Args, Debug)]
@@ -150,16 +150,7 @@ fn write_file(export: FocusExport, format: FocusFormat, version: FocusVersion, p
         let hint = "check that the directory exists and can be written to";
         Failure::new(format!("cannot write `{}`: {error}", path.display()), Some(hint.into()))
     };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: the umask takes off what it does.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let file = builder.prefix(".paygrain-export-").tempfile_in(directory).map_err(cannot)?;
-    let mut writer = std::io::BufWriter::new(file);
+    let mut writer = std::io::BufWriter::new(file_beside(path).map_err(cannot)?);
     match export.write(format, version, &mut writer) {
         Err(QueryError::Write(error)) => return Err(cannot(error)),
         other => other?,

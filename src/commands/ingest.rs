@@ -1,5 +1,6 @@
 //! `paygrain ingest`: bring files into the lake, each wholly or not at all.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use paygrain_ingest::format::FORMATS;
 use paygrain_ingest::upload::Progress;
 use paygrain_ingest::{Defaults, IngestError, IngestOptions, Lake, Mapping, UploadResult};
 use paygrain_pricing::grouped;
-use paygrain_query::Advice;
+use paygrain_query::{Advice, Landed};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
@@ -82,14 +83,6 @@ struct Answer {
     failed: Vec<FailedUpload>,
 }
 
-/// An upload that landed, and what its rows still need to be priced rightly.
-#[derive(Serialize)]
-struct Landed {
-    #[serde(flatten)]
-    result: UploadResult,
-    advice: Advice,
-}
-
 #[derive(Serialize)]
 struct FailedUpload {
     name: String,
@@ -140,12 +133,10 @@ impl Ingest {
                 answer.fail(outcome.name, &error);
             }
         }
+        let declarations = lake.declarations().await?;
         for delivery in &deliveries {
             match ingest_one(lake, delivery, &options, output).await {
-                Ok(result) => {
-                    let advice = Advice::of(engine.catalogue(), &result);
-                    answer.uploads.push(Landed { result, advice });
-                }
+                Ok(result) => answer.uploads.push(Landed::of(engine.catalogue(), result, &declarations)),
                 Err(error) => answer.fail(delivery.name.clone(), &error),
             }
         }
@@ -227,6 +218,8 @@ impl Ingest {
         if !rows.is_empty() {
             rows.print()?;
         }
+        // Many files of one function need the same command.
+        let mut commands = BTreeSet::new();
         for Landed { result: upload, advice } in &answer.uploads {
             if self.explain_detection {
                 print_text(&format!("{}: {} because {}\n", upload.name, upload.format, upload.detected_because))?;
@@ -239,10 +232,20 @@ impl Ingest {
                 eprintln!("rejected: {}, {place}: {} in `{}`", upload.name, row.reason, row.excerpt);
             }
             print_summary(upload, advice);
+            commands.extend(&advice.commands);
             let more = upload.rejected.saturating_sub(upload.first_rejected.len() as u64);
             if more > 0 {
-                eprintln!("rejected: {}: and {more} more; see the table rejected_rows", upload.name);
+                eprintln!("rejected: {}: and {more} more", upload.name);
             }
+            if upload.rejected > 0 {
+                let id = &upload.id[..upload.id.len().min(12)];
+                eprintln!(
+                    "hint: paygrain rejected download --upload {id} --out FILE, mend the rows, and ingest that file"
+                );
+            }
+        }
+        for command in commands {
+            eprintln!("hint: {command}");
         }
         Ok(())
     }
@@ -270,9 +273,6 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
     for lack in &advice.undeclared {
         let rows = grouped(&lack.rows.to_string());
         eprintln!("note: {name}: {rows} rows of {}/{} have no {}", lack.provider, lack.service, lack.column);
-    }
-    for command in &advice.commands {
-        eprintln!("hint: {command}");
     }
 }
 

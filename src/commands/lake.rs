@@ -25,7 +25,7 @@ pub struct LakeCommand {
 enum Action {
     Status(upkeep::Status),
     Compact(upkeep::Compact),
-    SetMetadata(metadata::SetMetadata),
+    SetMetadata(Box<metadata::SetMetadata>),
     Metadata(metadata::ListMetadata),
 }
 

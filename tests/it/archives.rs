@@ -79,3 +79,49 @@ fn a_cut_archive_is_refused_as_a_whole() {
         assert_eq!(uploads[0]["n"], 0);
     }
 }
+
+#[test]
+fn links_that_lead_in_circles_are_passed_over() {
+    use std::os::unix::fs::symlink;
+    let place = Workplace::new();
+    let logs = place.path("logs");
+    std::fs::create_dir_all(logs.join("deep")).unwrap();
+    place.file("logs/deep/a.log", text_log(&Invocation::many(1, 4)));
+    symlink("..", logs.join("deep/up")).unwrap();
+    symlink("itself", logs.join("itself")).unwrap();
+    symlink("deep/a.log", logs.join("again.log")).unwrap();
+    let uploads = place.ingest(&["--resource", "f"], &[&logs]);
+    assert_eq!(uploads.len(), 1, "{uploads:?}");
+    assert_eq!(place.count("SELECT count(*) FROM invocations"), 4);
+    // Named by itself it is asked for, and cannot be opened.
+    let run = place.run(&["ingest", logs.join("itself").to_str().unwrap()]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("cannot open"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_wrong_with_a_clock_is_told_and_what_no_calendar_has_is_refused() {
+    let place = Workplace::new();
+    let good = text_log(&Invocation::many(1, 3));
+    let line = |id: u32, time: &str| {
+        format!(
+            "{time} REPORT RequestId: 0b1e7a52-93c4-4d6f-8e21-5a7c9d3f1b{id:02}\tDuration: 101.25 ms\tBilled Duration: 102 ms\tMemory Size: 512 MB\tMax Memory Used: 77 MB\t\n"
+        )
+    };
+    let strange =
+        [line(1, "1970-01-01T00:00:05.000Z"), line(2, "9999-12-30T00:00:00.000Z"), line(3, "0000-03-01T00:00:00.000Z")];
+    let file = place.file("clocks.log", good + &strange.concat());
+    let uploads = place.ingest(&["--resource", "f"], &[&file]);
+    assert_eq!((&uploads[0]["accepted"], &uploads[0]["rejected"]), (&5.into(), &1.into()), "{uploads:?}");
+    let warnings = uploads[0]["warnings"].to_string();
+    for words in
+        ["1 record has a time before 1990, the first at 1970-01-01T00:00:04Z", "the last at 9999-12-29T23:59:59Z"]
+    {
+        assert!(warnings.contains(words), "{words}: {warnings}");
+    }
+    let reasons = place.json(&["sql", "--format", "json", "SELECT reason FROM rejected_rows"]);
+    assert!(reasons[0]["reason"].as_str().unwrap().contains("expected one of the years 1 to 9999"), "{reasons}");
+    // They are in the lake under their days, and every bill can still be made.
+    assert_eq!(place.count("SELECT count(*) FROM invocations"), 5);
+    place.bill("2026-10");
+}

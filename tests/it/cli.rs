@@ -43,8 +43,14 @@ fn formats_are_listed() {
     let place = Workplace::new();
     let run = place.run(&["ingest", "--format", "help"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    for name in ["aws-lambda-text", "aws-lambda-json", "aws-s3-access"] {
-        assert!(run.stdout.contains(name), "{}", run.stdout);
+    let listed = place.json(&["ingest", "--format", "help", "--format", "json"]);
+    let formats = listed["formats"].as_array().unwrap();
+    assert!(formats.len() > 30, "{listed}");
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formats.md")).unwrap();
+    for format in formats {
+        let name = format["name"].as_str().unwrap();
+        assert!(run.stdout.contains(name), "{name}: {}", run.stdout);
+        assert!(guide.contains(&format!("`{name}`")), "docs/formats.md does not tell of {name}");
     }
 }
 

@@ -35,9 +35,10 @@ impl Workplace {
         path
     }
 
-    /// The program, in this directory, with the default lake.
+    /// The program, in this directory, with the default lake. `PAYGRAIN_BIN` names another build of it.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paygrain"));
+        let program = std::env::var_os("PAYGRAIN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_paygrain").into());
+        let mut command = Command::new(program);
         command.current_dir(self.directory.path()).args(arguments).stdin(Stdio::null());
         for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "PAYGRAIN_AGREEMENT", "RUST_LOG"] {
             command.env_remove(name);

@@ -37,8 +37,14 @@ mod manifests;
 mod mapping;
 /// What logs do not say, supplied later.
 mod metadata;
+/// Many formats, cut, repeated, mixed, at once and killed: each record counts once.
+mod mixture;
 /// Price books of one's own.
 mod price_books;
+/// Refused rows taken out, mended and ingested again.
+mod quarantine;
+/// Bills of the provider against the rating, with every difference named.
+mod reconcile;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
 /// The dashboard and the API over a socket.

@@ -148,7 +148,7 @@ fn bad_tables_are_refused_and_bad_rows_kept() {
     let unclosed = format!("{header}\"{}", "x".repeat(17 << 20));
     let file = place.file("unclosed.csv", unclosed);
     let run = place.run(&["ingest", "--mapping", "cluster.toml", file.to_str().unwrap()]);
-    assert!(run.code == Some(1) && run.stderr.contains("a quote never closed"), "{}", run.stderr);
+    assert!(run.code == Some(1) && run.stderr.contains("a quote that is never closed"), "{}", run.stderr);
     let columns: String = (0..100_000).map(|n| format!("c{n};")).collect();
     let file = place.file("wide.csv", columns);
     let run = place.run(&["ingest", "--mapping", "cluster.toml", file.to_str().unwrap()]);

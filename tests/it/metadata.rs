@@ -93,7 +93,7 @@ fn what_makes_no_sense_is_refused() {
     let bad = place.file("bad.json", "{\"Buckets\": []}");
     for (arguments, words) in [
         (vec!["--resource", "f"], "there is nothing to set"),
-        (vec!["--resource", "f", "--memory-mb", "0"], "`memory_mb` is 0"),
+        (vec!["--resource", "f", "--memory-mb", "0"], "`memory_mb` is `0`"),
         (vec!["--upload", "zzz", "--name", "g"], "there is no upload `zzz`"),
         (vec!["--name", "g"], "--upload"),
         (vec![bad.to_str().unwrap()], "no list of functions or services"),

@@ -6,6 +6,8 @@ pub mod estimate;
 pub mod events;
 pub mod explain;
 pub mod exports;
+pub mod metadata;
 pub mod overview;
 pub mod periods;
+pub mod reconcile;
 pub mod uploads;

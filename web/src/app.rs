@@ -7,6 +7,7 @@ use paygrain_query::Engine;
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
+use crate::running::Running;
 
 /// The state of the server; cheap to clone.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct App {
     events: Option<EventLog>,
     /// Room for bodies that bring events, in KiB.
     event_memory: Arc<Semaphore>,
+    running: Running,
 }
 
 /// Memory that bodies with events may take at the same time, in KiB.
@@ -25,7 +27,7 @@ impl App {
     /// A server over an engine.
     pub fn new(engine: Engine, config: WebConfig) -> Self {
         let event_memory = Arc::new(Semaphore::new(EVENT_MEMORY_KIB));
-        Self { engine, config: Arc::new(config), events: None, event_memory }
+        Self { engine, config: Arc::new(config), events: None, event_memory, running: Running::default() }
     }
 
     /// The same server, taking events.
@@ -42,6 +44,11 @@ impl App {
     /// Room for bodies that bring events, in KiB.
     pub fn event_memory(&self) -> &Arc<Semaphore> {
         &self.event_memory
+    }
+
+    /// Uploads on their way.
+    pub fn running(&self) -> &Running {
+        &self.running
     }
 
     /// Answers every question.

@@ -152,7 +152,8 @@ fn part(name: &str, value: &str) -> String {
     format!("&{name}={}", encode(value).replace("%2C", ","))
 }
 
-fn rating(params: &Params) -> Result<RatingOptions, AppError> {
+/// How a bill is rated.
+pub fn rating(params: &Params) -> Result<RatingOptions, AppError> {
     let allowances = match params.get("allowances") {
         None | Some("true") => Allowances::All,
         Some("false") => Allowances::None,

@@ -26,6 +26,8 @@ pub enum AppError {
     NoSuchPage { path: String },
     #[error("there is no upload `{id}`")]
     NoSuchUpload { id: String },
+    #[error("{}", if *refused == 0 { "no row of the upload was refused".into() } else { format!("the original bytes of the {refused} refused rows were not kept") })]
+    NothingKept { refused: u64 },
     #[error("`{path}` does not answer to {method}")]
     MethodNotAllowed { method: String, path: String },
     #[error("`{name}` is `{value}`, expected {expected}")]
@@ -38,6 +40,8 @@ pub enum AppError {
     BadBody { problem: String },
     #[error("the form names no file")]
     NoFile,
+    #[error("no value was given")]
+    NothingToSet,
     #[error("the upload is larger than {limit_bytes} bytes")]
     TooLarge { limit_bytes: u64 },
     #[error("no bytes of the upload came for {idle_s} seconds")]
@@ -106,11 +110,13 @@ impl AppError {
         match self {
             Self::NoSuchPage { .. }
             | Self::NoSuchUpload { .. }
+            | Self::NothingKept { .. }
             | Self::Query(
                 QueryError::NoSuchCharge { .. }
                 | QueryError::NoSuchBill { .. }
                 | QueryError::NoSuchRevision { .. }
-                | QueryError::NotClosed { .. },
+                | QueryError::NotClosed { .. }
+                | QueryError::NoSuchView { .. },
             ) => StatusCode::NOT_FOUND,
             Self::Query(QueryError::ClosedOtherwise { .. } | QueryError::ClosedMeanwhile { .. }) => {
                 StatusCode::CONFLICT
@@ -122,6 +128,7 @@ impl AppError {
             | Self::NoSuchParameter { .. }
             | Self::BadBody { .. }
             | Self::NoFile
+            | Self::NothingToSet
             | Self::Query(
                 QueryError::NoSuchDimension { .. } | QueryError::NoSuchChoice { .. } | QueryError::BadSql { .. },
             ) => StatusCode::BAD_REQUEST,
@@ -144,11 +151,16 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, uploads `/uploads` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, uploads `/uploads` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
+            Self::NothingKept { refused: 0 } => return None,
+            Self::NothingKept { .. } => {
+                "they are too large, or came in a way that keeps only their beginning; the page of the upload has their places in the file".into()
+            }
             Self::BadBody { .. } => return None,
             Self::NoFile => "choose at least one file and send the form again".into(),
+            Self::NothingToSet => "fill in at least one field, for example a region".into(),
             Self::TooLarge { .. } => {
                 "split or compress the file, or use `paygrain ingest` on the machine itself".into()
             }
@@ -192,6 +204,7 @@ fn ingest_status(error: &IngestError) -> StatusCode {
         | IngestError::NotReadable { .. }
         | IngestError::BadCompression { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         IngestError::TooLarge { .. } | IngestError::Bomb { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        IngestError::Cancelled => StatusCode::CONFLICT,
         IngestError::Contention { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

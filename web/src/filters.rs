@@ -68,6 +68,13 @@ pub fn timestamp(value: &i64, _: &dyn Values) -> Result<String> {
         .map_or_else(|| "at an unknown time".into(), |time| time.format("%-d %b %Y, %H:%M UTC").to_string()))
 }
 
+/// An RFC 3339 time as `31 Oct 2026, 23:59 UTC`.
+#[askama::filter_fn]
+pub fn moment(value: &str, _: &dyn Values) -> Result<String> {
+    Ok(DateTime::parse_from_rfc3339(value)
+        .map_or_else(|_| value.to_owned(), |time| time.to_utc().format("%-d %b %Y, %H:%M UTC").to_string()))
+}
+
 /// A value as a part of the query of a URL.
 #[askama::filter_fn]
 pub fn query_part(value: &dyn Display, _: &dyn Values) -> Result<String> {

@@ -12,6 +12,7 @@ mod config;
 mod csv_text;
 mod error;
 mod filters;
+mod metadata;
 mod middleware;
 mod names;
 mod number;
@@ -19,6 +20,7 @@ mod pages;
 mod params;
 mod receive;
 mod routes;
+mod running;
 mod server;
 mod submission;
 

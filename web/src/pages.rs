@@ -4,6 +4,7 @@ pub mod api;
 pub mod bill;
 pub mod explain;
 pub mod overview;
+pub mod reconcile;
 pub mod samples;
 pub mod upload;
 pub mod uploads;

@@ -18,6 +18,7 @@ const IDLE_S: u64 = 60;
 pub struct Budget {
     limit_bytes: u64,
     left_bytes: u64,
+    announced_bytes: Option<u64>,
 }
 
 impl Budget {
@@ -31,7 +32,12 @@ impl Budget {
         if announced.is_some_and(|announced| announced > limit_bytes) {
             return Err(AppError::TooLarge { limit_bytes });
         }
-        Ok(Self { limit_bytes, left_bytes: limit_bytes })
+        Ok(Self { limit_bytes, left_bytes: limit_bytes, announced_bytes: announced })
+    }
+
+    /// What the request has said it will send, in bytes.
+    pub fn announced_bytes(&self) -> Option<u64> {
+        self.announced_bytes
     }
 
     /// Counts bytes that have come.

@@ -15,8 +15,11 @@ pub fn router(app: App) -> Router {
         .route("/bill", get(pages::bill::page))
         .route("/bill.csv", get(pages::bill::csv))
         .route("/explain", get(pages::explain::page))
+        .route("/reconcile", get(pages::reconcile::page))
+        .route("/reconcile.csv", get(pages::reconcile::csv))
         .route("/uploads", get(pages::uploads::page))
-        .route("/uploads/{id}", get(pages::upload::page))
+        .route("/uploads/{name}", get(pages::upload::page))
+        .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
         .route("/api", get(pages::api::page))
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon));
@@ -26,17 +29,21 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/overview", get(api::overview::show))
         .route("/api/v1/charges", get(api::charges::list))
         .route("/api/v1/explain", get(api::explain::show))
+        .route("/api/v1/reconcile", get(api::reconcile::show))
         .route("/api/v1/bills", get(api::bills::list).post(api::bills::create))
         .route("/api/v1/bills/{id}", get(api::bills::show))
         .route("/api/v1/exports/{file}", get(api::exports::focus))
         .route("/api/v1/estimate", post(api::estimate::create))
         .route("/api/v1/uploads", get(api::uploads::list))
         .route("/api/v1/uploads/{name}", get(api::uploads::show))
-        .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected));
+        .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected))
+        .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
+        .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
     // As large and as slow as they need to be: they count their own bytes and watch for a sender that has gone quiet.
     let uploads = Router::new()
         .route("/uploads", post(pages::uploads::submit))
+        .route("/uploads/{name}", put(pages::uploads::create))
         .route("/samples", post(pages::samples::load))
         .route("/api/v1/uploads/{name}", put(api::uploads::create))
         .route("/api/v1/events", post(api::events::create))

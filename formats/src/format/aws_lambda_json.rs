@@ -314,6 +314,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         within: Within,
     ) -> Result<(), Fault> {
         let mut around_events = false;
+        let mut of_subscription = false;
         let mut first = true;
         while let Some(key) = stream.key(fields, first)? {
             first = false;
@@ -329,16 +330,16 @@ impl<'r, 'a> Reader<'r, 'a> {
                 if subscription && self.source.group.is_none() {
                     self.held = Some(Vec::new());
                 }
-                if subscription && fields.raw("messageType").or(fields.raw("logGroup")).is_some() {
-                    self.subscription = true;
-                    self.sign = self.sign.max(Some(Sign::Subscription));
-                }
+                self.look_at_subscription(subscription, fields);
                 self.events(stream, Within::Events, insights)?;
+                of_subscription |= subscription;
             } else {
                 stream.field(fields, key)?;
             }
         }
         if around_events {
+            // What says whose events they are may stand behind them.
+            self.look_at_subscription(of_subscription, fields);
             let events = ["searchedLogStreams", "nextToken", "nextForwardToken"];
             if events.iter().any(|name| fields.raw(name).is_some()) {
                 self.sign = self.sign.max(Some(Sign::Events));
@@ -350,6 +351,14 @@ impl<'r, 'a> Reader<'r, 'a> {
             return Ok(self.log.reject(place.rejected(problem, b""))?);
         }
         Ok(self.fact(fields, place, within)?)
+    }
+
+    /// Notes that an object with events is the payload of a subscription, if its fields say so.
+    fn look_at_subscription(&mut self, has_log_events: bool, fields: &Fields) {
+        if has_log_events && fields.raw("messageType").or(fields.raw("logGroup")).is_some() {
+            self.subscription = true;
+            self.sign = self.sign.max(Some(Sign::Subscription));
+        }
     }
 
     /// Reads the array of events or records of an object, or the array of arrays of Logs Insights.

@@ -134,7 +134,7 @@ fn manifest_only(file: &mut SpooledTempFile, sink: &mut dyn Sink) -> Result<(), 
                 byte_offset: 0,
                 byte_length: None,
                 header_length: None,
-                reason,
+                reason: crate::error::reason(&reason),
                 excerpt,
             })
         }

@@ -133,6 +133,10 @@ impl TableReader for Table<'_> {
     }
 
     fn row(&mut self, row: &CsvRow<'_>, sink: &mut dyn Sink) -> Result<(), IngestError> {
+        // The names of the minutes are numbers: they would pass as counts.
+        if row.is_header() {
+            return Ok(());
+        }
         match self.quantities(row) {
             Ok((quantities, content)) => {
                 for (meter, unit, minute, quantity) in quantities {

@@ -5,7 +5,7 @@ use std::io::{BufRead, Cursor, Read};
 use csv::{ByteRecord, ReaderBuilder};
 
 use crate::decompress::ingest_error;
-use crate::error::{IngestError, excerpt};
+use crate::error::{self, IngestError, excerpt};
 use crate::format::Sink;
 use crate::record::RejectedRow;
 
@@ -13,6 +13,10 @@ use crate::record::RejectedRow;
 const RECORD_BYTES_MAX: u64 = 16 << 20;
 /// Most columns.
 const COLUMNS_MAX: usize = 10_000;
+/// How much is looked at for the first line, in bytes.
+const BEGINNING_BYTES_MAX: usize = 1 << 20;
+/// A byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Separators that are tried, in this order at equal counts.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
@@ -48,11 +52,13 @@ pub(super) fn read(
     reader: &mut dyn TableReader,
     sink: &mut dyn Sink,
 ) -> Result<(), IngestError> {
-    let begins_at = skip_byte_order_mark(input)?;
-    let head = input.fill_buf().map_err(ingest_error)?;
+    let beginning = beginning(input)?;
+    let head = beginning.strip_prefix(MARK).unwrap_or(&beginning);
+    let begins_at = (beginning.len() - head.len()) as u64;
     let delimiter = delimiter.unwrap_or_else(|| delimiter_of(head));
+    let mut input = Cursor::new(head).chain(input);
     let mut table = Table { names: Vec::new(), has_header: false, header_length: None, reader, sink };
-    table.read(input, delimiter, Place { line: 1, byte: begins_at })
+    table.read(&mut input, delimiter, Place { line: 1, byte: begins_at })
 }
 
 /// Reads a table without a header up to its end, separated by commas.
@@ -62,9 +68,12 @@ pub(super) fn read_without_header(
     reader: &mut dyn TableReader,
     sink: &mut dyn Sink,
 ) -> Result<(), IngestError> {
-    let begins_at = skip_byte_order_mark(input)?;
+    let beginning = beginning(input)?;
+    let head = beginning.strip_prefix(MARK).unwrap_or(&beginning);
+    let begins_at = (beginning.len() - head.len()) as u64;
+    let mut input = Cursor::new(head).chain(input);
     let mut table = Table { names: names.to_vec(), has_header: true, header_length: None, reader, sink };
-    table.read(input, b',', Place { line: 1, byte: begins_at })
+    table.read(&mut input, b',', Place { line: 1, byte: begins_at })
 }
 
 /// Where a row begins.
@@ -203,6 +212,10 @@ impl Table<'_> {
 
     /// Takes the header, or a row.
     fn take(&mut self, cells: Cells<'_>, extent: Extent) -> Result<(), IngestError> {
+        // Blank lines are no rows, nor a header.
+        if cells.len() <= 1 && cells.get(0).is_none_or(|cell| cell.trim_ascii().is_empty()) {
+            return Ok(());
+        }
         if !self.has_header {
             if cells.len() > COLUMNS_MAX {
                 let problem = format!("the header has {} columns, more than {COLUMNS_MAX}", cells.len());
@@ -215,9 +228,6 @@ impl Table<'_> {
         }
         let row = CsvRow { names: &self.names, header_length: self.header_length, cells, extent };
         let count = row.cells.len();
-        if count == 1 && row.text(0).is_some_and(str::is_empty) {
-            return Ok(());
-        }
         if extent.cut_off {
             return self.sink.reject(row.rejected("the file ends inside quotes: the row is cut off".to_owned()));
         }
@@ -238,12 +248,22 @@ impl Table<'_> {
     }
 }
 
+/// Whether a line has nothing on it.
+fn is_blank(record: &ByteRecord) -> bool {
+    record.len() <= 1 && record.iter().all(|field| field.trim_ascii().is_empty())
+}
+
 /// The names in the first row of the head of a file, for detection; nothing where it is no table.
 pub(super) fn header_of(head: &[u8]) -> Option<Vec<String>> {
     let delimiter = delimiter_of(head);
     let mut rows = ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).from_reader(head);
     let mut record = ByteRecord::new();
-    (rows.read_byte_record(&mut record).ok()? && record.len() > 1).then(|| names_of(&record))
+    while is_blank(&record) {
+        if !rows.read_byte_record(&mut record).ok()? {
+            return None;
+        }
+    }
+    (2..=COLUMNS_MAX).contains(&record.len()).then(|| names_of(&record))
 }
 
 fn names_of(record: &ByteRecord) -> Vec<String> {
@@ -254,19 +274,30 @@ fn name_of(name: &[u8]) -> String {
     String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned()
 }
 
-/// Consumes a byte order mark; how many bytes that were.
-fn skip_byte_order_mark(input: &mut dyn BufRead) -> Result<u64, IngestError> {
-    const MARK: &[u8] = b"\xEF\xBB\xBF";
-    let marked = input.fill_buf().map_err(ingest_error)?.starts_with(MARK);
-    if marked {
-        input.consume(MARK.len());
+/// A file up to the end of its first line that is not blank, however its bytes come.
+fn beginning(input: &mut dyn BufRead) -> Result<Vec<u8>, IngestError> {
+    let mut beginning = Vec::new();
+    let mut blank = true;
+    while beginning.len() < BEGINNING_BYTES_MAX && (blank || !beginning.ends_with(b"\n")) {
+        let available = match input.fill_buf() {
+            Ok(available) => available,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ingest_error(error)),
+        };
+        if available.is_empty() {
+            break;
+        }
+        let length = memchr::memchr(b'\n', available).map_or(available.len(), |end| end + 1);
+        blank &= available[..length].trim_ascii().is_empty();
+        beginning.extend_from_slice(&available[..length]);
+        input.consume(length);
     }
-    Ok(if marked { MARK.len() as u64 } else { 0 })
+    Ok(beginning)
 }
 
-/// The separator that stands most often in the first line.
+/// The separator that stands most often in the first line that is not blank.
 fn delimiter_of(head: &[u8]) -> u8 {
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
     let mut best = DELIMITERS[0];
     for delimiter in DELIMITERS {
@@ -336,6 +367,12 @@ impl CsvRow<'_> {
         self.text(place).map(trimmed).filter(|text| !text.is_empty())
     }
 
+    /// Whether it is the header once more, as in tables that were put together.
+    pub(super) fn is_header(&self) -> bool {
+        let cells = (0..self.cells.len()).filter_map(|at| self.cells.get(at));
+        cells.map(<[u8]>::trim_ascii).eq(self.names.iter().map(String::as_bytes))
+    }
+
     /// Where it begins, from 1.
     pub(super) fn line(&self) -> Option<u64> {
         Some(self.extent.begins.line)
@@ -355,7 +392,7 @@ impl CsvRow<'_> {
             byte_offset,
             byte_length: Some(self.extent.ends_at.saturating_sub(byte_offset)),
             header_length: self.header_length,
-            reason,
+            reason: error::reason(&reason),
             excerpt: excerpt(&cells.join(&b","[..])),
         }
     }
@@ -393,8 +430,10 @@ impl Limited<'_> {
 impl Read for Limited<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.since_record > RECORD_BYTES_MAX {
-            let problem = format!("a record is longer than {RECORD_BYTES_MAX} bytes: is a quote never closed?");
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
+            return Err(std::io::Error::other(IngestError::NotReadable {
+                problem: format!("a row is longer than {RECORD_BYTES_MAX} bytes"),
+                hint: "look for a quote that is never closed, or export the table again",
+            }));
         }
         let read = self.inner.read(buffer)?;
         self.ended |= read == 0;

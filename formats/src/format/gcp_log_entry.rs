@@ -160,6 +160,7 @@ fn entry_of(json: &[u8]) -> Result<Option<LogEntry>, String> {
 pub(super) fn parse(input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn Sink) -> Result<(), IngestError> {
     let mut functions = FunctionsLog::new(defaults);
     let mut missing = Missing::default();
+    let (mut usage, mut others) = (false, 0_u64);
     each(input, &mut |place: Place, found, after_broken| {
         let (problem, beginning) = match found {
             Found::Broken(problem, beginning) => (problem, beginning.to_vec()),
@@ -170,8 +171,12 @@ pub(super) fn parse(input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn
                     Ok(None) => ("not a log entry: expected `logName` and `resource`".to_owned(), json),
                     Err(problem) => (problem, json),
                     Ok(Some(entry)) => match record(&entry, &mut functions, defaults) {
-                        Ok(None) => return Ok(true),
+                        Ok(None) => {
+                            others += 1;
+                            return Ok(true);
+                        }
                         Ok(Some(record)) => {
+                            usage = true;
                             missing.look_at(&record);
                             sink.record(record)?;
                             return Ok(true);
@@ -187,6 +192,11 @@ pub(super) fn parse(input: &mut dyn BufRead, defaults: &Defaults, sink: &mut dyn
         }
         Ok(true)
     })?;
+    if !usage && others > 0 {
+        sink.warn(format!(
+            "none of the {others} log entries is of a request or of the end of an execution: export the log `run.googleapis.com/requests`, or `cloudfunctions.googleapis.com/cloud-functions` of a function"
+        ));
+    }
     functions.finish(sink);
     missing.warn(sink);
     Ok(())

@@ -33,9 +33,8 @@ impl Format for HerokuRouter {
 
     fn recognises(&self, head: &[u8]) -> Option<Recognition> {
         for (index, line) in head.split(|byte| *byte == b'\n').enumerate() {
-            let text = String::from_utf8_lossy(line);
-            for (_, frame) in frame::split(text.trim_end()) {
-                if let Parsed::Heroku(message) = frame::parse(frame) {
+            for (_, frame) in frame::split(line.trim_ascii_end()) {
+                if let Parsed::Heroku(message) = frame::parse(&String::from_utf8_lossy(frame)) {
                     let because = format!("line {} is of Heroku's `{}`", index + 1, message.process);
                     return Some(Recognition { because });
                 }
@@ -52,13 +51,14 @@ impl Format for HerokuRouter {
                 sink.reject(line.rejected_too_long())?;
                 continue;
             }
-            let text = String::from_utf8_lossy(line.bytes);
-            let text = text.trim_end();
-            for (at, frame) in frame::split(text) {
-                let is_last = !line.ended && at + frame.len() == text.len();
-                let record = match frame::parse(frame) {
+            // Frames by bytes: bytes that are no text keep their places.
+            let bytes = line.bytes.trim_ascii_end();
+            for (at, frame) in frame::split(bytes) {
+                let is_last = !line.ended && at + frame.len() == bytes.len();
+                let record = match frame::parse(&String::from_utf8_lossy(frame)) {
                     Parsed::Heroku(message) => log.message(&message, is_last),
                     Parsed::CutOff(reason) if is_last => Err(reason.into()),
+                    Parsed::NoTime(reason) => Err(reason),
                     Parsed::CutOff(_) | Parsed::Other => Ok(None),
                 };
                 match record {
@@ -66,7 +66,7 @@ impl Format for HerokuRouter {
                     Ok(None) => {}
                     Err(reason) => {
                         let place = Place { line: Some(line.number), offset: line.offset + at as u64 };
-                        sink.reject(place.rejected(reason, frame.as_bytes()))?;
+                        sink.reject(place.rejected(reason, frame))?;
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use crate::decompress::ingest_error;
-use crate::error::{IngestError, excerpt};
+use crate::error::{self, IngestError, excerpt};
 use crate::record::RejectedRow;
 
 /// Longest line that is read, in bytes. No log service accepts an event of more than 1 MiB.
@@ -160,7 +160,7 @@ impl Place {
             byte_offset: self.offset,
             byte_length: None,
             header_length: None,
-            reason: reason.into(),
+            reason: error::reason(&reason.into()),
             excerpt: excerpt(bytes),
         }
     }
@@ -174,7 +174,7 @@ impl Line<'_> {
             byte_offset: self.offset,
             byte_length: None,
             header_length: None,
-            reason: reason.into(),
+            reason: error::reason(&reason.into()),
             excerpt: excerpt(self.bytes),
         }
     }

@@ -2,12 +2,12 @@
 //! responses of CloudWatch metrics, by the metrics it declares.
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, Cursor, Read};
 
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::format::cloudevents::{self, CloudEvents};
-use crate::format::{Format, Origin, Recognition, Sink, aws_cloudwatch_metrics};
+use crate::format::{Format, HEAD_BYTES_MAX, Origin, Recognition, Sink, aws_cloudwatch_metrics};
 use crate::mapping::{DescribedColumn, Mapping, Source, TimeColumn};
 use crate::record::{
     EventTime, Invocation, MeteredQuantity, Record, RecordKey, RejectedRow, Request, StoredBytes, Usage, UsageTable,
@@ -55,13 +55,18 @@ impl Format for Mapped {
             return aws_cloudwatch_metrics::read(input, &self.mapping.metric, origin, sink);
         }
         let mut reader = RowReader::new(&self.mapping, origin.defaults);
-        let head = input.fill_buf().map_err(crate::decompress::ingest_error)?;
-        if CloudEvents.recognises(head).is_some() {
-            return cloudevents::parse(input, origin.defaults, Some(&self.mapping), sink);
+        // As much as detection looks at, however the bytes come.
+        let mut head = Vec::new();
+        (&mut *input).take(HEAD_BYTES_MAX as u64).read_to_end(&mut head).map_err(crate::decompress::ingest_error)?;
+        let is_events = CloudEvents.recognises(&head).is_some();
+        let first = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&head).trim_ascii_start().first().copied();
+        let mut input = Cursor::new(head).chain(input);
+        if is_events {
+            return cloudevents::parse(&mut input, origin.defaults, Some(&self.mapping), sink);
         }
-        match head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start().first() {
-            Some(b'{') => json_rows::read(input, sink, &mut reader),
-            Some(_) => csv_rows::read(input, sink, &mut reader),
+        match first {
+            Some(b'{') => json_rows::read(&mut input, sink, &mut reader),
+            Some(_) => csv_rows::read(&mut input, sink, &mut reader),
             None => Ok(()),
         }
     }

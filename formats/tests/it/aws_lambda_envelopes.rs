@@ -122,7 +122,17 @@ pub fn of_streams() -> Vec<(&'static str, &'static str, String)> {
     );
     let control = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1791219601000,"message":"CWL CONTROL MESSAGE: Checking health of destination Firehose."}]}"#;
     let data = base64_gzip(&subscription);
+    let sorted = base64_gzip(&format!(
+        r#"{{"logEvents":[{{"id":"3","message":"{escaped}\n","timestamp":{at}}}],"logGroup":"/aws/lambda/resize","logStream":"{stream}","messageType":"DATA_MESSAGE","owner":"123456789012"}}"#
+    ));
     vec![
+        (
+            "stream of payloads sorted by name",
+            JSON,
+            format!(
+                r#"{{"MillisBehindLatest":0,"Records":[{{"Data":"{sorted}","PartitionKey":"1","SequenceNumber":"4"}}]}}"#
+            ),
+        ),
         ("Firehose to S3", JSON, format!("{control}{subscription}{control}")),
         ("subscribed function", JSON, format!(r#"{{"awslogs":{{"data":"{data}"}}}}"#)),
         (

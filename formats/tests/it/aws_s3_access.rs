@@ -190,3 +190,25 @@ fn bad_s3_lines_are_rejected() {
     bytes[bucket] = 0xe9;
     assert_eq!(parse_with(S3, &mut bytes.as_slice(), &Defaults::default()).rejected.len(), 1);
 }
+
+#[test]
+fn the_key_is_request_operation_object_and_status() {
+    let line = s3_line("-", "REST.GET.OBJECT", "\"GET /a HTTP/1.1\" 200 - 12 34 5 6", "\"curl\"");
+    let expected = parse(S3, &line).key();
+    assert_eq!(expected.len(), 1);
+    // The same line as it was written before there were fields behind the version.
+    let (old, _) = line.split_once(" hostid=").unwrap();
+    assert_eq!(parse(S3, old).key(), expected);
+    for other in [
+        line.replace("A1B2C3D4E5F60718", "A1B2C3D4E5F60719"),
+        line.replace("REST.GET.OBJECT", "REST.HEAD.OBJECT"),
+        line.replace("a%2520b.jpg", "b.jpg"),
+        line.replace(" 200 - ", " 304 - "),
+        line.replace(" photos ", " films "),
+        line.replace("17:00:01", "17:00:02"),
+    ] {
+        let collected = parse(S3, &other);
+        assert_eq!((collected.records.len(), collected.rejected.len()), (1, 0), "{other}");
+        assert_ne!(collected.key(), expected, "{other}");
+    }
+}

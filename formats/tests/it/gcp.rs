@@ -4,6 +4,7 @@ use crate::lines::{parse, real};
 use paygrain_formats::record::EventTime;
 
 const FUNCTIONS: &str = "gcp-cloud-functions";
+const RUN: &str = "gcp-cloud-run";
 
 #[test]
 fn real_gcp_logs_have_their_known_totals() {
@@ -98,4 +99,40 @@ fn broken_entries_cost_themselves_alone() {
         // Digits beyond microseconds round up: so does every step of billing.
         assert_eq!(durations, [100_000, 1_000_001], "{bad}");
     }
+}
+
+#[test]
+fn a_request_to_cloud_run_has_one_key_in_every_envelope() {
+    let entry = |log: &str, id: &str, time: &str| {
+        format!(
+            r#"{{"insertId":"{id}","logName":"projects/p/logs/{log}","timestamp":"{time}","resource":{{"type":"cloud_run_revision","labels":{{"service_name":"api"}}}},"httpRequest":{{"status":200,"latency":"0.1s"}}}}"#
+        )
+    };
+    let (log, time) = ("run.googleapis.com%2Frequests", "2026-10-05T17:00:01.234Z");
+    let one = entry(log, "a", time);
+    let expected = parse(RUN, &one).key();
+    assert_eq!(expected.len(), 1);
+    let message = format!(r#"{{"message":{{"data":"{}","messageId":"7"}},"subscription":"s"}}"#, base64(&one));
+    for (name, text) in [
+        ("entries", format!("[\n  {one}\n]\n")),
+        ("message of Pub/Sub", message),
+        ("decoded name of the log", entry("run.googleapis.com/requests", "a", time)),
+        ("another zone", entry(log, "a", "2026-10-05T19:00:01.234+02:00")),
+    ] {
+        assert_eq!(parse(RUN, &text).key(), expected, "{name}");
+    }
+    // The id counts within its log and time only.
+    for other in [
+        entry(log, "b", time),
+        entry(log, "a", "2026-10-05T17:00:01.235Z"),
+        one.replace("projects/p/logs", "projects/q/logs"),
+    ] {
+        assert_eq!(parse(RUN, &other).records.len(), 1, "{other}");
+        assert_ne!(parse(RUN, &other).key(), expected, "{other}");
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
 }

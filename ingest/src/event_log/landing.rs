@@ -117,6 +117,8 @@ impl Lake {
             bytes,
             uploaded_at_us: last_us,
             warnings: Vec::new(),
+            replaced: 0,
+            summary: None,
         };
         let application = format!("segments:{}", place.writer);
         let (staged, rejected) = staging.finish()?;

@@ -84,4 +84,72 @@ mod tests {
         assert!(ingest_file(&lake, "f.log", &log, &IngestOptions::default()).await.unwrap().already_loaded);
         assert_eq!(columns().await, 3);
     }
+
+    #[tokio::test]
+    async fn the_ledger_of_an_older_lake_is_read_and_goes_on_with_summaries() {
+        let place = tempfile::tempdir().unwrap();
+        let lake = Lake::open(place.path().to_str().unwrap()).unwrap();
+        let log = place.path().join("f.log");
+        std::fs::write(&log, REPORT).unwrap();
+        ingest_file(&lake, "f.log", &log, &IngestOptions::default()).await.unwrap();
+        let row = lake.uploads().await.unwrap().remove(0);
+        let summary = row.summary.clone().unwrap();
+        assert_eq!((summary.services[0].rows, summary.undeclared.is_empty()), (1, false));
+
+        // The same ledger as an earlier version wrote it.
+        let table = lake.table(Table::Uploads).await.unwrap().unwrap();
+        let rows = lake.select(&table, "SELECT * FROM t").await.unwrap().remove(0);
+        let kept: Vec<usize> = (0..rows.num_columns() - 2).collect();
+        let rows = rows.project(&kept).unwrap();
+        let schema: StructType = rows.schema().as_ref().try_into_kernel().unwrap();
+        std::fs::remove_dir_all(place.path().join("uploads")).unwrap();
+        std::fs::create_dir_all(place.path().join("uploads")).unwrap();
+        let created = DeltaTableBuilder::from_url(lake.url(Table::Uploads).unwrap()).unwrap().build().unwrap();
+        let old = created
+            .create()
+            .with_columns(schema.fields().cloned())
+            .with_configuration([(super::super::VERSION_PROPERTY, Some("1"))])
+            .with_raise_if_key_not_exists(false)
+            .await
+            .unwrap();
+        old.write(vec![rows]).await.unwrap();
+        let read = lake.uploads().await.unwrap();
+        assert_eq!((read.len(), &read[0].id, &read[0].summary), (1, &row.id, &None));
+        assert_eq!(lake.upload(&row.id).await.unwrap().map(|row| row.accepted), Some(1));
+
+        std::fs::write(&log, REPORT.replace("8f507cfc", "9f507cfc")).unwrap();
+        let second = ingest_file(&lake, "g.log", &log, &IngestOptions::default()).await.unwrap();
+        let found = lake.upload(&second.id).await.unwrap().unwrap();
+        assert_eq!(found.summary, Some(second.summary));
+        assert_eq!(lake.uploads().await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_a_crash_cut_off_keeps_its_summary() {
+        let place = tempfile::tempdir().unwrap();
+        let lake = Lake::open(place.path().to_str().unwrap()).unwrap();
+        let log = place.path().join("f.log");
+        std::fs::write(&log, REPORT).unwrap();
+        let result = ingest_file(&lake, "f.log", &log, &IngestOptions::default()).await.unwrap();
+        std::fs::remove_dir_all(place.path().join("uploads")).unwrap();
+        assert!(lake.upload(&result.id).await.unwrap().is_none());
+        lake.recover().await.unwrap();
+        assert_eq!(lake.upload(&result.id).await.unwrap().unwrap().summary, Some(result.summary));
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_upload_leaves_nothing_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let lake = Lake::open(place.path().to_str().unwrap()).unwrap();
+        let log = place.path().join("f.log");
+        std::fs::write(&log, format!("{REPORT}REPORT RequestId: cut\n")).unwrap();
+        let options = IngestOptions::default();
+        options.progress.cancel();
+        let error = ingest_file(&lake, "f.log", &log, &options).await.unwrap_err();
+        assert!(matches!(error, IngestError::Cancelled), "{error}");
+        assert!(lake.uploads().await.unwrap().is_empty());
+        assert!(lake.table(Table::Invocations).await.unwrap().is_none());
+        assert!(lake.table(Table::RejectedRows).await.unwrap().is_none());
+        assert_eq!(ingest_file(&lake, "f.log", &log, &IngestOptions::default()).await.unwrap().accepted, 1);
+    }
 }

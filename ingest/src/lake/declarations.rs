@@ -2,6 +2,7 @@
 //!
 //! Rows stay as they were ingested; a declaration completes them when they are read, so that it holds for the past, too.
 
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -15,7 +16,10 @@ use super::{Lake, integer_cell, text_cell};
 use crate::defaults::Defaults;
 use crate::error::IngestError;
 use crate::record::RecordKey;
-use crate::table::Table;
+use crate::table::{Table, largest};
+
+/// Longest text that can be declared, in characters.
+const TEXT_CHARS_MAX: usize = 1024;
 
 /// Columns of text that can be declared.
 pub const TEXT_COLUMNS: [&str; 8] =
@@ -79,6 +83,44 @@ impl Declaration {
             "ephemeral_mb" => self.values.ephemeral_mb,
             _ => None,
         }
+    }
+
+    /// The first thing in it that makes no sense: a column, what it holds and what was expected.
+    pub fn problem(&self) -> Option<DeclarationProblem> {
+        let problem = |column, value: String, expected: String| Some(DeclarationProblem { column, value, expected });
+        for column in INTEGER_COLUMNS {
+            let largest = largest(column);
+            if let Some(value) = self.integer(column).filter(|value| !(1..=largest).contains(value)) {
+                return problem(column, value.to_string(), format!("a whole number from 1 to {largest}"));
+            }
+        }
+        for column in TEXT_COLUMNS {
+            let sensible = |text: &str| {
+                !text.trim().is_empty() && text.chars().count() <= TEXT_CHARS_MAX && !text.contains(char::is_control)
+            };
+            if let Some(text) = self.text(column).filter(|text| !sensible(text)) {
+                let shown = text.chars().take(80).collect();
+                return problem(column, shown, format!("1 to {TEXT_CHARS_MAX} characters in one line"));
+            }
+        }
+        None
+    }
+}
+
+/// A value that cannot be declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclarationProblem {
+    /// The column.
+    pub column: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl fmt::Display for DeclarationProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` is `{}`, expected {}", self.column, self.value, self.expected)
     }
 }
 

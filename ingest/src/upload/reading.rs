@@ -55,7 +55,8 @@ impl Reading {
         let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
         let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
         let assumed_time_us = options.at_us.unwrap_or(uploaded_at_us);
-        let staging = Staging::new(assumed_time_us, part, options.progress.clone());
+        let mut staging = Staging::new(assumed_time_us, part, options.progress.clone());
+        staging.times.uploaded_at_us = uploaded_at_us;
         Self { uploaded_at_us, hash: blake3::Hasher::new(), bytes: 0, format: None, staging }
     }
 
@@ -126,6 +127,9 @@ impl Reading {
 
     pub(super) fn finish(self, options: &IngestOptions) -> Result<Parsed, IngestError> {
         let Some((format, detected_because, told_by_name)) = self.format else { return Err(IngestError::Empty) };
+        let mut staging = self.staging;
+        staging.tell_rest();
+        staging.times.warnings().into_iter().for_each(|warning| staging.warn(warning));
         let mut hash = self.hash;
         hash.update(declared_source(format, told_by_name, options).as_bytes());
         Ok(Parsed {
@@ -134,7 +138,7 @@ impl Reading {
             detected_because,
             bytes: self.bytes,
             uploaded_at_us: self.uploaded_at_us,
-            staging: self.staging,
+            staging,
             again: None,
         })
     }

@@ -12,6 +12,7 @@ use crate::record::{EventTime, Invocation, Record, RecordKey, RejectedRow, Reque
 use crate::rejected::RejectedSpool;
 use crate::summary::{Collector, Facts};
 use crate::table::{Table, UsageRow, export_id, out_of_range};
+use crate::times::{self, Times};
 
 /// Rows after which progress is told.
 const PROGRESS_ROWS: u64 = 256;
@@ -29,6 +30,7 @@ pub(crate) struct Staging {
     pub(crate) files: u32,
     pub(crate) progress: Arc<Progress>,
     pub(crate) summary: Collector,
+    pub(crate) times: Times,
     pub(crate) rejected: RejectedSpool,
     pub(crate) read: u64,
     pub(crate) rejected_count: u64,
@@ -66,6 +68,7 @@ impl Staging {
             files: 0,
             progress,
             summary: Collector::default(),
+            times: Times::default(),
             rejected: RejectedSpool::new(),
             read: 0,
             rejected_count: 0,
@@ -76,11 +79,18 @@ impl Staging {
 }
 
 impl Staging {
-    fn count_row(&mut self) {
+    fn count_row(&mut self) -> Result<(), IngestError> {
         self.read += 1;
         if self.read.is_multiple_of(PROGRESS_ROWS) {
             self.progress.rows.fetch_add(PROGRESS_ROWS, Ordering::Relaxed);
+            self.progress.check()?;
         }
+        Ok(())
+    }
+
+    /// Tells the rows after the last that were told.
+    pub(crate) fn tell_rest(&self) {
+        self.progress.rows.fetch_add(self.read % PROGRESS_ROWS, Ordering::Relaxed);
     }
 
     fn spool(&mut self, table: Table) -> &mut UsageSpool {
@@ -99,7 +109,7 @@ impl Staging {
         key: RecordKey,
         row: &R,
     ) -> Result<(), IngestError> {
-        if let Some(reason) = out_of_range(row) {
+        if let Some(reason) = problem_of_row(time, row) {
             // The format has read the row: which one it was, the record itself has to say.
             let excerpt = crate::error::excerpt(format!("{row:?}").as_bytes());
             return self.reject(RejectedRow {
@@ -111,25 +121,35 @@ impl Staging {
                 excerpt,
             });
         }
-        self.count_row();
+        self.count_row()?;
         let logged_us = match time {
             EventTime::Logged(time_us) => Some(time_us),
             EventTime::Assumed => None,
         };
         self.summary.add(logged_us, row);
+        if let Some(time_us) = logged_us {
+            self.times.look_at(time_us);
+        }
         self.spool(R::TABLE).push(time, key, row)
     }
 }
 
 /// Why a record that a format could read is refused all the same.
-pub(crate) fn problem_of(usage: &Usage) -> Option<String> {
-    match usage {
-        Usage::Invocation(row) => out_of_range(&**row),
-        Usage::Request(row) => out_of_range(&**row),
-        Usage::StoredBytes(row) => out_of_range(&**row),
-        Usage::MeteredQuantity(row) => out_of_range(&**row),
-        Usage::BilledLine(row) => out_of_range(&**row),
+pub(crate) fn problem_of(record: &Record) -> Option<String> {
+    match &record.usage {
+        Usage::Invocation(row) => problem_of_row(record.time, &**row),
+        Usage::Request(row) => problem_of_row(record.time, &**row),
+        Usage::StoredBytes(row) => problem_of_row(record.time, &**row),
+        Usage::MeteredQuantity(row) => problem_of_row(record.time, &**row),
+        Usage::BilledLine(row) => problem_of_row(record.time, &**row),
     }
+}
+
+fn problem_of_row(time: EventTime, row: &impl UsageRow) -> Option<String> {
+    out_of_range(row).or_else(|| match time {
+        EventTime::Logged(time_us) => times::unrepresentable(time_us),
+        EventTime::Assumed => None,
+    })
 }
 
 impl Sink for Staging {
@@ -140,6 +160,9 @@ impl Sink for Staging {
             Usage::StoredBytes(row) => self.row(time, key, &*row),
             Usage::MeteredQuantity(row) => self.row(time, key, &*row),
             Usage::BilledLine(mut row) => {
+                if let EventTime::Logged(time_us) = time {
+                    self.times.look_at_line(time_us, &row);
+                }
                 row.export.part = self.part;
                 let export = export_id(&row.provider, &row.export);
                 // Equal lines without an id are told apart by counting them, in each file anew.
@@ -160,7 +183,7 @@ impl Sink for Staging {
     }
 
     fn reject(&mut self, row: RejectedRow) -> Result<(), IngestError> {
-        self.count_row();
+        self.count_row()?;
         self.rejected_count += 1;
         if self.first_rejected.len() < FIRST_REJECTED_MAX {
             self.first_rejected.push(row.clone());

@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use paygrain_ingest::lake::{Declaration, DeclarationScope};
-use paygrain_ingest::{Defaults, IngestError, Lake, defaults, resource_list};
+use paygrain_ingest::{Defaults, IngestError, defaults, resource_list};
 use serde_json::json;
 
-use crate::commands::Context;
+use crate::commands::{Context, whole_id};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text};
 
@@ -116,8 +116,8 @@ impl SetMetadata {
             let hint = "name values such as `--region eu-west-1`, or a file of them; `--help` has examples";
             return Err(Failure::usage("there is nothing to set", Some(hint.into())));
         }
-        if let Some((name, value)) = out_of_range(&declarations) {
-            return Err(Failure::usage(format!("`{name}` is {value}, expected a positive number below 10⁹"), None));
+        if let Some(problem) = declarations.iter().find_map(Declaration::problem) {
+            return Err(Failure::usage(problem, None));
         }
         lake.declare(&declarations).await?;
         match self.format {
@@ -172,19 +172,6 @@ impl ListMetadata {
     }
 }
 
-/// The upload whose id begins so.
-async fn whole_id(lake: &Lake, beginning: &str) -> Result<String, Failure> {
-    let found: Vec<_> = lake.uploads().await?.into_iter().filter(|upload| upload.id.starts_with(beginning)).collect();
-    match &found[..] {
-        [upload] => Ok(upload.id.clone()),
-        [] => Err(Failure::new(
-            format!("there is no upload `{beginning}`"),
-            Some("`paygrain sql \"SELECT id, name FROM uploads\"` lists them".into()),
-        )),
-        _ => Err(Failure::new(format!("several uploads begin with `{beginning}`"), Some("give more of the id".into()))),
-    }
-}
-
 /// What a file says, by the rows it is about.
 fn read(file: &Path, scope: &DeclarationScope) -> Result<Vec<(DeclarationScope, Defaults)>, Failure> {
     let name = file.display().to_string();
@@ -209,16 +196,6 @@ fn read(file: &Path, scope: &DeclarationScope) -> Result<Vec<(DeclarationScope, 
         read.push((scope.clone(), general));
     }
     Ok(read)
-}
-
-fn out_of_range(declarations: &[Declaration]) -> Option<(&'static str, i64)> {
-    let columns = paygrain_ingest::lake::INTEGER_COLUMNS;
-    declarations.iter().find_map(|declaration| {
-        columns.iter().find_map(|column| {
-            let value = declaration.integer(column)?;
-            (!(1..=paygrain_ingest::table::largest(column)).contains(&value)).then_some((*column, value))
-        })
-    })
 }
 
 fn print(declarations: &[Declaration], format: OutputFormat) -> Result<(), Failure> {

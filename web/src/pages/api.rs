@@ -15,12 +15,12 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 14] = [
+const OPERATIONS: [Operation; 19] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
-        input: "the raw bytes of a file; ?format, account, region, resource, architecture, package_type, at",
-        answer: "what became of it: accepted, duplicate and rejected rows. 201, or 200 if it was already loaded",
+        input: "the raw bytes of a file; ?format, account, region, resource, architecture, package_type, at, ticket",
+        answer: "what became of it: accepted, duplicate and rejected rows, what is in it, and advice on what is missing. 201, or 200 if it was already loaded",
     },
     Operation {
         method: "POST",
@@ -29,12 +29,41 @@ const OPERATIONS: [Operation; 14] = [
         answer: "how many were accepted, duplicate and rejected, once they are on disk; 429 when too many wait",
     },
     Operation { method: "GET", path: "/api/v1/uploads", input: "", answer: "every upload, latest first" },
-    Operation { method: "GET", path: "/api/v1/uploads/{id}", input: "", answer: "one upload" },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/running",
+        input: "",
+        answer: "uploads on their way: the ticket that their sender gave, the stage, bytes, rows, time left",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/{id}",
+        input: "",
+        answer: "one upload, with what is in it and advice on what is missing",
+    },
     Operation {
         method: "GET",
         path: "/api/v1/uploads/{id}/rejected",
         input: "?offset, limit",
         answer: "the rows that were refused, each with its place and the reason",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/{id}/rejected/original",
+        input: "",
+        answer: "the same rows as they were, as a file to mend and send again",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/metadata",
+        input: "",
+        answer: "what was supplied after logs were ingested, in the order it was",
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/metadata",
+        input: "JSON: values (account, region, resource, architecture, package_type, runtime, memory_mb, …), for rows of upload_id, resource, service, provider; overrides; or many in metadata",
+        answer: "201 with what was supplied; bills and pages see it from then on",
     },
     Operation { method: "GET", path: "/api/v1/periods", input: "", answer: "the months that have usage, latest first" },
     Operation {
@@ -54,6 +83,12 @@ const OPERATIONS: [Operation; 14] = [
         path: "/api/v1/explain",
         input: "?charge, allowances, attribution, offset, limit",
         answer: "the arithmetic of one charge, its price, its shares and its records",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/reconcile",
+        input: "?period, provider, account, view, sku, by=sku,day, allowances, account_opened",
+        answer: "the bill of the provider against the rating of the logs, each difference by its class",
     },
     Operation {
         method: "GET",
@@ -91,7 +126,7 @@ const OPERATIONS: [Operation; 14] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 14],
+    operations: [Operation; 19],
 }
 
 /// `GET /api`

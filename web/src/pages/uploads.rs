@@ -1,13 +1,13 @@
 //! `/uploads`: send files, and what was sent before. Works without scripts: the form is a plain one.
 
 use askama::Template;
-use axum::extract::State;
+use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError, MultipartRejection};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use paygrain_ingest::UploadResult;
 use paygrain_ingest::format::FORMATS;
-use paygrain_query::UploadRow;
+use paygrain_query::{Landed, UploadRow};
 use tempfile::NamedTempFile;
 
 use crate::app::App;
@@ -15,6 +15,7 @@ use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
 use crate::receive::{Budget, to_file};
+use crate::running::UploadView;
 use crate::submission;
 
 /// Files in one form at most.
@@ -32,21 +33,29 @@ struct FormatChoice {
 #[template(path = "uploads.html")]
 struct Page {
     formats: Vec<FormatChoice>,
+    running: Vec<UploadView>,
     uploads: Vec<UploadRow>,
     upload_bytes_max: u64,
     origin: String,
 }
 
-/// What became of one file of the form.
-struct Outcome {
+/// What became of one file, as it is shown.
+struct Shown {
     name: String,
-    result: Result<UploadResult, Report>,
+    result: Result<Landed, Report>,
 }
 
 #[derive(Template)]
 #[template(path = "upload_results.html")]
 struct Results {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Shown>,
+}
+
+/// The same without the page around it.
+#[derive(Template)]
+#[template(path = "outcomes.html")]
+struct Outcomes {
+    outcomes: Vec<Shown>,
 }
 
 /// `GET /uploads`
@@ -56,10 +65,27 @@ pub async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Response
     let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     html(&Page {
         formats,
+        running: app.running().list(),
         uploads: app.engine().uploads().await?,
         upload_bytes_max: app.config().upload_bytes_max,
         origin: format!("http://{host}"),
     })
+}
+
+/// `PUT /uploads/{name}`: one file, as the script of the page sends it; what became of it as a piece of a page, whatever
+/// it was.
+pub async fn create(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, AppError> {
+    let outcomes = match submission::receive(&app, &name, &params, &headers, body.into_data_stream()).await {
+        Ok(outcomes) => shown(outcomes),
+        Err(error) => vec![Shown { name: submission::plain_name(&name), result: Err(error.report()) }],
+    };
+    Ok((status(&outcomes), html(&Outcomes { outcomes })?).into_response())
 }
 
 /// `POST /uploads`: first the whole form to temporary files, then one file after the other into the lake, so that the
@@ -95,17 +121,28 @@ pub async fn submit(
     let options = submission::options(&fields.into_iter().collect::<Params>())?;
     let mut outcomes = Vec::new();
     for (name, file) in files {
-        for outcome in submission::submit(&app, &name, file.path(), &options).await {
-            let result = outcome.result.map_err(|error| AppError::from(error).report());
-            outcomes.push(Outcome { name: outcome.name, result });
-        }
+        let underway = app.running().begin(submission::plain_name(&name), None, None);
+        outcomes.extend(shown(submission::submit(&app, underway, &name, file, &options).await));
     }
-    let status = if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
-        StatusCode::OK
-    } else {
-        StatusCode::UNPROCESSABLE_ENTITY
+    Ok((status(&outcomes), html(&Results { outcomes })?).into_response())
+}
+
+fn shown(outcomes: Vec<submission::Outcome>) -> Vec<Shown> {
+    let shown = |outcome: submission::Outcome| Shown {
+        name: outcome.name,
+        result: outcome.result.map_err(|error| error.report()),
     };
-    Ok((status, html(&Results { outcomes })?).into_response())
+    outcomes.into_iter().map(shown).collect()
+}
+
+/// That of the first failure where nothing landed.
+fn status(outcomes: &[Shown]) -> StatusCode {
+    if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
+        return StatusCode::OK;
+    }
+    let failed = outcomes.iter().find_map(|outcome| outcome.result.as_ref().err());
+    let status = failed.and_then(|report| StatusCode::from_u16(report.status).ok());
+    status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 async fn short_text(field: &mut Field<'_>) -> Result<String, AppError> {

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 mod api;
 mod events;
+mod metadata;
 mod pages;
 mod safety;
 mod uploads;

@@ -193,3 +193,51 @@ async fn the_samples_load_once_and_every_page_shows_them() {
     }
     assert_eq!(server.get("/uploads").await.status, StatusCode::OK);
 }
+
+/// A bill of the October of `Server::with_usage`: too many requests on one day, and tax.
+const BILL: &str = "identity/LineItemId,identity/TimeInterval,bill/PayerAccountId,bill/BillingPeriodStartDate,\
+lineItem/UsageAccountId,lineItem/LineItemType,lineItem/UsageStartDate,lineItem/ProductCode,lineItem/UsageType,\
+lineItem/UsageAmount,lineItem/CurrencyCode,lineItem/UnblendedCost,lineItem/LineItemDescription
+a,2026-10-02T00:00:00Z/2026-10-03T00:00:00Z,123456789012,2026-10-01T00:00:00Z,123456789012,Usage,2026-10-02T00:00:00Z,AWSLambda,USE1-Request,1000,USD,5,
+b,2026-10-01T00:00:00Z/2026-11-01T00:00:00Z,123456789012,2026-10-01T00:00:00Z,123456789012,Tax,2026-10-01T00:00:00Z,AWSLambda,,,USD,1.25,VAT <b>
+";
+
+#[tokio::test]
+async fn a_bill_is_reconciled_and_without_one_it_is_said_how_to_bring_it_in() {
+    let server = Server::with_usage().await;
+    let empty = server.get("/reconcile").await;
+    assert!(empty.text.contains("There is no bill of a provider for October 2026 yet"), "{}", empty.text);
+    assert!(empty.text.contains("paygrain ingest"));
+    assert_eq!(server.get("/reconcile.csv").await.text.lines().count(), 1);
+
+    let put = request(Method::PUT, "/api/v1/uploads/bill.csv").body(Body::from(BILL)).unwrap();
+    assert_eq!(server.send(put).await.status, StatusCode::CREATED);
+    let answer = server.get("/api/v1/reconcile?period=2026-10").await.json();
+    let total = &answer["totals"][0];
+    assert_eq!(total["billed_cost"], "6.25");
+    assert_eq!(total["parts"]["tax"], "1.25");
+    let page = server.get("/reconcile").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for words in
+        ["The bill is $6.25", "tax $1.25", "is unexplained.", "aws.lambda.requests", "VAT &#60;b&#62;", "aws-cur"]
+    {
+        assert!(page.text.contains(words), "{words}: {}", page.text);
+    }
+    assert!(page.text.contains(&format!("value=\"{}\"", total["difference"].as_str().unwrap())));
+    let links = between(&page.text, "<th scope=\"row\" class=\"name\"><a href=\"", "\"");
+    assert_eq!(links.len(), answer["rows"].as_array().unwrap().len());
+    let days = server.get(&links[0].replace("&#38;", "&").replace("&amp;", "&")).await;
+    assert!(days.status == StatusCode::OK && days.text.contains("By SKU and day"), "{}", days.text);
+    let csv = server.get("/reconcile.csv?period=2026-10&by=sku,day").await;
+    let unexplained: Exact = csv.text.lines().skip(1).map(|line| exact(line.rsplit(',').next().unwrap())).sum();
+    assert_eq!(unexplained, exact(total["parts"]["unexplained"].as_str().unwrap()));
+
+    for (url, status) in [
+        ("/api/v1/reconcile", 400),
+        ("/api/v1/reconcile?period=2026-10&by=colour", 400),
+        ("/api/v1/reconcile?period=2026-10&veiw=focus", 400),
+        ("/api/v1/reconcile?period=2026-10&view=focus", 404),
+    ] {
+        assert_eq!(server.get(url).await.status.as_u16(), status, "{url}");
+    }
+}

@@ -120,3 +120,107 @@ async fn the_limit_holds_for_both_ways() {
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.header("content-type").starts_with("text/html"));
 }
+
+#[tokio::test]
+async fn what_is_in_an_upload_and_what_it_lacks_is_told_now_and_later() {
+    let server = Server::new();
+    let answer = put(&server, "/api/v1/uploads/lambda.log?resource=f", log(3, "2026-10", 100)).await;
+    let upload = answer.json()["uploads"][0].clone();
+    let lacking = |upload: &serde_json::Value| -> Vec<String> {
+        let undeclared = upload["advice"]["undeclared"].as_array().unwrap();
+        undeclared.iter().map(|lack| lack["column"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(lacking(&upload).contains(&"region".to_owned()), "{upload:#}");
+    let url = format!("/api/v1/uploads/{}", upload["id"].as_str().unwrap());
+    let later = server.get(&url).await.json();
+    for part in ["summary", "advice"] {
+        assert_eq!(later[part], upload[part], "{part}");
+    }
+    assert_eq!(later["summary"]["services"][0]["rows"], 3);
+    assert!(server.get("/api/v1/uploads").await.json()["uploads"][0].get("summary").is_none());
+    let page = server.get(&format!("/uploads/{}", upload["id"].as_str().unwrap())).await;
+    for part in ["aws/lambda", "3 rows of", "came without <code>region</code>", "paygrain lake set-metadata"] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    // What is supplied is missing no more.
+    let body = r#"{"resource": "f", "values": {"region": "eu-west-1"}}"#;
+    let answer = server.send(request(Method::POST, "/api/v1/metadata").body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    assert!(!lacking(&server.get(&url).await.json()).contains(&"region".to_owned()));
+}
+
+#[tokio::test]
+async fn the_script_of_the_page_gets_cards() {
+    let server = Server::new();
+    let answer = put(&server, "/uploads/..%2Flambda%3Cb%3E.log?resource=f&account=1", log(2, "2026-10", 100)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert!(answer.header("content-type").starts_with("text/html"));
+    for part in ["data-state=\"loaded\"", "<b>2</b> of 2 rows accepted", "lambda&#60;b&#62;.log", "#metadata"] {
+        assert!(answer.text.contains(part), "{part}: {}", answer.text);
+    }
+    assert!(!answer.text.contains("<html"));
+    let again = put(&server, "/uploads/x?resource=f&account=1", log(2, "2026-10", 100)).await;
+    assert!(again.text.contains("data-state=\"known\""), "{}", again.text);
+    for (url, status) in [("/uploads/x", 422), ("/uploads/x?format=none", 400), ("/uploads/x?ticket=a%20b", 400)] {
+        let answer = put(&server, url, "no log at all").await;
+        assert_eq!(answer.status.as_u16(), status, "{url}");
+        assert!(answer.text.contains("data-state=\"failed\"") && !answer.text.contains("<html"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_watched_while_it_comes_and_gone_when_its_sender_is() {
+    let server = Server::new();
+    let (sender, receiver) = futures::channel::mpsc::unbounded::<Result<String, std::io::Error>>();
+    let url = "/api/v1/uploads/slow.log?ticket=t-1&resource=f";
+    let send = request(Method::PUT, url).header(header::CONTENT_LENGTH, "100000").body(Body::from_stream(receiver));
+    let router = server.router.clone();
+    let request = tokio::spawn(async move { tower::ServiceExt::oneshot(router, send.unwrap()).await });
+    let lines = log(2, "2026-10", 100);
+    sender.unbounded_send(Ok(lines.clone())).unwrap();
+    let running = async || server.get("/api/v1/uploads/running").await.json()["running"].clone();
+    let until = async |wanted: &dyn Fn(&serde_json::Value) -> bool| {
+        for _ in 0..10_000 {
+            let now = running().await;
+            if wanted(&now) {
+                return now;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        panic!("{}", running().await);
+    };
+    let now = until(&|now| now[0]["received_bytes"] == lines.len()).await;
+    assert_eq!(
+        (&now[0]["ticket"], &now[0]["name"], &now[0]["stage"], &now[0]["announced_bytes"]),
+        (&"t-1".into(), &"slow.log".into(), &"receiving".into(), &100_000.into())
+    );
+    let page = server.get("/uploads").await;
+    assert!(page.text.contains("On their way") && page.text.contains("slow.log"), "{}", page.text);
+    request.abort();
+    until(&|now| now == &serde_json::json!([])).await;
+    assert_eq!(server.get("/api/v1/uploads").await.text, r#"{"uploads":[]}"#);
+    // A file may be called as the address of the list is.
+    assert_eq!(put(&server, "/api/v1/uploads/running?resource=f", lines).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn refused_rows_come_back_as_they_were() {
+    let server = Server::new();
+    let bad = log(2, "2026-10", 7).replace("Duration: 7.00 ms\tBilled", "Duration: 7,x ms\tBilled");
+    let answer = put(&server, "/api/v1/uploads/a%22b.log?resource=f", format!("{}{bad}", log(1, "2026-09", 7))).await;
+    let id = answer.json()["uploads"][0]["id"].as_str().unwrap().to_owned();
+    let url = format!("/api/v1/uploads/{id}/rejected/original");
+    let file = server.get(&url).await;
+    assert_eq!((file.status, &file.text), (StatusCode::OK, &bad));
+    assert_eq!(file.header("content-type"), "application/octet-stream");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"a_b.rejected.log\"");
+    assert_eq!(file.header("paygrain-rows-left-out"), "0");
+    assert!(server.get(&format!("/uploads/{id}")).await.text.contains(&url));
+    let mended = put(&server, "/api/v1/uploads/mended.log?resource=f", bad.replace("7,x", "7.00")).await.json();
+    assert_eq!(mended["uploads"][0]["accepted"], 2, "{mended}");
+    let id = mended["uploads"][0]["id"].as_str().unwrap();
+    let nothing = server.get(&format!("/api/v1/uploads/{id}/rejected/original")).await;
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+    assert!(nothing.text.contains("no row of the upload was refused"), "{}", nothing.text);
+    assert_eq!(server.get("/api/v1/uploads/none/rejected/original").await.status, StatusCode::NOT_FOUND);
+}

@@ -63,7 +63,7 @@ fn json(head: &[u8]) -> Shape {
 fn data(head: &[u8]) -> Option<Vec<String>> {
     // The last line may be cut off.
     let end = memchr::memrchr(b'\n', head).map_or(head.len(), |end| end + 1);
-    let mut lines = head.get(..end)?.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut lines = head.get(..end)?.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let quoted = |line: &[u8]| line.trim_ascii_end().ends_with(b"\"") && line.starts_with(b"\"");
     if !lines.all(quoted) {
         return None;
@@ -78,6 +78,9 @@ fn data(head: &[u8]) -> Option<Vec<String>> {
             break;
         }
         let fields: Vec<&str> = record.iter().map(|field| std::str::from_utf8(field).unwrap_or_default()).collect();
+        if fields.iter().all(|field| field.trim().is_empty()) {
+            continue;
+        }
         let date = fields.iter().position(|field| is_date(field))?;
         let bucket = fields.first().filter(|bucket| is_bucket(bucket))?;
         let (columns, date_of_first, bucket_of_first) =

@@ -9,6 +9,8 @@ pub(super) enum Parsed<'a> {
     Heroku(Message<'a>),
     /// Begins like a message and ends before it is clear whose.
     CutOff(&'static str),
+    /// Of the platform, with a time that is none.
+    NoTime(String),
     /// Of an app, or the second line of a message.
     Other,
 }
@@ -24,7 +26,7 @@ pub(super) struct Message<'a> {
 
 /// The frames in a line, with their places. The length in front of a frame counts bytes; where the next frame does not
 /// begin there, the line was changed on its way and is one frame.
-pub(super) fn split(line: &str) -> Vec<(usize, &str)> {
+pub(super) fn split(line: &[u8]) -> Vec<(usize, &[u8])> {
     let mut frames = Vec::new();
     let mut at = 0;
     while let Some(rest) = line.get(at..).filter(|rest| !rest.is_empty()) {
@@ -40,19 +42,19 @@ pub(super) fn split(line: &str) -> Vec<(usize, &str)> {
 }
 
 /// The bytes of `342 ` and the number, if a syslog message follows.
-fn counted(text: &str) -> Option<(usize, usize)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = text.get(digits..)?.strip_prefix(" <")?;
-    let priority = rest.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 || digits > 7 || !(1..=3).contains(&priority) || !rest.get(priority..)?.starts_with(">1 ") {
+fn counted(frame: &[u8]) -> Option<(usize, usize)> {
+    let digits = frame.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = frame.get(digits..)?.strip_prefix(b" <")?;
+    let priority = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > 7 || !(1..=3).contains(&priority) || !rest.get(priority..)?.starts_with(b">1 ") {
         return None;
     }
-    Some((digits + 1, text.get(..digits)?.parse().ok()?))
+    Some((digits + 1, std::str::from_utf8(frame.get(..digits)?).ok()?.parse().ok()?))
 }
 
 /// What a frame says.
 pub(super) fn parse(frame: &str) -> Parsed<'_> {
-    let message = counted(frame).map_or(frame, |(prefix, _)| &frame[prefix..]);
+    let message = counted(frame.as_bytes()).map_or(frame, |(prefix, _)| &frame[prefix..]);
     match message.strip_prefix('<') {
         Some(rest) => {
             let priority = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -69,7 +71,10 @@ pub(super) fn parse(frame: &str) -> Parsed<'_> {
 fn syslog(text: &str) -> Parsed<'_> {
     const CUT: Parsed<'_> = Parsed::CutOff("the frame ends before its source: it is cut off");
     let Some((time, rest)) = text.split_once(' ') else { return CUT };
-    let Some(time) = timestamp::iso(time) else { return Parsed::Other };
+    let Some(time) = timestamp::iso(time) else {
+        let by_platform = rest.split(' ').take(2).any(|word| word == "heroku");
+        return if by_platform { no_time(time) } else { Parsed::Other };
+    };
     let Some((first, rest)) = rest.split_once(' ') else { return CUT };
     let (source, rest) = match first {
         "heroku" | "app" => (first, rest),
@@ -87,7 +92,12 @@ fn syslog(text: &str) -> Parsed<'_> {
 
 /// `2026-10-05T17:00:01.234567+00:00 heroku[web.1]: message`.
 fn command_line(text: &str) -> Parsed<'_> {
-    let Some((time, length)) = timestamp::iso_prefix(text.as_bytes()) else { return Parsed::Other };
+    let Some((time, length)) = timestamp::iso_prefix(text.as_bytes()) else {
+        return match text.split_once(' ') {
+            Some((word, rest)) if begins_like_time(word) && rest.starts_with("heroku[") => no_time(word),
+            _ => Parsed::Other,
+        };
+    };
     let Some(rest) = text.get(length..).and_then(|rest| rest.strip_prefix(' ')) else { return Parsed::Other };
     let Some((source, text)) = rest.split_once(' ') else {
         let is_begun = ["heroku[", "app["].iter().any(|word| rest.starts_with(word) || word.starts_with(rest));
@@ -100,6 +110,15 @@ fn command_line(text: &str) -> Parsed<'_> {
     let parts = source.strip_suffix("]:").and_then(|source| source.split_once('['));
     let Some((source, process)) = parts else { return Parsed::Other };
     of_platform(time, source, process, text)
+}
+
+/// Whether something stands where the time does and begins like one: the second line of a message may say anything.
+fn begins_like_time(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_digit() || first == '-') && word.contains(':')
+}
+
+fn no_time(found: &str) -> Parsed<'static> {
+    Parsed::NoTime(format!("the time is `{}`, expected an ISO 8601 time", crate::error::excerpt(found.as_bytes())))
 }
 
 /// What people did (`api`) is in the stream of the app; all else there is what the app prints.

@@ -8,16 +8,21 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 3] =
-    [("overview-empty", "/"), ("bill-empty", "/bill"), ("uploads-empty", "/uploads")];
+const EMPTY_PAGES: [(&str, &str); 4] = [
+    ("overview-empty", "/"),
+    ("bill-empty", "/bill"),
+    ("reconcile-empty", "/reconcile"),
+    ("uploads-empty", "/uploads"),
+];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 9] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
     ("bill-grouped", "/bill?by=service,resource,day"),
     ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
+    ("reconcile", "/reconcile"),
     ("uploads", "/uploads"),
     ("api", "/api"),
     ("not-found", "/nothing-here"),
@@ -79,10 +84,11 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     let log = format!("{}{broken}", lambda_reports(2));
     fill_in(&browser, &server.file("broken.log", &log)).await?;
     browser.click(SUBMIT).await?;
-    browser.wait_until("document.querySelector('#progress-rows a') !== null").await?;
-    let upload = browser.driver.find(By::Css("#progress-rows a")).await?.prop("href").await?.unwrap();
+    browser.wait_until("document.querySelector('#jobs .outcome a') !== null").await?;
+    faults.extend(inspector.faults_here(&browser, "uploads-done").await?);
+    let upload = browser.driver.find(By::Css("#jobs .outcome a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "upload", &upload).await?);
-    assert_eq!(browser.texts("table tbody tr").await?.len(), 4, "the rejected rows");
+    assert_eq!(browser.texts("table.reasons tbody tr").await?.len(), 4, "the rejected rows");
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     browser.quit().await
 }

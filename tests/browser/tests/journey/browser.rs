@@ -90,6 +90,15 @@ impl Browser {
         Ok(())
     }
 
+    /// Limits how fast the pages may send, in bytes a second; 0 is no limit.
+    pub async fn throttle(&self, bytes_per_s: i64) -> WebDriverResult<()> {
+        self.driver.cdp().send_raw("Network.enable", json!({})).await?;
+        let rate = if bytes_per_s == 0 { -1 } else { bytes_per_s };
+        let conditions = json!({ "offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate });
+        self.driver.cdp().send_raw("Network.emulateNetworkConditions", conditions).await?;
+        Ok(())
+    }
+
     /// Turns the scripts of pages off or on, from the next page on.
     pub async fn set_scripts(&self, on: bool) -> WebDriverResult<()> {
         self.driver.cdp().send_raw("Emulation.setScriptExecutionDisabled", json!({ "value": !on })).await?;

@@ -13,5 +13,9 @@ mod server;
 mod accessibility;
 /// The chart and the start of a page without a mouse.
 mod keyboard;
+/// Uploads while they are under way: progress, a queue, cancelling, a server that goes away.
+mod live_upload;
+/// Rows that were refused, and values that were missing: mended and filled in.
+mod mending;
 /// From a log file to the explanation of a charge, with scripts and without.
 mod upload_to_explanation;

@@ -11,7 +11,7 @@ use crate::process::Process;
 
 /// A running server with a lake of its own; both end with it.
 pub struct Server {
-    _process: Process,
+    process: Option<Process>,
     directory: TempDir,
     origin: String,
 }
@@ -19,17 +19,33 @@ pub struct Server {
 impl Server {
     /// Starts `paygrain serve` on a free port.
     pub fn start(arguments: &[&str]) -> Self {
+        let mut server = Self { process: None, directory: tempfile::tempdir().unwrap(), origin: String::new() };
+        server.listen("127.0.0.1:0", arguments);
+        server
+    }
+
+    /// Kills the server; its lake stays.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts the server again, at the same address.
+    pub fn start_again(&mut self) {
+        let address = self.origin.trim_start_matches("http://").to_owned();
+        self.listen(&address, &[]);
+    }
+
+    fn listen(&mut self, address: &str, arguments: &[&str]) {
         let program = program();
         assert!(program.is_file(), "{} is not here: run `cargo build` first", program.display());
-        let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).current_dir(directory.path());
+        command.args(["serve", "--listen", address]).args(arguments).current_dir(self.directory.path());
         for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "RUST_LOG"] {
             command.env_remove(name);
         }
         let (process, rest) = Process::start(&mut command, "Dashboard: ");
-        let origin = rest.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-        Self { _process: process, directory, origin }
+        self.process = Some(process);
+        self.origin = rest.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
     }
 
     /// The address of a page.
@@ -38,7 +54,7 @@ impl Server {
     }
 
     /// Writes a file beside the lake and gives its path.
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content).unwrap();
         path

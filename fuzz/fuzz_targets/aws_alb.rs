@@ -1,0 +1,6 @@
+//! Access logs of load balancers.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    paygrain_fuzz::check_lines("aws-alb", bytes);
+});
