@@ -127,8 +127,7 @@ impl Reading {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, options: &IngestOptions) -> Result<Parsed, IngestError> {
-        self.staging.times.warnings().into_iter().for_each(|warning| self.staging.warn(warning));
+    pub(super) fn finish(self, options: &IngestOptions) -> Result<Parsed, IngestError> {
         let Some((format, detected_because, told_by_name)) = self.format else { return Err(IngestError::Empty) };
         let mut staging = self.staging;
         staging.times.warnings().into_iter().for_each(|warning| staging.warn(warning));
