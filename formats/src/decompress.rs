@@ -11,7 +11,8 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Zstandard frames that carry no data begin with one of sixteen values; the low half of the first byte varies.
 const ZSTD_SKIPPABLE_MAGIC: [u8; 3] = [0x2a, 0x4d, 0x18];
-const UTF8_BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// A byte order mark, as it stands in front of UTF-8.
+pub const UTF8_BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// A log shipper that compresses what was already compressed makes two layers; more than that is an attack.
 const LAYERS_MAX: usize = 2;
@@ -80,6 +81,7 @@ pub struct Decompressed {
     start: usize,
     end: usize,
     ended: bool,
+    has_byte_order_mark: bool,
     compression: Compression,
     counts: Arc<Counts>,
 }
@@ -124,8 +126,16 @@ pub fn open<R: Read + Send + 'static>(input: R, limits: Limits) -> Result<Decomp
         // The size limit holds for plain input as well; the ratio cannot be passed.
         source = Box::new(Limited { source, name: "plain", bytes: 0, limits, counts: counts.clone() });
     }
-    let mut decompressed =
-        Decompressed { source, buffer: Vec::new(), start: 0, end: 0, ended: false, compression, counts };
+    let mut decompressed = Decompressed {
+        source,
+        buffer: Vec::new(),
+        start: 0,
+        end: 0,
+        ended: false,
+        has_byte_order_mark: false,
+        compression,
+        counts,
+    };
     decompressed.skip_byte_order_mark()?;
     Ok(decompressed)
 }
@@ -142,6 +152,11 @@ impl Decompressed {
     /// What the outermost layer of the input was.
     pub fn compression(&self) -> Compression {
         self.compression
+    }
+
+    /// Whether a byte order mark stood in front of the text.
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.has_byte_order_mark
     }
 
     /// Bytes read from the input so far.
@@ -176,6 +191,7 @@ impl Decompressed {
         let beginning = &self.buffer[..self.end];
         if beginning.starts_with(&UTF8_BOM) {
             self.start = UTF8_BOM.len();
+            self.has_byte_order_mark = true;
         } else if beginning.starts_with(&[0xff, 0xfe]) {
             return Err(IngestError::NotUtf8Text { encoding: "UTF-16 (little endian)" });
         } else if beginning.starts_with(&[0xfe, 0xff]) {

@@ -5,43 +5,40 @@
 //! very snapshot the commit is based on, and every commit advances one transaction per day it touches: of two writers
 //! on one day the second is refused, reads again, and drops what the first brought.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, StructType, Transaction};
-use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::protocol::SaveMode;
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::duplicates::{Identities, SortedIdentities};
 use crate::error::IngestError;
 use crate::event_keys::EventKeys;
-use crate::event_log::is_of_events;
 use crate::pending::Pending;
-use crate::summary::Summary;
 use crate::table::{ASSUMED, Table};
 use crate::upload::Staged;
 
 mod billed;
 mod bills;
 mod columns;
+mod commit;
 mod compaction;
 mod declarations;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod usage_files;
 
 use usage_files::UsageFiles;
@@ -49,6 +46,12 @@ use usage_files::UsageFiles;
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 pub use compaction::{Compacted, Compaction, TableStatus};
 pub use declarations::{Declaration, DeclarationProblem, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
+pub use uploads::UploadRow;
+
+pub(crate) use commit::transaction_version;
+use commit::{commit, lost_a_race};
+use uploads::CommitNote;
+pub(crate) use uploads::{upload_batch, upload_transaction};
 
 /// Version of the lake's layout, kept as a property of every table. A lake of a higher one is refused.
 pub const LAKE_VERSION: u32 = 1;
@@ -71,37 +74,6 @@ pub struct Lake {
     events: Arc<[EventKeys; Table::USAGE.len()]>,
 }
 
-/// One row of the table `uploads`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadRow {
-    /// BLAKE3 of the decompressed bytes and the declared source, in hex.
-    pub id: String,
-    /// File name.
-    pub name: String,
-    /// Format name.
-    pub format: String,
-    /// Rows read.
-    pub read: u64,
-    /// Rows that landed.
-    pub accepted: u64,
-    /// Rows that were there already.
-    pub duplicate: u64,
-    /// Rows refused.
-    pub rejected: u64,
-    /// Decompressed size, in bytes.
-    pub bytes: u64,
-    /// When, microseconds since 1970 UTC.
-    pub uploaded_at_us: i64,
-    /// What the user should know about the file.
-    pub warnings: Vec<String>,
-    /// Lines of earlier deliveries of the same billing exports, which its rows replaced.
-    #[serde(default)]
-    pub replaced: u64,
-    /// Time span, resources, and what the log left unsaid; nothing for uploads of earlier versions of the program.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<Summary>,
-}
-
 /// What became of the rows of an upload in one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Appended {
@@ -113,27 +85,6 @@ pub(crate) struct Appended {
     pub replaced: u64,
     /// Whether the same upload had landed before, from this or another process.
     pub already_loaded: bool,
-}
-
-/// What a commit says about the upload it is of, for its ledger row.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct CommitNote {
-    /// The ledger row, with the counts of this table.
-    #[serde(flatten)]
-    upload: UploadRow,
-    /// Every table that the upload fills.
-    #[serde(default)]
-    tables: Vec<String>,
-}
-
-impl Appended {
-    fn note(&self, upload: &UploadRow, tables: &[Table]) -> CommitNote {
-        let Self { accepted, duplicate, replaced, .. } = *self;
-        CommitNote {
-            upload: UploadRow { accepted, duplicate, replaced, ..upload.clone() },
-            tables: tables.iter().map(|table| table.name().to_owned()).collect(),
-        }
-    }
 }
 
 impl Lake {
@@ -269,46 +220,6 @@ impl Lake {
             return IngestError::NewerLake { lake: self.name.to_string(), problem: words };
         }
         IngestError::Storage { doing, source: error }
-    }
-
-    /// The ledger row of an upload, if it has landed.
-    ///
-    /// # Errors
-    /// As [`Lake::table`].
-    pub async fn upload(&self, id: &str) -> Result<Option<UploadRow>, IngestError> {
-        let condition = format!("WHERE id = '{}'", id.replace('\'', "''"));
-        Ok(self.uploads_where(&condition).await?.into_iter().next())
-    }
-
-    /// Every upload that has landed, latest first.
-    ///
-    /// # Errors
-    /// As [`Lake::table`].
-    pub async fn uploads(&self) -> Result<Vec<UploadRow>, IngestError> {
-        self.uploads_where("").await
-    }
-
-    async fn uploads_where(&self, condition: &str) -> Result<Vec<UploadRow>, IngestError> {
-        let Some(table) = self.table(Table::Uploads).await? else { return Ok(Vec::new()) };
-        let schema = table.snapshot().map_err(|error| self.storage_error("read".into(), error))?.schema();
-        // A lake of an earlier version lacks these until something is written to it.
-        let late =
-            |column: &str, sql: &str| schema.field(column).map_or(String::new(), |_| format!(", {sql} AS {column}"));
-        // Events land part by part; what a server received on one day is one upload.
-        let sql = format!(
-            "SELECT id, max(name) AS name, max(format) AS format, sum(read) AS read, sum(accepted) AS accepted, \
-             sum(duplicate) AS duplicate, sum(rejected) AS rejected, sum(bytes) AS bytes, \
-             max(uploaded_at) AS uploaded_at, max(warnings) AS warnings{}{} FROM t {condition} GROUP BY id \
-             ORDER BY uploaded_at DESC, name, id",
-            late("replaced", "sum(replaced)"),
-            late("summary", "max(summary)")
-        );
-        let batches = self.select(&table, &sql).await?;
-        let mut rows = Vec::new();
-        for batch in &batches {
-            rows.extend((0..batch.num_rows()).filter_map(|row| upload_row(batch, row)));
-        }
-        Ok(rows)
     }
 
     pub(crate) async fn select(&self, table: &DeltaTable, sql: &str) -> Result<Vec<RecordBatch>, IngestError> {
@@ -532,13 +443,6 @@ impl Lake {
         Err(IngestError::Contention { table: table.name(), attempts: ATTEMPTS_MAX })
     }
 
-    /// Writes the ledger row of an upload whose rows have landed.
-    pub(crate) async fn record_upload(&self, upload: &UploadRow) -> Result<(), IngestError> {
-        let batch = upload_batch(upload).map_err(|error| self.storage_error("written".into(), error))?;
-        self.append_once(Table::Uploads, &upload_transaction(&upload.id), || Ok(std::iter::once(Ok(batch.clone()))))
-            .await
-    }
-
     /// Completes what a crash cut off: uploads between the commit of their rows and their ledger row, and bills
     /// between their commit and that of their lines.
     ///
@@ -554,122 +458,11 @@ impl Lake {
         self.recover_bills().await?;
         self.recover_events().await
     }
-
-    async fn recover_uploads(&self) -> Result<(), IngestError> {
-        let mut landed: BTreeMap<String, UploadRow> = BTreeMap::new();
-        for table in Table::USAGE.into_iter().chain([Table::Billed]) {
-            let Some(delta) = self.table(table).await? else { continue };
-            let mut history = delta.history(Some(RECOVERY_COMMITS_MAX));
-            while let Some(commit) = history.next().await {
-                let commit = commit.map_err(|error| self.storage_error("read".into(), error))?;
-                let Some(text) = commit.info.get(UPLOAD_METADATA).and_then(|value| value.as_str()) else { continue };
-                // One of several tables is not the whole upload: that is completed from what it left pending. Events have
-                // a log of their own to land again from.
-                if let Ok(note) = serde_json::from_str::<CommitNote>(text)
-                    && note.tables.len() <= 1
-                    && !is_of_events(&note.upload.id)
-                {
-                    landed.insert(note.upload.id.clone(), note.upload);
-                }
-            }
-        }
-        if landed.is_empty() {
-            return Ok(());
-        }
-        for row in self.uploads().await? {
-            landed.remove(&row.id);
-        }
-        for row in landed.values() {
-            tracing::info!(upload = row.id, "completing an upload that was cut off");
-            self.record_upload(row).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The application transaction of an upload.
-pub(crate) fn upload_transaction(upload_id: &str) -> String {
-    format!("upload:{upload_id}")
 }
 
 /// A session for the lake's own small questions.
 fn session() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2))
-}
-
-pub(crate) async fn transaction_version(delta: &DeltaTable, application: &str) -> Result<Option<i64>, DeltaTableError> {
-    delta.snapshot()?.transaction_version(delta.log_store().as_ref(), application).await
-}
-
-async fn commit(
-    delta: &DeltaTable,
-    table: Table,
-    actions: Vec<Action>,
-    transactions: Vec<Transaction>,
-    note: Option<&CommitNote>,
-) -> Result<(), DeltaTableError> {
-    let on_this_snapshot_only = actions.iter().any(|action| matches!(action, Action::Metadata(_)));
-    // Bills are rated again at the versions they were issued at, so the log of no version may go.
-    let mut properties = CommitProperties::default()
-        .with_application_transactions(transactions)
-        .with_max_retries(if on_this_snapshot_only { 0 } else { 100 })
-        .with_cleanup_expired_logs(Some(false));
-    if let Some(note) = note {
-        let text = serde_json::to_string(note).map_err(|error| DeltaTableError::generic(error.to_string()))?;
-        properties = properties.with_metadata([(UPLOAD_METADATA.to_owned(), serde_json::Value::String(text))]);
-    }
-    let partition_by: Vec<_> = table.partition_columns().iter().map(|&name| name.to_owned()).collect();
-    let operation = DeltaOperation::Write {
-        mode: SaveMode::Append,
-        partition_by: (!partition_by.is_empty()).then_some(partition_by),
-        predicate: None,
-    };
-    CommitBuilder::from(properties)
-        .with_actions(actions)
-        .build(Some(delta.snapshot()?), delta.log_store(), operation)
-        .await?;
-    Ok(())
-}
-
-/// Whether a commit failed only because another writer was first, so that reading again and retrying is right.
-fn lost_a_race(error: &DeltaTableError) -> bool {
-    matches!(
-        error,
-        DeltaTableError::Transaction {
-            source: TransactionError::CommitConflict(
-                CommitConflictError::ConcurrentTransaction
-                    | CommitConflictError::ConcurrentDeleteDelete
-                    | CommitConflictError::ConcurrentDeleteRead
-                    | CommitConflictError::ConcurrentAppend
-                    | CommitConflictError::MetadataChanged
-            ) | TransactionError::MaxCommitAttempts(_)
-                | TransactionError::VersionAlreadyExists(_)
-        } | DeltaTableError::VersionAlreadyExists(_)
-    )
-}
-
-pub(crate) fn upload_batch(row: &UploadRow) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
-    let count = |value: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(value).unwrap_or(i64::MAX)])) };
-    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
-    let warnings = serde_json::Value::from(row.warnings.clone()).to_string();
-    let summary = row.summary.as_ref().and_then(|summary| serde_json::to_string(summary).ok());
-    RecordBatch::try_new(
-        Table::Uploads.schema(),
-        vec![
-            text(&row.id),
-            text(&row.name),
-            text(&row.format),
-            count(row.read),
-            count(row.accepted),
-            count(row.duplicate),
-            count(row.rejected),
-            count(row.bytes),
-            Arc::new(TimestampMicrosecondArray::from(vec![row.uploaded_at_us]).with_timezone("UTC")),
-            text(&warnings),
-            count(row.replaced),
-            Arc::new(StringArray::from(vec![summary])),
-        ],
-    )
 }
 
 /// A cell as text; nothing where it is null.
@@ -684,26 +477,6 @@ fn integer_cell(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
     let column = cast(batch.column_by_name(name)?, &DataType::Int64).ok()?;
     let column = Int64Array::from(column.to_data());
     column.is_valid(row).then(|| column.value(row))
-}
-
-fn upload_row(batch: &RecordBatch, row: usize) -> Option<UploadRow> {
-    let text = |name: &str| text_cell(batch, name, row);
-    let integer = |name: &str| integer_cell(batch, name, row);
-    let count = |name: &str| integer(name).and_then(|value| u64::try_from(value).ok());
-    Some(UploadRow {
-        id: text("id")?,
-        name: text("name")?,
-        format: text("format")?,
-        read: count("read")?,
-        accepted: count("accepted")?,
-        duplicate: count("duplicate")?,
-        rejected: count("rejected")?,
-        bytes: count("bytes")?,
-        uploaded_at_us: integer("uploaded_at")?,
-        warnings: serde_json::from_str(&text("warnings")?).ok()?,
-        replaced: count("replaced").unwrap_or(0),
-        summary: text("summary").and_then(|text| serde_json::from_str(&text).ok()),
-    })
 }
 
 fn date_text(day: i32) -> String {

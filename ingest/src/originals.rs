@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::decompress::ingest_error;
+use crate::decompress::{UTF8_BOM, ingest_error};
 use crate::error::IngestError;
 
 /// Most bytes of a row that are kept.
@@ -16,6 +16,8 @@ const CHUNK_BYTES: usize = 1 << 16;
 /// Goes through the decompressed bytes of an upload from row to row.
 pub(crate) struct Originals<R> {
     source: R,
+    /// Whether a byte order mark stood in front of it, which formats do not see.
+    marked: bool,
     /// Bytes from `begins_at` on that may still be asked for.
     window: Vec<u8>,
     begins_at: u64,
@@ -24,8 +26,15 @@ pub(crate) struct Originals<R> {
 }
 
 impl<R: Read> Originals<R> {
-    pub(crate) fn new(source: R) -> Self {
-        Self { source, window: Vec::new(), begins_at: 0, ended: false, kept_bytes: 0 }
+    pub(crate) fn new(source: R, marked: bool) -> Self {
+        Self { source, marked, window: Vec::new(), begins_at: 0, ended: false, kept_bytes: 0 }
+    }
+
+    /// The bytes in front of the rows, as they were: without the mark, programs for tables take the text for another
+    /// encoding.
+    pub(crate) fn header(&mut self, length: u64) -> Result<Option<Vec<u8>>, IngestError> {
+        let header = self.row(0, Some(length))?;
+        Ok(header.map(|header| if self.marked { [&UTF8_BOM[..], &header].concat() } else { header }))
     }
 
     /// The bytes of the row that begins at an offset: so many, or the JSON object or the line that stands there. Nothing
@@ -130,7 +139,7 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were() {
         let text = b"head\nline one\n{\"a\": \"}{\\\"\",\n \"b\": {}} rest\n{\"cut\nlast";
-        let mut originals = Originals::new(&text[..]);
+        let mut originals = Originals::new(&text[..], false);
         let mut row =
             |offset, length| originals.row(offset, length).unwrap().map(|row| String::from_utf8(row).unwrap());
         assert_eq!(row(0, Some(4)).as_deref(), Some("head"));
@@ -145,10 +154,10 @@ mod tests {
 
     #[test]
     fn rows_of_csv_begin_and_end_with_themselves() {
-        let mut originals = Originals::new(&b"head\r\n\r\none\r\ntwo\n"[..]);
+        let mut originals = Originals::new(&b"head\r\n\r\none\r\ntwo\n"[..], true);
+        assert_eq!(originals.header(5).unwrap().as_deref(), Some(&b"\xef\xbb\xbfhead\r\n"[..]));
         let mut row =
             |offset, length| originals.row(offset, Some(length)).unwrap().map(|row| String::from_utf8(row).unwrap());
-        assert_eq!(row(0, 5).as_deref(), Some("head\r\n"));
         assert_eq!(row(5, 7).as_deref(), Some("one\r\n"));
         assert_eq!(row(12, 5).as_deref(), Some("two\n"));
     }

@@ -57,13 +57,15 @@ impl RejectedSpool {
     }
 
     /// The rows for the table, with their original bytes from a second reading of the upload where there is one.
-    pub(crate) fn finish(mut self, source: Option<Box<dyn Read + Send>>) -> Result<Spooled, IngestError> {
+    pub(crate) fn finish(
+        mut self,
+        mut originals: Option<Originals<Box<dyn Read + Send>>>,
+    ) -> Result<Spooled, IngestError> {
         if !self.rows.is_empty() {
             self.flush()?;
         }
         let noted = self.spool.finish()?;
         let mut spool = Spool::default();
-        let mut originals = source.map(Originals::new);
         let mut header: Option<Vec<u8>> = None;
         for batch in noted.batches() {
             let batch = batch?;
@@ -76,7 +78,7 @@ impl RejectedSpool {
             for row in 0..batch.num_rows() {
                 let (length, header_length) = (number(2, row), number(3, row));
                 if let (None, Some(length), Some(originals)) = (&header, header_length, &mut originals) {
-                    header = Some(originals.row(0, Some(length))?.unwrap_or_default());
+                    header = Some(originals.header(length)?.unwrap_or_default());
                 }
                 let original = match &mut originals {
                     // A row that was refused after it had been read has no place.

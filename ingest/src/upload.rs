@@ -31,7 +31,7 @@ mod spool;
 mod staged;
 mod staging;
 
-use reading::{Reading, decompressed, parse_file};
+use reading::{Reading, originals, parse_file};
 pub(crate) use spool::{Spool, Spooled, staging_error, temporary_error};
 pub(crate) use staged::Staged;
 use staging::filled;
@@ -201,8 +201,8 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     if rejected_count > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
         // What can no longer be read is kept by its place and its beginning.
-        let source = again.and_then(|(path, limits)| decompressed(&path, limits).ok());
-        let spooled = tokio::task::spawn_blocking(move || rejected.finish(source));
+        let originals = again.and_then(|(path, limits)| originals(&path, limits).ok());
+        let spooled = tokio::task::spawn_blocking(move || rejected.finish(originals));
         let spooled = spooled.await.map_err(|error| temporary_error(std::io::Error::other(error)))??;
         let id = &row.id;
         let batches = || Ok(spooled.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));

@@ -204,9 +204,11 @@ fn what_cannot_be_downloaded_is_said() {
         assert_eq!(run.code, Some(1));
         assert!(run.stderr.contains(words) && run.stderr.contains("hint:"), "{}", run.stderr);
     }
-    // A row that is read and then found to be beyond anything measured has no place in the file.
-    let huge = Invocation { duration_centi_ms: 10_u64.pow(15), ..Invocation::many(15, 1).remove(0) };
-    let mut log = text_log(&[huge]);
+    // A row that is read and then found to be of no time that can be kept has no place in the file: it was reported in
+    // the first moment of the year 1 and began before it.
+    let reported_ms = -62_135_596_800_000;
+    let ancient = Invocation { reported_ms, duration_centi_ms: 100_000, ..Invocation::many(15, 1).remove(0) };
+    let mut log = text_log(&[ancient]);
     log += &text_log(&Invocation::many(16, 1)).replace("Duration: ", "Duration: ~");
     let file = place.file("mixed.log", log);
     let upload = place.ingest(&["--resource", "f"], &[&file])[0].clone();

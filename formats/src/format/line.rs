@@ -217,7 +217,11 @@ mod tests {
                 }
                 let mut input = BufReader::with_capacity(capacity, text);
                 let mut at_once: Vec<Found> = Vec::new();
-                Lines::new(&mut input).each(|line| Ok(at_once.push(of(line)))).unwrap();
+                let each = |line: Line<'_>| {
+                    at_once.push(of(line));
+                    Ok(())
+                };
+                Lines::new(&mut input).each(each).unwrap();
                 let shown = String::from_utf8_lossy(&text[..text.len().min(20)]);
                 assert!(one_by_one == at_once, "{shown} in blocks of {capacity}");
             }

@@ -105,6 +105,7 @@ impl Values for EventValues {
 }
 
 /// Usage with the texts of the row.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum BorrowedUsage<'v> {
     Invocation(Invocation<&'v str>),
     Request(Request<&'v str>),

@@ -12,6 +12,7 @@ use crate::decompress::{self, Limits};
 use crate::error::IngestError;
 use crate::format::mapped::Mapped;
 use crate::format::{self, Format, Origin, Sink};
+use crate::originals::Originals;
 use crate::parquet_rows::{MAGIC, ParquetRows};
 
 pub(super) fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Result<Parsed, IngestError> {
@@ -21,13 +22,18 @@ pub(super) fn parse_file(path: &Path, name: &str, options: &IngestOptions) -> Re
     Ok(Parsed { again: Some((path.to_owned(), options.limits)), ..parsed })
 }
 
-/// The text of a file, as formats see it.
-pub(super) fn decompressed(path: &Path, limits: Limits) -> Result<Box<dyn Read + Send>, IngestError> {
+/// A second reading of a file, for the original bytes of its rows.
+pub(super) fn originals(path: &Path, limits: Limits) -> Result<Originals<Box<dyn Read + Send>>, IngestError> {
     let mut file = open_file(path)?;
     let mut magic = Vec::new();
     (&mut file).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(temporary_error)?;
     file.rewind().map_err(temporary_error)?;
-    Ok(if magic == MAGIC { Box::new(ParquetRows::open(file)?) } else { Box::new(decompress::open(file, limits)?) })
+    if magic == MAGIC {
+        return Ok(Originals::new(Box::new(ParquetRows::open(file)?), false));
+    }
+    let opened = decompress::open(file, limits)?;
+    let marked = opened.has_byte_order_mark();
+    Ok(Originals::new(Box::new(opened), marked))
 }
 
 fn open_file(path: &Path) -> Result<File, IngestError> {

@@ -2,9 +2,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BookContext, MARKS, check, key_filter_text,
+    BookContext, MARKS, check,
     price::read_mark,
     reader::{Entry, Reader},
+    sku::key_filter_text,
 };
 use crate::{
     book::{PercentPeriod, PercentPrices, Price, PriceBook, Sku, SkuKey},

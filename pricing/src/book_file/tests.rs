@@ -1,6 +1,6 @@
 //! Bad books: every problem of a file at once, with its place.
 use super::*;
-use crate::Catalogue;
+use crate::{Catalogue, Exact, Table};
 
 const BAD: &str = r#"provider = "x"
 service = "y"

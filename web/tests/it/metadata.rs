@@ -37,7 +37,7 @@ async fn the_form_completes_the_rows_of_an_upload() {
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
     assert_eq!(saved.header("location"), format!("/uploads/{id}?saved=1#metadata"));
     let bill = skus(&server).await;
-    assert!(bill.contains("duration-arm/eu-west-1") && bill.contains("42"), "{bill}");
+    assert!(bill.contains("duration-arm/-~eu-west-1") && bill.contains("42"), "{bill}");
     let page = server.get(&format!("/uploads/{id}?saved=1")).await;
     for part in ["Bills count with it from now on", "region <code>eu-west-1</code>", "architecture <code>arm64</code>"]
     {
@@ -73,7 +73,7 @@ async fn the_api_takes_what_it_lists() {
     let entry = json!({ "upload_id": id, "values": { "region": "eu-west-1", "architecture": "arm64" } });
     let answer = post(&server, &entry).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
-    assert!(skus(&server).await.contains("duration-arm/eu-west-1"));
+    assert!(skus(&server).await.contains("duration-arm/-~eu-west-1"));
     let listed = server.get("/api/v1/metadata").await.json();
     assert_eq!(listed, answer.json());
     let second = post(&server, &listed).await;
