@@ -31,7 +31,9 @@ Examples:
   paygrain serve --samples                        look around with sample data
   paygrain ingest --region eu-west-1 logs/*.gz    bring in Lambda or S3 logs
   paygrain bill --period 2026-10 --by service     what it cost
-  paygrain explain 2026-10/aws.lambda.requests/…  why")]
+  paygrain explain 2026-10/aws.lambda.requests/…  why
+
+Exit codes: 0 done, 1 failed, 2 wrong command line")]
 pub struct Arguments {
     #[command(flatten)]
     lake: LakeOptions,

@@ -14,6 +14,9 @@ use crate::output::{file_beside, print_bytes, shown_amount};
 
 /// Write a bill in a format that other tools read
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  paygrain export focus --period 2026-10 --out focus.parquet")]
 pub struct Export {
     #[command(subcommand)]
     what: What,

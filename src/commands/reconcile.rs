@@ -22,10 +22,12 @@ Differences are billed less rated, and the parts of each sum to it exactly:
   unexplained    none of these
 
 Examples:
-  paygrain ingest cost-and-usage-00001.csv.gz          bring a bill in
-  paygrain reconcile                                   the latest month with a bill
-  paygrain reconcile --period 2026-10 --by sku,day     every SKU on every day
-  paygrain reconcile --view focus --format json        another export of the same bill, exact amounts")]
+  paygrain ingest cost-and-usage-00001.csv.gz         bring a bill in
+  paygrain reconcile                                  the latest month with a bill
+  paygrain reconcile --period 2026-10 --by sku,day    every SKU on every day
+  paygrain reconcile --view focus --format json       another export of the bill, exact amounts
+
+Exit codes: 0 whatever differs, 1 failed, 2 wrong command line")]
 pub struct Reconcile {
     /// Billing month (YYYY-MM); the latest with a bill if not given
     #[arg(long, value_name = "MONTH")]

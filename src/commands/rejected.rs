@@ -20,10 +20,12 @@ const LIMIT_DEFAULT: u64 = 100;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  paygrain rejected list                                        uploads with refused rows
-  paygrain rejected list --upload 3f1c2a9b4d5e                  its refused rows, with line and reason
+  paygrain rejected list                          uploads with refused rows
+  paygrain rejected list --upload 3f1c2a9b4d5e    its refused rows, with line and reason
   paygrain rejected download --upload 3f1c2a9b4d5e --out bad.csv
-  paygrain ingest --mapping aurora.toml bad.csv                 mended: what landed before does not count twice")]
+  paygrain ingest --mapping aurora.toml bad.csv   mended: nothing counts twice
+
+Exit codes: 0 done, 1 no such upload or nothing to download, 2 wrong command line")]
 pub struct Rejected {
     #[command(subcommand)]
     action: Action,

@@ -2,8 +2,22 @@
 
 use crate::harness::{Invocation, Workplace, text_log};
 
-const COMMANDS: [&str; 10] =
-    ["serve", "ingest", "bill", "close", "bills", "explain", "estimate", "sql", "prices", "completions"];
+const COMMANDS: [&str; 14] = [
+    "serve",
+    "ingest",
+    "lake",
+    "bill",
+    "close",
+    "bills",
+    "explain",
+    "reconcile",
+    "estimate",
+    "export",
+    "sql",
+    "prices",
+    "rejected",
+    "completions",
+];
 
 #[test]
 fn every_command_has_help_with_an_example() {

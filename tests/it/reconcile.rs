@@ -458,6 +458,9 @@ fn our_own_export_is_the_bill_that_the_rating_gives() {
     }
     assert!(answer["rows"].as_array().unwrap().iter().all(|row| row["is_sku"] == true));
     assert!(answer["rows"].as_array().unwrap().len() > 5);
+    let puts = row(&answer, "aws.s3.requests-put:STANDARD");
+    assert_eq!(puts["printed_quantity"], puts["rated_quantity"]);
+    assert_eq!(puts["printed_unit"], "Requests", "the unit of that quantity, not that of the price");
 
     // One cost that is not what it was, among all of them.
     let mut reader = csv::Reader::from_reader(focus.as_bytes());

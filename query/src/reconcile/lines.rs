@@ -117,7 +117,7 @@ pub(super) fn account_of<'a>(provider: &str, stored: &'a str) -> &'a str {
 }
 
 /// Columns that are read beside [`BILLED_WORDS`].
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "provider",
     "billing_account_id",
     "sub_account_id",
@@ -133,6 +133,7 @@ const COLUMNS: [&str; 17] = [
     "pricing_quantity",
     "consumed_quantity",
     "pricing_unit",
+    "consumed_unit",
     "other_columns",
     "sku_price_details",
 ];
@@ -269,15 +270,18 @@ impl LineSum {
     }
 
     fn add_usage(&mut self, line: &Line<'_>, cost: &Exact, is_own: bool, hour_us: Option<i64>) {
-        let quantity_text = line.text(if is_own { "consumed_quantity" } else { "pricing_quantity" });
-        let quantity_text = quantity_text.or(line.text("consumed_quantity"));
+        let priced = line.text("pricing_quantity").filter(|_| !is_own).map(|text| (text, "pricing_unit"));
+        let printed = priced.or_else(|| Some((line.text("consumed_quantity")?, "consumed_unit")));
+        let quantity_text = printed.map(|(text, _)| text);
         let quantity = exact(quantity_text);
         if cost.is_negative() && quantity.as_ref().is_none_or(Exact::is_zero) {
             self.discount += cost; // what a savings plan takes away again
             return;
         }
         self.usage_count += 1;
-        self.units.extend(line.text("pricing_unit").map(str::to_owned));
+        // The unit of the very quantity that is taken; exports with one quantity name one unit.
+        let unit = printed.and_then(|(_, unit)| line.text(unit)).or_else(|| line.text("pricing_unit"));
+        self.units.extend(unit.map(str::to_owned));
         let Some(quantity) = quantity else {
             self.lacks_quantity |= !cost.is_zero();
             self.is_coarse = true;

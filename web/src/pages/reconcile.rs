@@ -159,7 +159,9 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
             rating += &format!("&{name}={}", filters::encode(value));
         }
     }
-    let verdict = answer.verdict(number::money);
+    // A line must not end between the sign and the amount.
+    let verdict =
+        answer.verdict(|value, currency| number::money(value, currency).replace('\u{2212}', "\u{2212}\u{2060}"));
     let periods = app.engine().billed_periods().await?;
     html(&Page { answer, verdict, periods, request, rating })
 }

@@ -22,11 +22,28 @@ const PAGES: [(&str, &str); 9] = [
     ("bill", "/bill"),
     ("bill-grouped", "/bill?by=service,resource,day"),
     ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
-    ("reconcile", "/reconcile"),
+    ("reconcile-without-bill", "/reconcile"),
     ("uploads", "/uploads"),
     ("api", "/api"),
     ("not-found", "/nothing-here"),
 ];
+
+/// Pages of the comparison with a bill.
+const RECONCILE_PAGES: [(&str, &str); 3] =
+    [("reconcile", "/reconcile"), ("reconcile-days", "/reconcile?by=day"), ("reconcile-both", "/reconcile?by=sku,day")];
+
+/// Sends our own export as the bill of the provider: a line of usage is missing, tax and a credit are there instead.
+const BRING_BILL: &str = "
+    const done = arguments[0];
+    const month = document.querySelector('select[name=period]').value;
+    fetch('/api/v1/exports/focus.csv?period=' + month).then(answer => answer.text()).then(text => {
+        const [header, ...lines] = text.trimEnd().split('\\n');
+        const paid = lines.splice(lines.findIndex(line => !line.startsWith(',0.0,')), 1)[0];
+        const tax = paid.replace('\"Usage\"', '\"Tax\"');
+        const credit = paid.replace('\"Usage\"', '\"Credit\"').replace(',', ',-');
+        const body = [header, ...lines, tax, credit].join('\\n') + '\\n';
+        return fetch('/api/v1/uploads/focus.csv', { method: 'PUT', body });
+    }).then(answer => done(answer.status), error => done(String(error)));";
 
 /// What a page must not have. The picture and the script stay away, as the content policy says; the attempt counts.
 const PLANTED: &str = "
@@ -77,6 +94,13 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     browser.driver.goto(server.url("/bill")).await?;
     let charge = browser.driver.find(By::Css("table.charges tbody a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "explain", &charge).await?);
+
+    browser.driver.goto(server.url("/bill")).await?;
+    let sent = browser.driver.execute_async(BRING_BILL, vec![]).await?;
+    assert_eq!(sent.json(), 201, "the bill");
+    for (name, path) in RECONCILE_PAGES {
+        faults.extend(inspector.faults_of(&browser, name, &server.url(path)).await?);
+    }
 
     // An upload with rows that were refused.
     browser.driver.goto(server.url("/uploads")).await?;

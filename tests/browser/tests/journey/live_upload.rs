@@ -38,7 +38,7 @@ async fn files_wait_in_a_queue_and_can_be_cancelled() -> WebDriverResult<()> {
     let files =
         [("first.log", padded(&lambda_log(3))), ("second.log", lambda_reports(4)), ("third.log", lambda_reports(5))];
     send(&browser, &server, &files).await?;
-    browser.wait_until(&says(1, "Sending .* of 1.0 MB · .*/s · .* left")).await?;
+    browser.wait_until(&says(1, "Sending .* of 1.0 MB · .*.s · .* left")).await?;
     assert_eq!(state(&browser, 2).await?, "Waiting");
     let announced = browser.text("#progress-status").await?;
     assert_eq!(announced, "0 of 3 files done · sending first.log · 2 waiting");

@@ -74,7 +74,7 @@ async fn what_is_missing_is_filled_in_on_the_page() -> WebDriverResult<()> {
         browser.click_through("#metadata form button").await?;
         let said = browser.text("#metadata").await?;
         assert!(said.contains("Saved.") && !said.contains("came without region"), "{said}");
-        assert!(said.contains("resource nightly, region eu-west-1") || said.contains("region eu-west-1"), "{said}");
+        assert!(said.contains("Region eu-west-1, resource nightly"), "{said}");
         if scripts {
             browser.complaints().await?;
             let faults = inspector.faults_here(&browser, "upload-metadata").await?;
