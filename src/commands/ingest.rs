@@ -228,8 +228,13 @@ impl Ingest {
                 eprintln!("warning: {}: {warning}", upload.name);
             }
             for row in &upload.first_rejected {
-                let place = row.line.map_or_else(|| format!("byte {}", row.byte_offset), |line| format!("line {line}"));
-                eprintln!("rejected: {}, {place}: {} in `{}`", upload.name, row.reason, row.excerpt);
+                let place = match (row.line, row.byte_length) {
+                    (Some(line), _) => format!(", line {line}"),
+                    // Refused after it was read: nothing says where it stood.
+                    (None, None) if row.byte_offset == 0 => String::new(),
+                    (None, _) => format!(", byte {}", row.byte_offset),
+                };
+                eprintln!("rejected: {}{place}: {} in `{}`", upload.name, row.reason, row.excerpt);
             }
             print_summary(upload, advice);
             commands.extend(&advice.commands);
@@ -252,6 +257,12 @@ impl Ingest {
 }
 
 /// What is in an upload, and what its rows still need.
+/// "1 row", "12,000 rows".
+fn counted(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(&count.to_string()))
+}
+
 fn print_summary(upload: &UploadResult, advice: &Advice) {
     let name = &upload.name;
     if upload.replaced > 0 {
@@ -260,19 +271,17 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
     }
     if let (Some(first), Some(last)) = (&upload.summary.first, &upload.summary.last) {
         let services = upload.summary.services.iter().map(|found| {
-            let resources =
-                if found.resources == 1 { "1 resource".into() } else { format!("{} resources", found.resources) };
-            format!("{}/{} ({resources})", found.provider, found.service)
+            format!("{}/{} ({})", found.provider, found.service, counted(found.resources, "resource"))
         });
         eprintln!("note: {name}: {first} to {last}: {}", services.collect::<Vec<_>>().join(", "));
     }
     for lack in &advice.unpriced {
-        let rows = grouped(&lack.rows.to_string());
-        eprintln!("note: {name}: no price book prices {}/{} ({rows} rows)", lack.provider, lack.service);
+        let rows = counted(lack.rows, "row");
+        eprintln!("note: {name}: no price book prices {}/{} ({rows})", lack.provider, lack.service);
     }
     for lack in &advice.undeclared {
-        let rows = grouped(&lack.rows.to_string());
-        eprintln!("note: {name}: {rows} rows of {}/{} have no {}", lack.provider, lack.service, lack.column);
+        let (rows, have) = (counted(lack.rows, "row"), if lack.rows == 1 { "has" } else { "have" });
+        eprintln!("note: {name}: {rows} of {}/{} {have} no {}", lack.provider, lack.service, lack.column);
     }
 }
 
