@@ -270,9 +270,10 @@ fn print_summary(upload: &UploadResult, advice: &Advice) {
         eprintln!("note: {name}: replaced {lines} lines of an earlier delivery of the same billing period");
     }
     if let (Some(first), Some(last)) = (&upload.summary.first, &upload.summary.last) {
-        let services = upload.summary.services.iter().map(|found| {
-            format!("{}/{} ({})", found.provider, found.service, counted(found.resources, "resource"))
-        });
+        let services =
+            upload.summary.services.iter().map(|found| {
+                format!("{}/{} ({})", found.provider, found.service, counted(found.resources, "resource"))
+            });
         eprintln!("note: {name}: {first} to {last}: {}", services.collect::<Vec<_>>().join(", "));
     }
     for lack in &advice.unpriced {
