@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::IngestError;
 use crate::format::HEAD_BYTES_MAX;
+use ahead::ReadAhead;
+
+mod ahead;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -125,6 +128,9 @@ pub fn open<R: Read + Send + 'static>(input: R, limits: Limits) -> Result<Decomp
     if layers == 0 {
         // The size limit holds for plain input as well; the ratio cannot be passed.
         source = Box::new(Limited { source, name: "plain", bytes: 0, limits, counts: counts.clone() });
+    } else {
+        let no_thread = |source| IngestError::Io { what: "no thread to decompress in".into(), source };
+        source = Box::new(ReadAhead::new(source).map_err(no_thread)?);
     }
     let mut decompressed = Decompressed {
         source,
@@ -164,7 +170,7 @@ impl Decompressed {
         self.counts.compressed.load(Ordering::Relaxed)
     }
 
-    /// Bytes decompressed so far: a little more than were handed out, as they are read ahead.
+    /// Bytes decompressed so far: up to some megabytes more than were handed out, as they are read ahead.
     pub fn decompressed_bytes(&self) -> u64 {
         self.counts.decompressed.load(Ordering::Relaxed)
     }
