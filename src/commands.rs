@@ -84,6 +84,11 @@ impl Context {
     }
 }
 
+/// As much of an upload's id as people need.
+pub fn short_id(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 /// The upload whose id begins so.
 pub async fn whole_id(lake: &Lake, beginning: &str) -> Result<String, Failure> {
     let found: Vec<_> = lake.uploads().await?.into_iter().filter(|upload| upload.id.starts_with(beginning)).collect();

@@ -132,7 +132,7 @@ pub fn file_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 
 /// An amount for people: two decimals from 1 on, four significant digits below, never a false zero.
 pub fn shown_amount(amount: &Exact) -> String {
-    let size = if amount.is_negative() { -amount } else { amount.clone() };
+    let size = amount.abs();
     if size.is_zero() || size >= Exact::one() {
         return grouped(&amount.round_half_up(2));
     }

@@ -73,7 +73,7 @@ def fingerprint(job, path, lake):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--paygrain", required=True)
-    parser.add_argument("--data", required=True, help="directory with the files that generate.sh makes")
+    parser.add_argument("--data", required=True, help="directory with the files that generate_usage makes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(FILES))
     parser.add_argument("--out", default=None, help="directory for what is written; a temporary one if not given")

@@ -154,6 +154,17 @@ pub fn ingest_error(error: io::Error) -> IngestError {
     }
 }
 
+/// What an input has at hand, read anew when that is nothing; nothing at its end.
+pub(crate) fn available(input: &mut dyn BufRead) -> Result<&[u8], IngestError> {
+    // The buffer is asked for twice because a loop may not keep what it returns.
+    while let Err(error) = input.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(ingest_error(error));
+        }
+    }
+    input.fill_buf().map_err(ingest_error)
+}
+
 impl Decompressed {
     /// What the outermost layer of the input was.
     pub fn compression(&self) -> Compression {

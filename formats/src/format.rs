@@ -146,7 +146,7 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::record`].
     fn invocation(&mut self, time: EventTime, key: RecordKey, row: &Invocation<&str>) -> Result<(), IngestError> {
-        let usage = Usage::Invocation(Box::new(row.map_texts(|text| (*text).to_owned())));
+        let usage = Usage::Invocation(Box::new(row.to_owned_texts()));
         self.record(Record { time, key, usage })
     }
     /// A good row of `requests` whose texts are borrowed.
@@ -154,7 +154,7 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::record`].
     fn request(&mut self, time: EventTime, key: RecordKey, row: &Request<&str>) -> Result<(), IngestError> {
-        let usage = Usage::Request(Box::new(row.map_texts(|text| (*text).to_owned())));
+        let usage = Usage::Request(Box::new(row.to_owned_texts()));
         self.record(Record { time, key, usage })
     }
     /// A bad row.

@@ -179,17 +179,18 @@ pub struct Invocation<T = String> {
     pub concurrency: Option<i64>,
 }
 
-impl<T> Invocation<T> {
-    /// The same row with its texts turned into something else.
-    pub fn map_texts<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Invocation<U> {
+impl Invocation<&str> {
+    /// The same row with texts of its own.
+    pub fn to_owned_texts(&self) -> Invocation {
+        let text = |text: &&str| (*text).to_owned();
         Invocation {
             provider: text(&self.provider),
             service: text(&self.service),
-            account: self.account.as_ref().map(&text),
-            region: self.region.as_ref().map(&text),
-            resource: self.resource.as_ref().map(&text),
-            version: self.version.as_ref().map(&text),
-            request_id: self.request_id.as_ref().map(&text),
+            account: self.account.as_ref().map(text),
+            region: self.region.as_ref().map(text),
+            resource: self.resource.as_ref().map(text),
+            version: self.version.as_ref().map(text),
+            request_id: self.request_id.as_ref().map(text),
             duration_us: self.duration_us,
             init_us: self.init_us,
             restore_us: self.restore_us,
@@ -200,19 +201,19 @@ impl<T> Invocation<T> {
             ephemeral_mb: self.ephemeral_mb,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            architecture: self.architecture.as_ref().map(&text),
-            package_type: self.package_type.as_ref().map(&text),
-            runtime: self.runtime.as_ref().map(&text),
-            os: self.os.as_ref().map(&text),
-            capacity: self.capacity.as_ref().map(&text),
-            trigger: self.trigger.as_ref().map(&text),
-            invoke_mode: self.invoke_mode.as_ref().map(&text),
-            status: self.status.as_ref().map(&text),
-            error_type: self.error_type.as_ref().map(&text),
+            architecture: self.architecture.as_ref().map(text),
+            package_type: self.package_type.as_ref().map(text),
+            runtime: self.runtime.as_ref().map(text),
+            os: self.os.as_ref().map(text),
+            capacity: self.capacity.as_ref().map(text),
+            trigger: self.trigger.as_ref().map(text),
+            invoke_mode: self.invoke_mode.as_ref().map(text),
+            status: self.status.as_ref().map(text),
+            error_type: self.error_type.as_ref().map(text),
             cold_start: self.cold_start,
             cpu_us: self.cpu_us,
-            variant: self.variant.as_ref().map(&text),
-            instance: self.instance.as_ref().map(&text),
+            variant: self.variant.as_ref().map(text),
+            instance: self.instance.as_ref().map(text),
             concurrency: self.concurrency,
         }
     }
@@ -257,26 +258,27 @@ pub struct Request<T = String> {
     pub concurrency: Option<i64>,
 }
 
-impl<T> Request<T> {
-    /// The same row with its texts turned into something else.
-    pub fn map_texts<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Request<U> {
+impl Request<&str> {
+    /// The same row with texts of its own.
+    pub fn to_owned_texts(&self) -> Request {
+        let text = |text: &&str| (*text).to_owned();
         Request {
             provider: text(&self.provider),
             service: text(&self.service),
-            account: self.account.as_ref().map(&text),
-            region: self.region.as_ref().map(&text),
-            resource: self.resource.as_ref().map(&text),
-            operation: self.operation.as_ref().map(&text),
-            variant: self.variant.as_ref().map(&text),
-            status: self.status.as_ref().map(&text),
+            account: self.account.as_ref().map(text),
+            region: self.region.as_ref().map(text),
+            resource: self.resource.as_ref().map(text),
+            operation: self.operation.as_ref().map(text),
+            variant: self.variant.as_ref().map(text),
+            status: self.status.as_ref().map(text),
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
             units: self.units,
-            storage_class: self.storage_class.as_ref().map(&text),
-            source: self.source.as_ref().map(&text),
-            request_id: self.request_id.as_ref().map(&text),
+            storage_class: self.storage_class.as_ref().map(text),
+            source: self.source.as_ref().map(text),
+            request_id: self.request_id.as_ref().map(text),
             duration_us: self.duration_us,
-            instance: self.instance.as_ref().map(&text),
+            instance: self.instance.as_ref().map(text),
             concurrency: self.concurrency,
         }
     }

@@ -9,7 +9,7 @@ use crate::archive::{InputFile, expand};
 use crate::error::IngestError;
 use crate::lake::Lake;
 use crate::manifest::{Manifest, file_beside, file_of};
-use crate::upload::{Part, UploadResult, ingest_file, ingest_parts};
+use crate::upload::{UploadResult, ingest_file, ingest_parts};
 
 /// Something to ingest as one upload.
 #[derive(Clone, Debug)]
@@ -145,30 +145,10 @@ fn parts_of(manifest: &Manifest, files: &[InputFile]) -> Vec<Option<(String, Inp
 pub async fn ingest(lake: &Lake, delivery: &Delivery, options: &IngestOptions) -> Result<UploadResult, IngestError> {
     match (&delivery.manifest, &delivery.files[..]) {
         (Some(manifest), files) => {
-            let part = |file: &InputFile| Part { name: file.name.clone(), path: file.path.clone() };
             let said = (manifest.text.clone(), manifest.format());
-            ingest_parts(lake, &delivery.name, files.iter().map(part).collect(), said, options).await
+            ingest_parts(lake, &delivery.name, files.to_vec(), said, options).await
         }
         (None, [file]) => ingest_file(lake, &delivery.name, &file.path, options).await,
         (None, _) => Err(IngestError::Empty),
     }
-}
-
-/// Brings everything in some files into the lake, one delivery after the other.
-pub async fn ingest_files(lake: &Lake, files: Vec<InputFile>, options: &IngestOptions) -> Vec<Outcome> {
-    let owned = options.clone();
-    let planned = tokio::task::spawn_blocking(move || plan(files, &owned)).await;
-    let Plan { deliveries, failed: mut outcomes, .. } = match planned {
-        Ok(planned) => planned,
-        Err(error) => {
-            let source = std::io::Error::other(error);
-            let error = IngestError::Io { what: "opening the files was cut off".into(), source };
-            return vec![Outcome { name: "files".into(), result: Err(error) }];
-        }
-    };
-    for delivery in &deliveries {
-        let result = ingest(lake, delivery, options).await;
-        outcomes.push(Outcome { name: delivery.name.clone(), result });
-    }
-    outcomes
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use serde::Serialize;
 
+use crate::archive::InputFile;
 use crate::decompress::Limits;
 use crate::defaults::Defaults;
 use crate::error::IngestError;
@@ -34,7 +35,6 @@ mod staging;
 use reading::{Reading, originals, parse_file};
 pub(crate) use spool::{Spool, Spooled, staging_error, temporary_error};
 pub(crate) use staged::Staged;
-use staging::filled;
 pub(crate) use staging::{Staging, problem_of};
 
 /// Refused rows repeated in the answer; all are in the table `rejected_rows`.
@@ -150,33 +150,20 @@ struct Parsed {
 }
 
 async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, IngestError> {
-    let Parsed { id, format, detected_because, bytes, uploaded_at_us, staging, again } = parsed;
-    let Staging {
-        invocations,
-        requests,
-        storage,
-        metered,
-        billed,
-        rejected,
-        read,
-        rejected_count,
-        mut warnings,
-        first_rejected,
-        summary,
-        ..
-    } = staging;
-    let summary = summary.finish();
+    let Parsed { id, format, detected_because, bytes, uploaded_at_us, mut staging, again } = parsed;
+    let summary = std::mem::take(&mut staging.summary).finish();
+    let first_rejected = std::mem::take(&mut staging.first_rejected);
     let mut row = UploadRow {
         id,
         name: name.to_owned(),
         format: format.to_owned(),
-        read,
+        read: staging.read,
         accepted: 0,
         duplicate: 0,
-        rejected: rejected_count,
+        rejected: staging.rejected_count,
         bytes,
         uploaded_at_us,
-        warnings: std::mem::take(&mut warnings),
+        warnings: std::mem::take(&mut staging.warnings),
         replaced: 0,
         summary: Some(summary.clone()),
     };
@@ -198,7 +185,8 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
     if let Some(landed) = lake.upload(&row.id).await? {
         return Ok(result(seen_again(UploadRow { name: row.name, ..landed }), 0, true));
     }
-    if rejected_count > 0 {
+    let (staged, rejected) = staging.finish()?;
+    if row.rejected > 0 {
         // Before the records: a crash in between leaves refused rows without an upload, which nothing shows.
         // What can no longer be read is kept by its place and its beginning.
         let originals = again.and_then(|(path, limits)| originals(&path, limits).ok());
@@ -208,8 +196,6 @@ async fn land(lake: &Lake, name: &str, parsed: Parsed) -> Result<UploadResult, I
         let batches = || Ok(spooled.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
         lake.append_once(Table::RejectedRows, &upload_transaction(id), batches).await?;
     }
-    let staged =
-        filled([invocations.finish()?, requests.finish()?, storage.finish()?, metered.finish()?, billed.finish()?]);
     let pending = if staged.len() > 1 { Some(Pending::write(lake, &row, &staged)?) } else { None };
     let appended = lake.append_all(&row, &staged).await?;
     if let Some(pending) = pending {
@@ -235,20 +221,12 @@ fn seen_again(landed: UploadRow) -> UploadRow {
     UploadRow { accepted: 0, duplicate: landed.read - landed.rejected, ..landed }
 }
 
-/// A file that is read as a part of an upload.
-pub(crate) struct Part {
-    /// What it is called.
-    pub(crate) name: String,
-    /// Where its bytes are.
-    pub(crate) path: PathBuf,
-}
-
 /// Brings several files into the lake as one upload, wholly or not at all: the parts of one delivery, as its manifest
 /// names them. `manifest` is its text, and `format` what it says of how to read the parts.
 pub(crate) async fn ingest_parts(
     lake: &Lake,
     name: &str,
-    parts: Vec<Part>,
+    parts: Vec<InputFile>,
     (manifest, format): (Vec<u8>, Option<Box<dyn Format>>),
     options: &IngestOptions,
 ) -> Result<UploadResult, IngestError> {
@@ -321,7 +299,5 @@ pub(crate) fn stage_records(records: Vec<Record>) -> (UploadRow, Vec<(Table, Sta
         replaced: 0,
         summary: Some(std::mem::take(&mut staging.summary).finish()),
     };
-    let Staging { invocations, requests, storage, metered, billed, .. } = staging;
-    let rows = [invocations.finish(), requests.finish(), storage.finish(), metered.finish(), billed.finish()];
-    (row, filled(rows.map(Result::unwrap)))
+    (row, staging.finish().unwrap().0)
 }

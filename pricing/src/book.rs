@@ -389,6 +389,11 @@ impl Sku {
         self.meters.iter().find(|meter| in_force(meter.from, meter.to, day))
     }
 
+    /// Whether any region has a price on a day.
+    pub fn is_priced_on(&self, day: NaiveDate) -> bool {
+        self.prices.iter().any(|price| in_force(price.from, price.to, day))
+    }
+
     /// The price in force on a day in a region, as an index into [`Sku::prices`]: an entry for a set of regions wins.
     pub(crate) fn price_on(&self, book: &PriceBook, day: NaiveDate, region: Option<&str>) -> Option<usize> {
         let mut found = None;

@@ -136,6 +136,12 @@ impl Exact {
         self.0 > RBig::ZERO
     }
 
+    /// The number without its sign.
+    #[must_use]
+    pub fn abs(&self) -> Self {
+        if self.is_negative() { -self } else { self.clone() }
+    }
+
     /// Whether the number is an integer.
     pub fn is_integer(&self) -> bool {
         self.0.is_int()

@@ -219,6 +219,12 @@ impl Reconciliation {
         !self.views.is_empty()
     }
 
+    /// The classes that have an amount in some row, and the unexplained remainder in any case.
+    pub fn classes(&self) -> Vec<Class> {
+        let occurs = |class: Class| self.rows.iter().any(|row| !row.parts.of(class).is_zero());
+        Class::ALL.into_iter().filter(|class| *class == Class::Unexplained || occurs(*class)).collect()
+    }
+
     /// What came out, in a sentence for each currency, with amounts written by `money`.
     pub fn verdict(&self, money: impl Fn(&Exact, &str) -> String) -> Vec<String> {
         self.totals.iter().map(|total| total.verdict(&money)).collect()
@@ -227,7 +233,7 @@ impl Reconciliation {
 
 impl ReconcileTotal {
     fn verdict(&self, money: &impl Fn(&Exact, &str) -> String) -> String {
-        let size = |amount: &Exact| money(&if amount.is_negative() { -amount } else { amount.clone() }, &self.currency);
+        let size = |amount: &Exact| money(&amount.abs(), &self.currency);
         let mut text = format!("The bill is {}, ", money(&self.billed_cost, &self.currency));
         if self.difference.is_zero() {
             text += "exactly what the logs give";
@@ -257,13 +263,12 @@ impl ReconcileTotal {
 
 /// Months with a line of a bill, latest first.
 pub(crate) async fn periods(session: &SessionContext) -> Result<Vec<Period>, QueryError> {
-    const SHIFT_US: i64 = 14 * 3_600_000_000; // as in `lines::in_period`
     let mut found = BTreeSet::new();
     let sql = "SELECT DISTINCT CAST(billing_period_start AS BIGINT) FROM billed";
     for batch in session.sql(sql).await?.collect().await? {
         for row in 0..batch.num_rows() {
             let start_us = cell(&batch, 0, row)?.and_then(|text| text.parse::<i64>().ok());
-            found.extend(start_us.map(|start_us| Period::containing(start_us.saturating_add(SHIFT_US))));
+            found.extend(start_us.map(|start_us| Period::containing(start_us.saturating_add(lines::ZONES_AHEAD_US))));
         }
     }
     Ok(found.into_iter().rev().collect())
@@ -313,8 +318,7 @@ fn grouped(rows: Vec<ReconcileRow>, by: &[ReconcileBy]) -> Vec<ReconcileRow> {
     }
     let mut rows: Vec<_> = groups.into_values().collect();
     if !by_day {
-        let size = |amount: &Exact| if amount.is_negative() { -amount } else { amount.clone() };
-        rows.sort_by(|a, b| (size(&b.difference), &b.billed_cost).cmp(&(size(&a.difference), &a.billed_cost)));
+        rows.sort_by(|a, b| (b.difference.abs(), &b.billed_cost).cmp(&(a.difference.abs(), &a.billed_cost)));
     }
     rows
 }

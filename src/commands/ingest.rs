@@ -20,7 +20,7 @@ use paygrain_query::{Advice, Landed};
 use serde::Serialize;
 use walkdir::{DirEntry, WalkDir};
 
-use super::Context;
+use super::{Context, short_id};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text};
 
@@ -200,7 +200,7 @@ impl Ingest {
                 OutputFormat::Table => grouped(&value.to_string()),
                 _ => value.to_string(),
             };
-            let id = if output == OutputFormat::Table { &upload.id[..upload.id.len().min(12)] } else { &upload.id };
+            let id = if output == OutputFormat::Table { short_id(&upload.id) } else { &upload.id };
             rows.push(vec![
                 upload.name.clone(),
                 upload.format.clone(),
@@ -243,7 +243,7 @@ impl Ingest {
                 eprintln!("rejected: {}: and {more} more", upload.name);
             }
             if upload.rejected > 0 {
-                let id = &upload.id[..upload.id.len().min(12)];
+                let id = short_id(&upload.id);
                 eprintln!(
                     "hint: paygrain rejected download --upload {id} --out FILE, mend the rows, and ingest that file"
                 );
@@ -256,13 +256,13 @@ impl Ingest {
     }
 }
 
-/// What is in an upload, and what its rows still need.
 /// "1 row", "12,000 rows".
 fn counted(count: u64, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(&count.to_string()))
 }
 
+/// What is in an upload, and what its rows still need.
 fn print_summary(upload: &UploadResult, advice: &Advice) {
     let name = &upload.name;
     if upload.replaced > 0 {

@@ -145,9 +145,7 @@ fn print_not_compared(answer: &Reconciliation) -> Result<(), Failure> {
 /// Rows for people with the classes that occur, or every column in full precision.
 fn rows(answer: &Reconciliation, shortened: bool) -> Rows {
     let by = |name: &str| answer.by.contains(&name);
-    let occurs =
-        |class: &Class| *class == Class::Unexplained || answer.rows.iter().any(|row| !row.parts.of(*class).is_zero());
-    let classes: Vec<Class> = Class::ALL.into_iter().filter(|class| !shortened || occurs(class)).collect();
+    let classes = if shortened { answer.classes() } else { Class::ALL.to_vec() };
     let mut columns: Vec<String> = Vec::new();
     let mut push = |names: &[&str]| columns.extend(names.iter().map(|name| (*name).to_owned()));
     if !shortened {

@@ -9,7 +9,7 @@ use paygrain_pricing::grouped;
 use paygrain_query::{Engine, RejectedOriginals};
 use serde_json::json;
 
-use super::{Context, whole_id};
+use super::{Context, short_id, whole_id};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, file_beside, print_bytes, print_json, print_text};
 
@@ -91,7 +91,7 @@ impl List {
         let mut rows = Rows::new(["upload", "file", "format", "rejected#"]);
         for upload in uploads {
             let for_people = self.format == OutputFormat::Table;
-            let id = if for_people { &upload.id[..upload.id.len().min(12)] } else { &upload.id };
+            let id = if for_people { short_id(&upload.id) } else { &upload.id };
             let count = upload.rejected.to_string();
             let count = if for_people { grouped(&count) } else { count };
             rows.push(vec![id.to_owned(), upload.name.clone(), upload.format.clone(), count]);
@@ -168,7 +168,7 @@ impl Download {
                 format!("the original bytes of the {} refused rows of `{}` were not kept", facts.rows, upload.name),
                 Some(format!(
                     "they are too large, or an earlier version of the program refused them; `paygrain rejected list --upload {}` has their lines in the file",
-                    &upload.id[..upload.id.len().min(12)]
+                    short_id(&upload.id)
                 )),
             ));
         }

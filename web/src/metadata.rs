@@ -1,7 +1,5 @@
 //! Values that logs do not say, supplied by a form or a program: checked, then declared in the lake.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use paygrain_ingest::Defaults;
 use paygrain_ingest::lake::Declaration;
 
@@ -30,10 +28,4 @@ pub async fn declare(app: &App, declarations: &[Declaration]) -> Result<(), AppE
         known = Some(id);
     }
     Ok(app.engine().lake().declare(declarations).await?)
-}
-
-/// Microseconds since 1970 UTC.
-pub fn now_us() -> i64 {
-    let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
-    i64::try_from(now_us).unwrap_or(i64::MAX)
 }

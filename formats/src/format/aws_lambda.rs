@@ -350,8 +350,9 @@ impl<'a> LambdaLog<'a> {
         let Ok(text) = std::str::from_utf8(&message[START_BEGINS.len()..]) else { return };
         // Twice-escaped JSON leaves a literal `\n` behind the version.
         let text = text.split('\\').next().unwrap_or_default();
-        let Some((request_id, rest)) = first_word(text) else { return };
-        let version = first_word(rest).filter(|(word, _)| *word == "Version:").and_then(|(_, rest)| first_word(rest));
+        let mut words = text.split_ascii_whitespace();
+        let Some(request_id) = words.next() else { return };
+        let version = (words.next() == Some("Version:")).then(|| words.next()).flatten();
         self.remember_latest();
         if !self.notes.is_empty() {
             self.notes.remove(request_id);
@@ -359,7 +360,7 @@ impl<'a> LambdaLog<'a> {
         self.latest.request_id.push_str(request_id);
         self.latest.has_version = version.is_some();
         self.latest.version.clear();
-        self.latest.version.push_str(version.map_or("", |(version, _)| version));
+        self.latest.version.push_str(version.unwrap_or_default());
     }
 
     /// Puts the last START among the notes.
@@ -505,14 +506,6 @@ fn invocation_key(row: &Invocation<&str>, request_id: &str) -> RecordKey {
             row.resource,
         ])
     }
-}
-
-/// The next word and what follows it.
-fn first_word(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim_ascii_start();
-    let end = memchr::memchr3(b' ', b'\t', b'\n', text.as_bytes()).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
-    (!word.is_empty()).then_some((word, rest))
 }
 
 fn is_uuid(text: &str) -> bool {

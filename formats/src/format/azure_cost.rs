@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
-use crate::decompress::ingest_error;
+use crate::decompress::available;
 use crate::error::IngestError;
 use crate::format::{Format, Origin, Recognition, Sink, billed};
 use crate::record::{Record, RejectedRow};
@@ -85,11 +85,7 @@ impl Format for AzureCost {
 fn kept(input: &mut dyn BufRead) -> Result<SpooledTempFile, IngestError> {
     let mut file = SpooledTempFile::new(MEMORY_BYTES_MAX);
     loop {
-        let part = match input.fill_buf() {
-            Ok(part) => part,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ingest_error(error)),
-        };
+        let part = available(input)?;
         if part.is_empty() {
             break;
         }

@@ -4,7 +4,7 @@ use std::io::{BufRead, Cursor, Read};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::decompress::ingest_error;
+use crate::decompress::{available, ingest_error};
 use crate::error::{self, IngestError, excerpt};
 use crate::format::Sink;
 use crate::record::RejectedRow;
@@ -124,11 +124,7 @@ impl Table<'_> {
         let mut begun = Vec::new();
         let mut ends = Vec::new();
         loop {
-            let available = match input.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ingest_error(error)),
-            };
+            let available = available(input)?;
             if available.is_empty() {
                 break;
             }
@@ -279,11 +275,7 @@ fn beginning(input: &mut dyn BufRead) -> Result<Vec<u8>, IngestError> {
     let mut beginning = Vec::new();
     let mut blank = true;
     while beginning.len() < BEGINNING_BYTES_MAX && (blank || !beginning.ends_with(b"\n")) {
-        let available = match input.fill_buf() {
-            Ok(available) => available,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ingest_error(error)),
-        };
+        let available = available(input)?;
         if available.is_empty() {
             break;
         }

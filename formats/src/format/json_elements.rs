@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Cursor, Read};
 
-use crate::decompress::ingest_error;
+use crate::decompress::available;
 use crate::error::IngestError;
 use crate::format::json_stream::{ENDS_INSIDE, Fault, Fields, JsonStream};
 use crate::format::line::Place;
@@ -172,13 +172,9 @@ pub(super) fn is_json(input: &mut dyn BufRead) -> Result<(bool, impl BufRead), I
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     let mut lead = Vec::new();
     let first = loop {
-        match input.fill_buf() {
-            Ok(available) => match available.first().copied() {
-                Some(byte) if byte.is_ascii_whitespace() || MARK.get(lead.len()) == Some(&byte) => lead.push(byte),
-                other => break other,
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ingest_error(error)),
+        match available(input)?.first().copied() {
+            Some(byte) if byte.is_ascii_whitespace() || MARK.get(lead.len()) == Some(&byte) => lead.push(byte),
+            other => break other,
         }
         input.consume(1);
         if lead.len() == LEAD_BYTES_MAX {

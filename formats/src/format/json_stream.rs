@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::BufRead;
 use std::ops::Range;
 
-use crate::decompress::ingest_error;
+use crate::decompress::available;
 use crate::error::IngestError;
 
 /// Largest object that is read, in bytes, without the events inside it.
@@ -134,15 +134,7 @@ impl<'a> JsonStream<'a> {
     }
 
     fn fill(&mut self) -> Result<&[u8], IngestError> {
-        loop {
-            // The buffer is asked for twice because a loop may not keep what it returns.
-            match self.input.fill_buf() {
-                Ok(_) => break,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ingest_error(error)),
-            }
-        }
-        self.input.fill_buf().map_err(ingest_error)
+        available(self.input)
     }
 
     /// The next byte, which stays.

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::decompress::ingest_error;
+use crate::decompress::available;
 use crate::error::{self, IngestError, excerpt};
 use crate::record::RejectedRow;
 
@@ -48,11 +48,7 @@ impl<'a> Lines<'a> {
     pub fn each(mut self, mut take: impl FnMut(Line<'_>) -> Result<(), IngestError>) -> Result<(), IngestError> {
         let mut too_long = false;
         loop {
-            let available = match self.input.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ingest_error(error)),
-            };
+            let available = available(self.input)?;
             if available.is_empty() {
                 break;
             }
@@ -99,11 +95,7 @@ impl<'a> Lines<'a> {
         let mut too_long = false;
         let mut ended = false;
         while !ended {
-            let available = match self.input.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(ingest_error(error)),
-            };
+            let available = available(self.input)?;
             if available.is_empty() {
                 break;
             }

@@ -88,8 +88,8 @@ impl EventMapping<'_> {
         let values: EventValues = reader.columns.iter().map(|column| value(column)).collect::<Result<_, _>>()?;
         let (from_us, usage) = reader.usage(&values)?;
         let usage = match usage {
-            BorrowedUsage::Invocation(row) => Usage::Invocation(Box::new(row.map_texts(|text| (*text).to_owned()))),
-            BorrowedUsage::Request(row) => Usage::Request(Box::new(row.map_texts(|text| (*text).to_owned()))),
+            BorrowedUsage::Invocation(row) => Usage::Invocation(Box::new(row.to_owned_texts())),
+            BorrowedUsage::Request(row) => Usage::Request(Box::new(row.to_owned_texts())),
             BorrowedUsage::Other(usage) => usage,
         };
         Ok((from_us, usage))

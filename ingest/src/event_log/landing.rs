@@ -123,7 +123,7 @@ impl Lake {
         let application = format!("segments:{}", place.writer);
         let (staged, rejected) = staging.finish()?;
         if row.rejected > 0 {
-            let id = &row.id;
+            let (rejected, id) = (rejected.finish(None)?, &row.id);
             let batches = || Ok(rejected.batches().map(move |batch| with_upload_id(&batch?, Table::RejectedRows, id)));
             self.append_once_as(Table::RejectedRows, &application, place.number, batches).await?;
             self.persist(Table::RejectedRows, &application, place.number).await?;

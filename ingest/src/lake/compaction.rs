@@ -19,6 +19,7 @@ use deltalake::{DeltaTable, DeltaTableError, Path};
 use futures::TryStreamExt;
 use serde::Serialize;
 
+use super::usage_files::UPLOAD_FILE_BYTES;
 use super::{FILE_BYTES_TARGET, Lake, lost_a_race, transaction_version};
 use crate::data_file::DataFile;
 use crate::error::IngestError;
@@ -26,8 +27,8 @@ use crate::table::Table;
 
 /// Files of one partition and of like size that are put together.
 const FILES_MIN: usize = 8;
-/// Size from which on a file is left alone, in bytes.
-const SMALL_BYTES: u64 = FILE_BYTES_TARGET / 2;
+/// Size from which on a file is left alone, in bytes: a full file of an upload is not written twice.
+const SMALL_BYTES: u64 = UPLOAD_FILE_BYTES as u64;
 /// Size of the smallest class of files, in bytes, and how much larger the next one is.
 const CLASS_BYTES: u64 = 256 * 1024;
 const CLASS_FACTOR: u64 = 8;

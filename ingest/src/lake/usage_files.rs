@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
@@ -23,7 +22,7 @@ use crate::usage_file::{Extent, FinishedFile, Segment, UsageFile};
 /// Rows that are gathered before they are written: a day has at most so many in a row group.
 const WINDOW_ROWS: usize = 512 * 1024;
 /// Size at which a file is closed and the next of its day begun, in bytes.
-const FILE_BYTES_TARGET: usize = 48 << 20;
+pub(super) const UPLOAD_FILE_BYTES: usize = 48 << 20;
 /// What the files of all days may hold in memory, in bytes: above it the largest is closed.
 const MEMORY_BYTES_MAX: usize = 64 << 20;
 
@@ -103,7 +102,7 @@ impl UsageFiles {
                 }
             };
             file.add(&segments).map_err(broken)?;
-            if file.bytes() >= FILE_BYTES_TARGET {
+            if file.bytes() >= UPLOAD_FILE_BYTES {
                 self.close(day, file).await?;
             } else {
                 self.open.insert(day, file);
@@ -122,12 +121,11 @@ impl UsageFiles {
         let finished = file.finish().map_err(broken)?;
         let date = date_text(day);
         let path = format!("date={date}/part-{}.zstd.parquet", uuid::Uuid::new_v4());
-        let age = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis());
         let add = Add {
             path: path.clone(),
             partition_values: [("date".to_owned(), Some(date))].into(),
             size: i64::try_from(finished.bytes).unwrap_or(i64::MAX),
-            modification_time: i64::try_from(age).unwrap_or(i64::MAX),
+            modification_time: Utc::now().timestamp_millis(),
             data_change: true,
             stats: Some(self.statistics(&finished)),
             tags: None,

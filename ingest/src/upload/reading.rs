@@ -5,7 +5,6 @@ use std::io::{BufRead, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{IngestOptions, Parsed, Progress, Staging, temporary_error};
 use crate::decompress::{self, Limits};
@@ -58,8 +57,7 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn new(part: u32, options: &IngestOptions) -> Self {
-        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
-        let uploaded_at_us = i64::try_from(now_us).unwrap_or(i64::MAX);
+        let uploaded_at_us = chrono::Utc::now().timestamp_micros();
         let assumed_time_us = options.at_us.unwrap_or(uploaded_at_us);
         let mut staging = Staging::new(assumed_time_us, part, options.progress.clone());
         staging.times.uploaded_at_us = uploaded_at_us;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::spool::Spooled;
 use super::staged::{Staged, UsageSpool};
 use super::{FIRST_REJECTED_MAX, Progress};
 use crate::error::IngestError;
@@ -48,10 +47,11 @@ impl Staging {
     }
 
     /// The rows of each table that has some, and the refused ones.
-    pub(crate) fn finish(self) -> Result<(Vec<(Table, Staged)>, Spooled), IngestError> {
+    pub(crate) fn finish(self) -> Result<(Vec<(Table, Staged)>, RejectedSpool), IngestError> {
         let Self { invocations, requests, storage, metered, billed, rejected, .. } = self;
         let rows = [invocations.finish()?, requests.finish()?, storage.finish()?, metered.finish()?, billed.finish()?];
-        Ok((filled(rows), rejected.finish(None)?))
+        let tables = Table::USAGE.into_iter().chain([Table::Billed]);
+        Ok((tables.zip(rows).filter(|(_, staged)| staged.rows > 0).collect(), rejected))
     }
 
     pub(crate) fn new(assumed_time_us: i64, part: u32, progress: Arc<Progress>) -> Self {
@@ -196,10 +196,4 @@ impl Sink for Staging {
             self.warnings.push(message);
         }
     }
-}
-
-/// The tables that have rows.
-pub(super) fn filled(rows: [Staged; 5]) -> Vec<(Table, Staged)> {
-    let tables = Table::USAGE.into_iter().chain([Table::Billed]);
-    tables.zip(rows).filter(|(_, staged)| staged.rows > 0).collect()
 }

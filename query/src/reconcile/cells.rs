@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use paygrain_pricing::{Catalogue, Exact, Period, Sku, SkuIndex};
+use paygrain_pricing::{Catalogue, Exact, Period, SkuIndex};
 
 use super::classes::{BilledSide, Circumstances, RatedSide, classify};
 use super::lines::{LineKey, LineSum, Lines, Name};
@@ -339,10 +339,7 @@ struct Month {
 impl Month {
     /// Whether the bill lists only what it charges for: then its quantity is nearer to what the rating charges for.
     fn omits_free(&self) -> bool {
-        let distance = |to: &Exact| {
-            let distance = &self.quantity - to;
-            if distance.is_negative() { -distance } else { distance }
-        };
+        let distance = |to: &Exact| (&self.quantity - to).abs();
         let charged = &self.rated.quantity - &self.rated.free;
         let nearer = distance(&charged) < distance(&self.rated.quantity);
         self.rated.free.is_positive() && self.usage_count > 0 && !self.gives_free && nearer
@@ -433,7 +430,7 @@ impl Rows<'_> {
         let price = cell.rated.list.checked_div(&cell.rated.quantity).or_else(|| month.price());
         let has_price = self.groups.members(group).all(|sku| !self.rated.unpriced.contains(&(sku, from)));
         let known = Circumstances {
-            price: Some(price.unwrap_or_default()).filter(|_| has_price && in_force(sku, to)),
+            price: Some(price.unwrap_or_default()).filter(|_| has_price && sku.is_priced_on(to)),
             has_records: !recorded.is_empty(),
             omits_free: month.omits_free(),
             missing_quantity: quantity,
@@ -455,13 +452,6 @@ impl Rows<'_> {
         };
         cell.row(named, currency, day)
     }
-}
-
-fn in_force(sku: &Sku, day: NaiveDate) -> bool {
-    let covers = |from: Option<NaiveDate>, to: Option<NaiveDate>| {
-        from.is_none_or(|from| from <= day) && to.is_none_or(|to| day < to)
-    };
-    sku.prices.iter().any(|price| covers(price.from, price.to))
 }
 
 impl Cell {

@@ -279,8 +279,7 @@ fn free_value(rated: &RatedSide, billed: &BilledSide, known: &Circumstances, pri
 }
 
 fn within(amount: &Exact, error: &Exact) -> bool {
-    let size = if amount.is_negative() { -amount } else { amount.clone() };
-    size <= *error
+    amount.abs() <= *error
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::focus::unit_part;
 use crate::metering::{literal, timestamp};
 
 const HOUR_US: i64 = 3_600_000_000;
+/// How far the zone that is furthest ahead is ahead of UTC.
+pub(super) const ZONES_AHEAD_US: i64 = 14 * HOUR_US;
 /// A charge period up to this is a day's: days have 23 to 25 hours.
 const DAY_US_MAX: i64 = 25 * HOUR_US;
 /// What exports write of a line that only rounds the others: Azure's charge type, Google's cost type.
@@ -93,11 +95,10 @@ pub(super) struct Lines {
 
 /// The lines of bills whose period begins in a month, wherever on earth it begins.
 pub(super) fn in_period(period: Period) -> String {
-    let shift = 14 * HOUR_US;
     format!(
         "billing_period_start >= {} AND billing_period_start < {}",
-        timestamp(period.start_us() - shift),
-        timestamp(period.end_us() - shift)
+        timestamp(period.start_us() - ZONES_AHEAD_US),
+        timestamp(period.end_us() - ZONES_AHEAD_US)
     )
 }
 
@@ -318,10 +319,8 @@ fn list_cost(line: &Line<'_>, cost: &Exact, quantity: &Exact) -> Option<Exact> {
         return Some(list);
     }
     let (list, own) = (exact(line.text("list_unit_price"))?, exact(line.text("contracted_unit_price"))?);
-    let difference = own * quantity - cost;
-    let size = if difference.is_negative() { -difference } else { difference };
-    let error = Exact::ratio(1, 1_000_000)? * if cost.is_negative() { -cost } else { cost.clone() };
-    (size <= error).then(|| list * quantity)
+    let error = Exact::ratio(1, 1_000_000)? * cost.abs();
+    ((own * quantity - cost).abs() <= error).then(|| list * quantity)
 }
 
 fn exact(text: Option<&str>) -> Option<Exact> {

@@ -1,14 +1,13 @@
 //! `paygrain lake set-metadata` and `metadata`: what logs do not say, supplied after they were ingested.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use paygrain_ingest::lake::{Declaration, DeclarationScope};
 use paygrain_ingest::{Defaults, IngestError, defaults, resource_list};
 use serde_json::json;
 
-use crate::commands::{Context, whole_id};
+use crate::commands::{Context, short_id, whole_id};
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text};
 
@@ -89,8 +88,7 @@ impl SetMetadata {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let lake = context.lake.open()?;
-        let declared_at_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
-        let declared_at_us = i64::try_from(declared_at_us).unwrap_or(i64::MAX);
+        let declared_at_us = chrono::Utc::now().timestamp_micros();
         let upload_id = match &self.upload {
             Some(beginning) => Some(whole_id(&lake, beginning).await?),
             None => None,
@@ -207,7 +205,7 @@ fn print(declarations: &[Declaration], format: OutputFormat) -> Result<(), Failu
         let scope = &declaration.scope;
         let shown = |value: &Option<String>| value.clone().unwrap_or_default();
         let upload = scope.upload_id.as_deref().unwrap_or_default();
-        let upload = if format == OutputFormat::Table { &upload[..upload.len().min(12)] } else { upload };
+        let upload = if format == OutputFormat::Table { short_id(upload) } else { upload };
         let values = paygrain_ingest::lake::TEXT_COLUMNS
             .iter()
             .filter_map(|column| Some(format!("{column}={}", declaration.text(column)?)))

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::AppError;
-use crate::metadata::{declare, now_us};
+use crate::metadata::declare;
 use crate::params::Params;
 
 /// Entries in one request at most.
@@ -54,7 +54,7 @@ pub async fn create(State(app): State<App>, body: Result<Bytes, BytesRejection>)
         let problem = format!("it has {} entries, expected 1 to {ENTRIES_MAX}", entries.len());
         return Err(AppError::BadBody { problem });
     }
-    let declared_at_us = now_us();
+    let declared_at_us = chrono::Utc::now().timestamp_micros();
     let mut declarations = Vec::new();
     for entry in entries {
         let Entry { provider, service, upload_id, resource, values, overrides, .. } = entry;

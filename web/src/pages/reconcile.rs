@@ -73,12 +73,6 @@ impl Page {
         Class::ALL
     }
 
-    /// The classes that have an amount in some row, and the remainder in any case.
-    fn columns(&self) -> Vec<Class> {
-        let occurs = |class: &Class| self.answer.rows.iter().any(|row| !row.parts.of(*class).is_zero());
-        Class::ALL.into_iter().filter(|class| *class == Class::Unexplained || occurs(class)).collect()
-    }
-
     fn part<'a>(&self, parts: &'a Parts, class: &Class) -> &'a Exact {
         parts.of(*class)
     }

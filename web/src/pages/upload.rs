@@ -14,7 +14,7 @@ use super::Window;
 use crate::app::App;
 use crate::error::{AppError, Report, html};
 use crate::filters;
-use crate::metadata::{declare, now_us};
+use crate::metadata::declare;
 use crate::params::{Params, bad};
 
 /// Rejected rows on one page.
@@ -83,7 +83,12 @@ fn declaration(upload_id: &str, form: &Params) -> Result<Declaration, AppError> 
         ..Defaults::default()
     };
     let scope = DeclarationScope { upload_id: Some(upload_id.to_owned()), ..DeclarationScope::default() };
-    Ok(Declaration { scope, values, overrides: form.get("overrides").is_some(), declared_at_us: now_us() })
+    Ok(Declaration {
+        scope,
+        values,
+        overrides: form.get("overrides").is_some(),
+        declared_at_us: chrono::Utc::now().timestamp_micros(),
+    })
 }
 
 impl Page {
