@@ -85,6 +85,14 @@ impl Declaration {
         }
     }
 
+    /// Every column that is declared, with its value as text.
+    pub fn stated(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let texts = TEXT_COLUMNS.into_iter().filter_map(|column| Some((column, self.text(column)?.to_owned())));
+        let numbers =
+            INTEGER_COLUMNS.into_iter().filter_map(|column| Some((column, self.integer(column)?.to_string())));
+        texts.chain(numbers)
+    }
+
     /// The first thing in it that makes no sense: a column, what it holds and what was expected.
     pub fn problem(&self) -> Option<DeclarationProblem> {
         let problem = |column, value: String, expected: String| Some(DeclarationProblem { column, value, expected });

@@ -206,14 +206,7 @@ fn print(declarations: &[Declaration], format: OutputFormat) -> Result<(), Failu
         let shown = |value: &Option<String>| value.clone().unwrap_or_default();
         let upload = scope.upload_id.as_deref().unwrap_or_default();
         let upload = if format == OutputFormat::Table { short_id(upload) } else { upload };
-        let values = paygrain_ingest::lake::TEXT_COLUMNS
-            .iter()
-            .filter_map(|column| Some(format!("{column}={}", declaration.text(column)?)))
-            .chain(
-                paygrain_ingest::lake::INTEGER_COLUMNS
-                    .iter()
-                    .filter_map(|column| Some(format!("{column}={}", declaration.integer(column)?))),
-            );
+        let values = declaration.stated().map(|(column, value)| format!("{column}={value}"));
         rows.push(vec![
             shown(&scope.provider),
             shown(&scope.service),

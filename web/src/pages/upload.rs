@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use paygrain_ingest::Defaults;
-use paygrain_ingest::lake::{Declaration, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
+use paygrain_ingest::lake::{Declaration, DeclarationScope};
 use paygrain_query::{Advice, RejectedFacts, RejectedRowView, UploadRow};
 
 use super::Window;
@@ -130,9 +130,7 @@ impl Page {
 
 /// `region eu-west-1, memory_mb 512`.
 fn supplied(declaration: &Declaration) -> String {
-    let texts = TEXT_COLUMNS.iter().filter_map(|column| Some(format!("{column} `{}`", declaration.text(column)?)));
-    let numbers =
-        INTEGER_COLUMNS.iter().filter_map(|column| Some(format!("{column} `{}`", declaration.integer(column)?)));
+    let stated = declaration.stated().map(|(column, value)| format!("{column} `{value}`"));
     let over = if declaration.overrides { ", also where the log says otherwise" } else { "" };
-    format!("{}{over}", texts.chain(numbers).collect::<Vec<_>>().join(", "))
+    format!("{}{over}", stated.collect::<Vec<_>>().join(", "))
 }
