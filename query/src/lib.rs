@@ -17,6 +17,7 @@ pub mod metering;
 pub mod overview;
 pub mod reconcile;
 pub mod rejected_rows;
+pub(crate) mod rollup;
 pub mod session;
 pub mod sql;
 #[cfg(test)]
