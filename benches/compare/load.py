@@ -160,7 +160,7 @@ async def look(server, pages, arguments, until):
 
 def percentile(ordered, percent):
     """The nearest rank."""
-    return ordered[(len(ordered) * percent + 99) // 100 - 1] if ordered else 0
+    return ordered[(len(ordered) * percent + 99) // 100 - 1]
 
 
 def report(title, timings, wall, server, cpu_s):
@@ -168,7 +168,7 @@ def report(title, timings, wall, server, cpu_s):
     for kind in [kind for _, kind in MIX] + ["all"]:
         chosen = [timing for timing in timings if kind in ("all", timing[0])]
         ordered = sorted(took for _, took, error in chosen if not error)
-        cells = [f"{percentile(ordered, percent) * 1000:.1f}" for percent in (50, 95, 99, 100)]
+        cells = [f"{percentile(ordered, percent) * 1000:.1f}" if ordered else "–" for percent in (50, 95, 99, 100)]
         print(f"| {'**all**' if kind == 'all' else f'`{kind}`'} | {len(chosen)} | {sum(1 for one in chosen if one[2])} | {' | '.join(cells)} |")
     print(f"\n{len(timings) / wall:.0f} requests a second for {wall:.1f} s; the server took {cpu_s:.2f} CPU seconds, peak {server.peak_mb()} MB.")
     for error in [error for _, _, error in timings if error][:5]:

@@ -89,7 +89,8 @@ def measure(job, engines, arguments, data, out):
 
 
 def table(head, rows):
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]) + "\n"
+    line = lambda cells: "| " + " | ".join(cells) + " |\n"
+    return line(head) + "|" + "---|" * len(head) + "\n" + "".join(map(line, rows))
 
 
 def main():
