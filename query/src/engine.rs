@@ -1,6 +1,7 @@
 //! The entry point: a lake and a catalogue of price books, and every question the faces ask.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
@@ -21,6 +22,7 @@ use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::session::{Kept, days_with_usage, session, session_and_versions};
 use crate::sql::SqlAnswer;
+use crate::workload::Workload;
 
 /// Answers questions about a lake; cheap to clone.
 #[derive(Clone)]
@@ -300,6 +302,14 @@ impl Engine {
     /// When the lake cannot be read.
     pub async fn advice(&self, upload: &UploadRow) -> Result<Advice, QueryError> {
         Ok(Advice::of_row(self.catalogue(), upload, &self.lake().declarations().await?))
+    }
+
+    /// The invocations of some UTC days (days since 1970) added up; nothing where only their records say.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn workload(&self, days: RangeInclusive<i32>) -> Result<Arc<Option<Workload>>, QueryError> {
+        Workload::of(&self.session().await?, self.catalogue(), days).await
     }
 
     /// Works out the rollups that are missing, so that no question has to wait for them; how many data files there are

@@ -23,6 +23,7 @@ pub mod session;
 pub mod sql;
 #[cfg(test)]
 mod testing;
+pub mod workload;
 
 pub use advice::{Advice, Landed};
 pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsage};
@@ -37,3 +38,4 @@ pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
 pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
+pub use workload::{Group, Workload};

@@ -28,7 +28,7 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::Catalogue;
 use paygrain_pricing::expression::{Expression, Term};
 
-use self::class::{Class, is_common};
+use self::class::{Class, is_common, measure_columns};
 use self::histogram::Histogram;
 use crate::metering::pricing_table;
 
@@ -99,6 +99,27 @@ pub(crate) fn terms_of(catalogue: &Catalogue, table: Table, provider: &str, serv
         }
     }
     terms
+}
+
+/// The roundings by which functions and tasks are billed: what each makes of a workload is known without its records.
+pub(crate) const ROUNDINGS: [&str; 4] = [
+    "ceil_to(duration_us, 1ms)",
+    "ceil_to(duration_us, 100ms)",
+    "ceil_to(duration_us, 1s)",
+    "greatest(ceil_to(duration_us, 1s), 1min)",
+];
+
+/// What is summed of every record, whatever the rules of its service: what is measured, and durations by the usual
+/// [`ROUNDINGS`].
+pub(crate) fn usual_terms(table: Table) -> Vec<NeededTerm> {
+    let measured = measure_columns(table)
+        .iter()
+        .map(|column| NeededTerm { sql: format!("\"{column}\""), columns: vec![(*column).to_owned()] });
+    let roundings = ROUNDINGS.iter().filter(|_| table == Table::Invocations).filter_map(|text| {
+        let sql = Expression::parse(text, pricing_table(table)).ok()?.to_sql();
+        Some(NeededTerm { sql, columns: vec!["duration_us".to_owned()] })
+    });
+    measured.chain(roundings).collect()
 }
 
 /// A rule taken apart for classes.

@@ -17,7 +17,7 @@ use paygrain_pricing::table::ColumnKind;
 
 use super::class::{Class, PROVIDER, SERVICE, integer_columns, measure_columns, text_columns};
 use super::histogram::{CLASSES_MAX, Counting};
-use super::{HOUR_US, HOURS, NeededTerm, Rollup, Terms, terms_of};
+use super::{HOUR_US, HOURS, NeededTerm, Rollup, Terms, terms_of, usual_terms};
 use crate::error::QueryError;
 use crate::metering::pricing_table;
 
@@ -246,11 +246,9 @@ impl<'a> Builder<'a> {
         if let Some(known) = self.services.get(&key) {
             return Ok(*known);
         }
-        let measured = measure_columns(self.table)
-            .iter()
-            .map(|column| NeededTerm { sql: format!("\"{column}\""), columns: vec![(*column).to_owned()] });
         let mut needed = 0;
-        for term in measured.chain(terms_of(self.catalogue, self.table, &key.0, &key.1)) {
+        let of_rules = terms_of(self.catalogue, self.table, &key.0, &key.1);
+        for term in usual_terms(self.table).into_iter().chain(of_rules) {
             let place = match self.terms.iter().position(|known| known.term.sql == term.sql) {
                 Some(place) => place,
                 None => {

@@ -32,6 +32,13 @@ impl Histogram {
         })
     }
 
+    /// Values and counts of a class, sorted.
+    pub fn of_class(&self, class: u32) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let from = self.keys.partition_point(|found| *found < key(class, 0));
+        let to = from + self.keys[from..].partition_point(|found| *found <= key(class, VALUE_MAX));
+        (from..to).map(|place| (parts(self.keys[place]).1, self.counts[place]))
+    }
+
     /// How many entries.
     pub fn len(&self) -> usize {
         self.keys.len()

@@ -26,7 +26,7 @@ use super::histogram::{Histogram, key};
 use super::{Rollup, Terms};
 
 /// Version of the file format, and of what is kept: another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How the names of the files end.
 const EXTENSION: &str = "rollup";
 

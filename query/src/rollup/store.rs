@@ -46,12 +46,14 @@ struct State {
     classes: HashMap<Table, Classes>,
     days: HashMap<(Table, i32), Vec<Arc<Day>>>,
     /// Files of each day, and the provider and service of its records.
-    services: HashMap<(Table, i32), (Vec<UsageDataFile>, BTreeSet<(String, String)>)>,
+    services: HashMap<(Table, i32), (Vec<UsageDataFile>, Services)>,
     /// Data files that cannot be rolled up.
     refused: BTreeSet<(Table, String)>,
     views: Vec<(ViewKey, Arc<View>)>,
 }
 
+/// Providers and services.
+type Services = BTreeSet<(String, String)>;
 /// Table, version, first and last day.
 type ViewKey = (Table, Option<u64>, i32, i32);
 
@@ -138,7 +140,7 @@ impl Rollups {
     ///
     /// # Errors
     /// When data files cannot be read.
-    pub async fn services(&self, source: &Source<'_>) -> Result<Option<BTreeSet<(String, String)>>, QueryError> {
+    pub async fn services(&self, source: &Source<'_>) -> Result<Option<Services>, QueryError> {
         let Some(by_day) = by_day(source)? else { return Ok(None) };
         let mut found = BTreeSet::new();
         let mut state = self.state.lock().await;
@@ -181,9 +183,9 @@ impl State {
         source: &Source<'_>,
         day: i32,
         files: &[UsageDataFile],
-    ) -> Result<Option<&BTreeSet<(String, String)>>, QueryError> {
+    ) -> Result<Option<&Services>, QueryError> {
         let key = (source.table, day);
-        if !self.services.get(&key).is_some_and(|(known, _)| known == files) {
+        if self.services.get(&key).is_none_or(|(known, _)| known != files) {
             let known = self.days.contains_key(&key);
             let Some(found) = self.of_day(source, day, files).await? else { return Ok(None) };
             let services = found.iter().flat_map(|day| &day.rollup.services);
