@@ -14,6 +14,7 @@ use paygrain_ingest::table::Table;
 
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::{documentation, functions};
 
 /// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
@@ -49,6 +50,8 @@ pub(crate) async fn session_with(
     // Errors name the place in the query.
     config.options_mut().sql_parser.collect_spans = true;
     let session = SessionContext::new_with_config_rt(config, environment);
+    functions::register(&session);
+    documentation::register(&session)?;
     register_tables(&session, lake).await?;
     Ok(session)
 }
@@ -96,8 +99,11 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
     Ok(session)
 }
 
-fn empty_session() -> SessionContext {
-    SessionContext::new_with_config(config())
+/// A session without tables, with the functions of our own.
+pub(crate) fn empty_session() -> SessionContext {
+    let session = SessionContext::new_with_config(config());
+    functions::register(&session);
+    session
 }
 
 fn config() -> SessionConfig {
