@@ -252,7 +252,7 @@ fn the_page_runs_the_query_in_its_url() {
     assert!(page.contains("The first 1,000 rows; there are more.") && page.matches("<tr>").count() > 1000);
     let (status, page) = server.get("/sql?query=SELECT%20'%3Cscript%3E'%20FROM%20nowhere");
     assert_eq!(status, 400);
-    assert!(page.contains("SELECT &#39;&lt;script&gt;&#39; FROM nowhere</textarea>") && page.contains("not found"));
+    assert!(page.contains("SELECT &#39;&#60;script&#62;&#39; FROM nowhere</textarea>") && page.contains("not found"));
     let (status, csv) = server.get("/sql/answer.csv?query=SELECT%20count(*)%20AS%20n%20FROM%20invocations");
     assert_eq!((status, csv.as_str()), (200, "n\n50\n"));
     assert_eq!(server.get("/sql/answer.xlsx?query=SELECT%201").0, 404);

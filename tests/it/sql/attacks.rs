@@ -1,9 +1,8 @@
 //! Attacks: each is refused, or stopped within its limits, and the next query has its answer.
 
-use serde_json::json;
-
 use super::processes::children;
 use super::{ask, query, with_usage};
+use crate::harness::Run;
 use crate::server::Server;
 
 /// How an attack ends.
@@ -44,7 +43,7 @@ const ATTACKS: &[(&str, Ending)] = &[
     ("RESET datafusion.execution.batch_size", Refused("Statement")),
     ("PREPARE p AS SELECT 1", Refused("Statement")),
     ("EXECUTE p", Refused("Statement")),
-    ("BEGIN", Refused("Statement")),
+    ("BEGIN", Refused("Unsupported")),
     ("SHOW ALL", Refused("settings")),
     ("SHOW datafusion.execution.batch_size", Refused("settings")),
     ("SELECT * FROM information_schema.df_settings", Refused("settings")),
@@ -64,7 +63,7 @@ const ATTACKS: &[(&str, Ending)] = &[
     // Memory.
     ("SELECT max(length(repeat('x', 2000000000)))", TooLarge),
     ("SELECT repeat('x', 2000000000)", TooLarge),
-    ("SELECT repeat('x', 50000000)", TooLarge),
+    ("SELECT repeat('x', 20000000)", TooLarge),
     ("SELECT lpad('x', 2000000000)", TooLarge),
     ("SELECT array_length(range(0, 3000000000))", TooLarge),
     ("SELECT array_repeat('xxxxxxxxxxxxxxxx', 1000000000)", TooLarge),
@@ -110,8 +109,8 @@ fn all_attacks() -> Vec<(String, Ending)> {
 fn attacks_over_http_are_refused_or_stopped_and_the_server_goes_on() {
     let place = with_usage();
     let server = Server::start(&place, &["--sql-memory", "256"]);
+    let mut faults = Vec::new();
     for (attack, ending) in all_attacks() {
-        let shown: String = attack.chars().take(120).collect();
         // Only what is meant to run into the deadline gets a short one.
         let path = match ending {
             Refused(_) | TooLarge => "/api/v1/sql",
@@ -120,20 +119,22 @@ fn attacks_over_http_are_refused_or_stopped_and_the_server_goes_on() {
         let said = ask(&server, path, "application/sql", "application/json", &attack);
         let problem = said.json();
         let detail = problem["detail"].as_str().unwrap_or_default();
-        match ending {
-            Refused(words) => {
-                assert!([400, 507].contains(&said.status), "{shown}: {} {problem}", said.status);
-                assert!(detail.contains(words), "{shown}: {detail}");
-            }
-            TooLarge => assert_eq!(said.status, 507, "{shown}: {problem}"),
-            TooLong => assert_eq!(said.status, 504, "{shown}: {problem}"),
-            Stopped => assert!([504, 507].contains(&said.status), "{shown}: {} {problem}", said.status),
+        let (statuses, words): (&[u16], _) = match ending {
+            Refused(words) => (&[400], words),
+            TooLarge => (&[507], ""),
+            TooLong => (&[504], ""),
+            Stopped => (&[504, 507], ""),
+        };
+        let told = detail.contains(words) && problem["hint"].is_string() && detail.len() < 20_000;
+        if !statuses.contains(&said.status) || !told {
+            faults.push(fault(&attack, &format!("{} {}", said.status, said.text())));
         }
-        assert!(detail.len() < 20_000 && !detail.contains("backtrace"), "{shown}: {detail}");
-        assert!(problem["hint"].is_string(), "{shown}: {problem}");
         let normal = query(&server, "SELECT count(*) AS n FROM invocations");
-        assert_eq!((normal.status, normal.json()), (200, json!([{"n": 50}])), "after {shown}");
+        if (normal.status, normal.text().as_str()) != (200, "[\n{\"n\":50}\n]\n") {
+            faults.push(fault(&attack, &format!("afterwards: {} {}", normal.status, normal.text())));
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(!place.path("out.csv").exists() && !place.path("out.parquet").exists());
     assert_eq!(children(server.id()), Vec::<u32>::new(), "nothing is left running");
 }
@@ -141,28 +142,34 @@ fn attacks_over_http_are_refused_or_stopped_and_the_server_goes_on() {
 #[test]
 fn attacks_on_the_command_line_end_with_a_message() {
     let place = with_usage();
+    let mut faults = Vec::new();
     for (attack, ending) in all_attacks() {
-        let shown: String = attack.chars().take(120).collect();
-        // A command line takes no argument of this length.
-        let short = attack.len() < 100_000;
-        let query = place.file("query.sql", &attack);
+        let file = place.file("query.sql", &attack);
         let timeout = if matches!(ending, Refused(_) | TooLarge) { "60" } else { "1" };
         let mut command = place.command(&["sql", "--memory", "256", "--timeout", timeout]);
-        match short {
+        // A command line takes no argument that is much longer.
+        match attack.len() < 100_000 {
             true => command.args(["--", &attack]),
-            false => command.arg("-").stdin(std::fs::File::open(&query).unwrap()),
+            false => command.arg("-").stdin(std::fs::File::open(&file).unwrap()),
         };
-        let run = crate::harness::Run::of(command.output().unwrap());
-        assert_eq!(run.code, Some(1), "{shown}: {}", run.stdout);
+        let run = Run::of(command.output().unwrap());
         let words = match ending {
             Refused(words) => &[words][..],
             TooLarge => &["more memory than 256 MiB", "a row of the answer"],
             TooLong => &["did not end within 1 s"],
             Stopped => &["did not end within 1 s", "more memory than 256 MiB", "temporary files"],
         };
-        assert!(words.iter().any(|words| run.stderr.contains(words)), "{shown}: {}", run.stderr);
-        assert!(run.stderr.starts_with("error:") && run.stderr.contains("hint:"), "{shown}: {}", run.stderr);
+        let told = words.iter().any(|words| run.stderr.contains(words));
+        if run.code != Some(1) || !told || !run.stderr.starts_with("error:") || !run.stderr.contains("hint:") {
+            faults.push(fault(&attack, &format!("{:?} {}", run.code, run.stderr)));
+        }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(!place.path("out.csv").exists() && !place.path("out.parquet").exists());
     assert_eq!(place.count("SELECT count(*) FROM invocations"), 50);
+}
+
+fn fault(attack: &str, what: &str) -> String {
+    let cut = |text: &str| text.chars().take(300).collect::<String>();
+    format!("{}\n    {}", cut(attack), cut(what))
 }
