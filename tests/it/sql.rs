@@ -175,6 +175,7 @@ fn every_column_is_in_the_schema_and_documented() {
         ("SHOW TABLES", "column_documentation"),
         ("SHOW COLUMNS FROM charges", "billed_cost"),
         ("DESCRIBE storage", "held_us"),
+        ("SHOW FUNCTIONS LIKE 'ceil_to'", "ceil_to"),
         ("EXPLAIN SELECT count(*) FROM invocations", "logical_plan"),
     ] {
         let run = place.run(&["sql", "--format", "csv", text]);
