@@ -22,11 +22,11 @@ use paygrain_pricing::{
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::explain::Records as RecordsPage;
+use crate::lake_state::services_of;
 use crate::metering::{
     Details, Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp, within,
 };
 use crate::rollup::TABLES;
-use crate::session::services_of;
 use crate::sql::SqlAnswer;
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::closing::ClosedState;
 use crate::error::QueryError;
+use crate::lake_state::answer;
 use crate::metering::{Details, Metered, MeteredRow, meter};
-use crate::session::answer;
 
 /// What to bill.
 #[derive(Clone, Debug)]

@@ -16,12 +16,13 @@ use crate::closing::{self, BillSummary, CloseRequest, Closing, StoredBill, Verif
 use crate::error::QueryError;
 use crate::explain::Explanation;
 use crate::focus::{FocusExport, FocusRequest};
+use crate::lake_state::{Kept, days_with_usage};
 use crate::metering::cell;
 use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
-use crate::session::{Kept, days_with_usage, session, session_and_versions};
-use crate::sql::SqlAnswer;
+use crate::sandbox::SqlSandbox;
+use crate::session::{session, session_and_versions};
 use crate::workload::Workload;
 
 /// Answers questions about a lake; cheap to clone.
@@ -318,7 +319,7 @@ impl Engine {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn roll_up(&self, done: &(dyn Fn(Table, usize, usize) + Send + Sync)) -> Result<u64, QueryError> {
-        crate::session::catch_up(&self.session().await?, self.catalogue(), done).await
+        crate::lake_state::catch_up(&self.session().await?, self.catalogue(), done).await
     }
 
     /// Drops every rollup: they are worked out again by [`Engine::roll_up`] or when they are asked for.
@@ -329,11 +330,11 @@ impl Engine {
         self.kept().rollups.drop_all(self.lake()).await
     }
 
-    /// Runs one read-only query over the tables of the lake.
+    /// Runs queries of strangers over the tables of the lake, each in a process of its own.
     ///
     /// # Errors
-    /// [`QueryError::BadSql`] for anything but a query, or when it fails.
-    pub async fn sql(&self, text: &str) -> Result<SqlAnswer, QueryError> {
-        SqlAnswer::of(&session(self.lake()).await?, text).await
+    /// As [`SqlSandbox::new`].
+    pub fn sandbox(&self) -> Result<SqlSandbox, QueryError> {
+        SqlSandbox::new(self.lake())
     }
 }

@@ -20,10 +20,10 @@ use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::incomplete::{self, Incomplete};
 use crate::intervals::meter_intervals;
+use crate::lake_state::{is_empty, view_of};
 use crate::rollup::HOUR_US;
 use crate::rollup::class::{Class, PROVIDER, SERVICE};
 use crate::rollup::store::View;
-use crate::session::{is_empty, view_of};
 
 /// Quantity of one SKU, of one resource, in one hour.
 #[derive(Clone, Debug)]

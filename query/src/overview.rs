@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::bill::{Attribution, BillRequest, CostGroup, Dimension, RatedUsage, UnpricedUsage};
 use crate::engine::Engine;
 use crate::error::QueryError;
+use crate::lake_state::answer;
 use crate::metering::{cell, within};
-use crate::session::answer;
 
 /// Answers of the overview page.
 #[derive(Clone, Debug, Serialize)]

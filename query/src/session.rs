@@ -1,25 +1,22 @@
 //! The SQL session over one consistent state of the lake.
 
-use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{cast, ident, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use deltalake::DeltaTable;
 use paygrain_ingest::Lake;
-use paygrain_ingest::table::{DAY_US, Table};
-use paygrain_pricing::Catalogue;
+use paygrain_ingest::table::Table;
 
-use crate::answers::Answers;
 use crate::declared::Declared;
 use crate::error::QueryError;
-use crate::rollup::TABLES;
-use crate::rollup::store::{Rollups, Source, View};
+use crate::lake_state::{Kept, LakeState};
+use crate::{documentation, functions};
 
 /// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
@@ -40,37 +37,71 @@ pub(crate) async fn session_and_versions(
     lake: &Lake,
     kept: Option<&Kept>,
 ) -> Result<(SessionContext, LakeVersions), QueryError> {
-    let mut versions = LakeVersions::new();
-    let declared = lake.table(Table::Declarations).await?;
-    let declarations = match &declared {
-        Some(table) => Declared::of(lake.declarations_in(table).await?),
-        None => Declared::default(),
-    };
-    versions.extend(declared.map(|table| (Table::Declarations.name().to_owned(), table.version())));
-    let mut tables = BTreeMap::new();
-    for table in Table::ALL {
-        let delta = lake.table(table).await?;
-        if Table::USAGE.contains(&table) {
-            versions.insert(table.name().to_owned(), delta.as_ref().and_then(|delta| delta.version()));
-        }
-        tables.extend(delta.map(|delta| (table, delta)));
-    }
+    let tables = Tables::of(lake).await?;
+    let versions = tables.versions.clone();
     let mut config = config();
     if let Some(kept) = kept {
-        let (lake, kept, versions) = (lake.clone(), kept.clone(), format!("{versions:?}"));
-        let state = LakeState { lake, tables: tables.clone(), declared: declarations.clone(), versions, kept };
-        config = config.with_extension(Arc::new(state));
+        config = config.with_extension(Arc::new(LakeState::new(lake.clone(), &tables, kept.clone())));
     }
     let session = SessionContext::new_with_config(config);
-    for table in Table::ALL {
-        let delta = tables.remove(&table);
-        let provider = match delta {
-            Some(delta) => Some(delta.table_provider().await.map_err(boxed)?),
-            None => None,
-        };
-        register(&session, table, provider, &declarations)?;
-    }
+    functions::register(&session);
+    tables.register(&session).await?;
     Ok((session, versions))
+}
+
+/// A session for queries that others write: within the limits of an environment, on so many threads.
+///
+/// # Errors
+/// As [`session`].
+pub(crate) async fn session_with(
+    lake: &Lake,
+    environment: Arc<RuntimeEnv>,
+    threads: usize,
+) -> Result<SessionContext, QueryError> {
+    let mut config = config().with_target_partitions(threads.max(1));
+    // Errors name the place in the query.
+    config.options_mut().sql_parser.collect_spans = true;
+    let session = SessionContext::new_with_config_rt(config, environment);
+    functions::register(&session);
+    documentation::register(&session)?;
+    Tables::of(lake).await?.register(&session).await?;
+    Ok(session)
+}
+
+/// The tables of the lake as they are now.
+pub(crate) struct Tables {
+    pub found: BTreeMap<Table, DeltaTable>,
+    pub declared: Declared,
+    pub versions: LakeVersions,
+}
+
+impl Tables {
+    async fn of(lake: &Lake) -> Result<Self, QueryError> {
+        let mut tables = Self { found: BTreeMap::new(), declared: Declared::default(), versions: LakeVersions::new() };
+        if let Some(table) = lake.table(Table::Declarations).await? {
+            tables.declared = Declared::of(lake.declarations_in(&table).await?);
+            tables.versions.insert(Table::Declarations.name().to_owned(), table.version());
+        }
+        for table in Table::ALL {
+            let delta = lake.table(table).await?;
+            if Table::USAGE.contains(&table) {
+                tables.versions.insert(table.name().to_owned(), delta.as_ref().and_then(|delta| delta.version()));
+            }
+            tables.found.extend(delta.map(|delta| (table, delta)));
+        }
+        Ok(tables)
+    }
+
+    async fn register(mut self, session: &SessionContext) -> Result<(), QueryError> {
+        for table in Table::ALL {
+            let provider = match self.found.remove(&table) {
+                Some(delta) => Some(delta.table_provider().await.map_err(boxed)?),
+                None => None,
+            };
+            register(session, table, provider, &self.declared)?;
+        }
+        Ok(())
+    }
 }
 
 /// A session that sees the usage tables as they were, and nothing else.
@@ -93,106 +124,11 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
     Ok(session)
 }
 
-/// The state of the lake that a session sees, and the rollups that may stand for its records.
-struct LakeState {
-    lake: Lake,
-    tables: BTreeMap<Table, DeltaTable>,
-    declared: Declared,
-    /// The versions of everything that usage is made of.
-    versions: String,
-    kept: Kept,
-}
-
-/// What is kept of a lake from question to question.
-#[derive(Clone, Default)]
-pub(crate) struct Kept {
-    pub rollups: Arc<Rollups>,
-    pub answers: Arc<Answers>,
-    /// Which catalogue answers are of: its address, for as long as it is kept beside this.
-    pub catalogue: usize,
-}
-
-/// An answer about usage that is kept for as long as there is no other usage.
-///
-/// # Errors
-/// Those of making it.
-pub(crate) async fn answer<T: Any + Send + Sync>(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    question: &str,
-    make: impl Future<Output = Result<(T, usize), QueryError>>,
-) -> Result<Arc<T>, QueryError> {
-    match session.state().config().get_extension::<LakeState>() {
-        Some(state) if state.kept.catalogue == std::ptr::from_ref(catalogue).addr() => {
-            state.kept.answers.get(format!("{} {question}", state.versions), make).await
-        }
-        _ => Ok(Arc::new(make.await?.0)),
-    }
-}
-
-/// The rollups of what a session sees of a table between two instants; nothing where the records are to be read.
-pub(crate) async fn view_of(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    table: Table,
-    (from_us, to_us): (i64, i64),
-) -> Result<Option<Arc<View>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(None) };
-    let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
-    let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
-    state.kept.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
-}
-
-/// Provider and service of all records of a table that a session sees; nothing where only the records say.
-pub(crate) async fn services_of(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    table: Table,
-) -> Result<Option<BTreeSet<(String, String)>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(Some(BTreeSet::new())) };
-    let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
-    state.kept.rollups.services(&source).await
-}
-
-/// Whether a session sees no row of a table.
-pub(crate) fn is_empty(session: &SessionContext, table: Table) -> Result<bool, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(false) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(true) };
-    Ok(state.lake.usage_data_files(delta)?.is_some_and(|files| files.is_empty()))
-}
-
-/// The UTC days with usage; nothing where only the records say.
-pub(crate) fn days_with_usage(session: &SessionContext) -> Result<Option<BTreeSet<i32>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
-    let mut days = BTreeSet::new();
-    for table in Table::USAGE {
-        let Some(delta) = state.tables.get(&table) else { continue };
-        let Some(files) = state.lake.usage_data_files(delta)? else { return Ok(None) };
-        days.extend(files.into_iter().map(|file| file.day));
-    }
-    Ok(Some(days))
-}
-
-/// Works out the rollups that are missing of what a session sees; how many data files there are rollups of.
-pub(crate) async fn catch_up(
-    session: &SessionContext,
-    catalogue: &Catalogue,
-    done: &(dyn Fn(Table, usize, usize) + Send + Sync),
-) -> Result<u64, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(0) };
-    let mut count = 0;
-    for table in TABLES {
-        let Some(delta) = state.tables.get(&table) else { continue };
-        let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
-        count += state.kept.rollups.catch_up(&source, &|days, all| done(table, days, all)).await?;
-    }
-    Ok(count)
-}
-
-fn empty_session() -> SessionContext {
-    SessionContext::new_with_config(config())
+/// A session without tables, with the functions of our own.
+pub(crate) fn empty_session() -> SessionContext {
+    let session = SessionContext::new_with_config(config());
+    functions::register(&session);
+    session
 }
 
 fn config() -> SessionConfig {

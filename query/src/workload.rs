@@ -12,12 +12,12 @@ use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::{Catalogue, Expression};
 
 use crate::error::QueryError;
+use crate::lake_state::{answer, view_of};
 use crate::metering::pricing_table;
 use crate::rollup::class::Class;
 use crate::rollup::histogram::{VALUE_MAX, key, parts};
 use crate::rollup::store::{Day, View};
 use crate::rollup::{HOURS, ROUNDINGS};
-use crate::session::{answer, view_of};
 
 /// Roundings of durations that sums are kept of: to 1 ms, to 100 ms, to 1 s, and to 1 s and at least 1 minute.
 pub const ROUNDINGS_COUNT: usize = ROUNDINGS.len();
