@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::error::QueryError;
 
 /// What all kept answers together may weigh, in rows.
-const WEIGHT_MAX: usize = 4_000_000;
+const WEIGHT_MAX: usize = 2_000_000;
 /// Most answers that are kept.
 const ANSWERS_MAX: usize = 64;
 

@@ -63,12 +63,26 @@ pub(crate) struct Rollup {
     pub hours: Vec<u8>,
     /// Records of each cell.
     pub counts: Vec<u64>,
-    /// For each term, its sum in each cell.
+    /// For each term, its sum in each cell; nothing where all are 0.
     pub sums: Vec<Vec<i64>>,
     /// Records by class and duration in whole milliseconds, rounded up.
     pub durations: Histogram,
     /// Records by class and memory used, in MB.
     pub memory_used: Histogram,
+}
+
+impl Rollup {
+    /// The sum of a term in a cell.
+    #[inline]
+    pub fn sum(&self, term: usize, cell: usize) -> i64 {
+        self.sums[term].get(cell).copied().unwrap_or(0)
+    }
+
+    /// How many numbers it is made of, about.
+    pub fn weight(&self) -> usize {
+        let sums: usize = self.sums.iter().map(Vec::len).sum();
+        sums + 2 * (self.counts.len() + self.durations.len() + self.memory_used.len())
+    }
 }
 
 /// A set of the terms of a rollup, by bits.

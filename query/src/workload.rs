@@ -171,11 +171,11 @@ impl Workload {
             for cell in from..to {
                 let hour = &mut hours[usize::from(rollup.hours[cell])];
                 hour.count += rollup.counts[cell];
-                hour.duration_us = hour.duration_us.checked_add(rollup.sums[duration][cell])?;
+                hour.duration_us = hour.duration_us.checked_add(rollup.sum(duration, cell))?;
                 sum.count += rollup.counts[cell];
-                sum.duration_us = sum.duration_us.checked_add(rollup.sums[duration][cell])?;
+                sum.duration_us = sum.duration_us.checked_add(rollup.sum(duration, cell))?;
                 for (sum, term) in sum.rounded_us.iter_mut().zip(rounded) {
-                    *sum = sum.checked_add(rollup.sums[term][cell])?;
+                    *sum = sum.checked_add(rollup.sum(term, cell))?;
                 }
             }
             self.by_day.push(sum);

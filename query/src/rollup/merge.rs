@@ -51,8 +51,8 @@ impl Rollup {
                     merged.counts.len() - 1
                 });
                 merged.counts[place] += rollup.counts[cell];
-                for (term, sums) in places.iter().zip(&rollup.sums) {
-                    match merged.sums[*term][place].checked_add(sums[cell]) {
+                for (own, term) in places.iter().enumerate() {
+                    match merged.sums[*term][place].checked_add(rollup.sum(own, cell)) {
                         Some(sum) => merged.sums[*term][place] = sum,
                         None => merged.known[class as usize] &= !(1 << term),
                     }
@@ -88,6 +88,14 @@ impl Rollup {
         self.counts = order.iter().map(|cell| self.counts[*cell]).collect();
         for sums in &mut self.sums {
             *sums = order.iter().map(|cell| sums[*cell]).collect();
+        }
+        self.without_zeros()
+    }
+
+    /// The same without the sums of terms that are 0 everywhere.
+    pub fn without_zeros(mut self) -> Self {
+        for sums in self.sums.iter_mut().filter(|sums| sums.iter().all(|sum| *sum == 0)) {
+            *sums = Vec::new();
         }
         self
     }

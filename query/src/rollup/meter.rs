@@ -356,7 +356,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 let sum = match term {
-                    Some(term) => i128::from(rollup.sums[*term][cell]),
+                    Some(term) => i128::from(rollup.sum(*term, cell)),
                     None => i128::from(count),
                 };
                 let (base, records) = found.rows.entry((hour_us, (one.sku, one.meter, scope))).or_default();

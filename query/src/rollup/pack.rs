@@ -165,7 +165,9 @@ pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
     rollup.hours = number("hour")?.values().iter().map(|hour| *hour as u8).collect();
     rollup.counts = number("count")?.values().iter().map(|count| *count as u64).collect();
     for term in 0..rollup.terms.len() {
-        rollup.sums.push(number(&format!("sum_{term}"))?.values().to_vec());
+        let name = format!("sum_{term}");
+        let is_there = cells.column_by_name(&name).is_some();
+        rollup.sums.push(if is_there { number(&name)?.values().to_vec() } else { Vec::new() });
     }
     rollup.durations = histogram(durations)?;
     rollup.memory_used = histogram(memory_used)?;
@@ -267,7 +269,7 @@ fn cells_batch(rollup: &Rollup) -> Result<RecordBatch, PackError> {
         ("hour".to_owned(), signed(rollup.hours.iter().map(|hour| (*hour).into()))),
         ("count".to_owned(), signed(rollup.counts.iter().copied())),
     ];
-    for (term, sums) in rollup.sums.iter().enumerate() {
+    for (term, sums) in rollup.sums.iter().enumerate().filter(|(_, sums)| !sums.is_empty()) {
         columns.push((format!("sum_{term}"), Arc::new(Int64Array::from(sums.clone()))));
     }
     batch(columns)

@@ -24,6 +24,8 @@ use crate::error::QueryError;
 
 /// Rollups of one day beyond which they are put together.
 const ROLLUPS_OF_A_DAY_MAX: usize = 8;
+/// How many numbers of rollups are kept in memory beside those of one view, about: half a gigabyte.
+const WEIGHT_MAX: usize = 64_000_000;
 /// Views that are kept.
 const VIEWS_MAX: usize = 16;
 
@@ -108,6 +110,11 @@ impl Rollups {
         }
         let classes = state.classes.entry(source.table).or_default().all().to_vec();
         let view = Arc::new(View { classes, days: found });
+        if state.weight() > WEIGHT_MAX {
+            let State { days: kept, views, .. } = &mut *state;
+            kept.retain(|(table, day), _| *table == source.table && days.contains(day));
+            views.clear();
+        }
         if state.views.len() >= VIEWS_MAX {
             state.views.remove(0);
         }
@@ -177,6 +184,11 @@ fn by_day(source: &Source<'_>) -> Result<Option<BTreeMap<i32, Vec<UsageDataFile>
 }
 
 impl State {
+    /// How many numbers are in memory.
+    fn weight(&self) -> usize {
+        self.days.values().flatten().map(|day| day.rollup.weight()).sum()
+    }
+
     /// Provider and service of the records of a day. What nobody has asked more of does not stay in memory.
     async fn services_of_day(
         &mut self,
