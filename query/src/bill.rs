@@ -269,7 +269,7 @@ impl RatedUsage {
         groups
     }
 
-    fn value(&self, dimension: Dimension, share: &RowShare) -> String {
+    pub(crate) fn value(&self, dimension: Dimension, share: &RowShare) -> String {
         let (row, charge) = (&self.rows[share.row], &self.rated.charges[share.charge]);
         match dimension {
             Dimension::Provider => charge.provider.clone(),
@@ -336,7 +336,7 @@ pub(crate) fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
 }
 
 /// The value of a dimension of a charge that no usage is behind.
-fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -> String {
+pub(crate) fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -> String {
     match dimension {
         Dimension::Provider => charge.provider.clone(),
         Dimension::Service => charge.service.clone(),

@@ -18,6 +18,7 @@ use crate::metering::cell;
 use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
+use crate::report::{self, ReportAnswer};
 use crate::session::session;
 use crate::sql::SqlAnswer;
 
@@ -216,6 +217,15 @@ impl Engine {
     /// When the lake cannot be read.
     pub async fn billed_periods(&self) -> Result<Vec<Period>, QueryError> {
         reconcile::periods(&session(self.lake()).await?).await
+    }
+
+    /// A report by its name, with parameters as texts: [`REPORTS`](crate::REPORTS) lists both.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchChoice`] or [`QueryError::BadValue`] for what the report does not know, or as
+    /// [`Engine::bill`]. A lake without usage is no error: the answer has no rows.
+    pub async fn report(&self, name: &str, parameters: &[(String, String)]) -> Result<ReportAnswer, QueryError> {
+        report::answer(self, name, parameters).await
     }
 
     /// Every upload, latest first.
