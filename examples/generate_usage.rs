@@ -1,20 +1,29 @@
 //! Makes up usage logs of any size for benchmarks: `generate_usage FORMAT ROWS [SEED] > FILE`.
 //!
 //! FORMAT is `lambda` (START, END and REPORT with time and log group in front), `csv`, `ndjson`, or `s3` (server access
-//! log). A month of calls of 2,000 functions: a few of them make most calls, durations of one function vary by a factor,
-//! days and weekends show, one row in a hundred is a cold start or an error, and one in two hundred is there twice, up to
-//! a day later. The same seed gives the same bytes.
+//! log). A month of calls of 2,000 functions of 40 teams. The first function makes about a fifth of all calls and ten of
+//! them half (Zipf, exponent 1.2); hours of the day, weekends and bursts show; durations are log-normal, each function with
+//! a median and a spread of its own, in steps of 10 µs; one function in twenty changes its memory within the month; one
+//! call in fifty is a cold start, one in a hundred fails. One row in two hundred is there twice: half of them soon, half up
+//! to a day later. The same seed gives the same bytes on every machine: nothing is a float.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 
 const FUNCTIONS: usize = 2_000;
-const DAYS: u64 = 30;
-const DAY_US: u64 = 86_400_000_000;
-/// 2026-06-01T00:00:00Z.
-const FROM_US: u64 = 1_780_272_000_000_000;
+const TEAMS: u64 = 40;
+const DAYS: u64 = 31;
+const HOURS: u64 = DAYS * 24;
+const MINUTE_US: u64 = 60_000_000;
+const HOUR_US: u64 = 60 * MINUTE_US;
+const DAY_US: u64 = 24 * HOUR_US;
+/// 2026-05-01T00:00:00Z, a Friday.
+const FROM_US: u64 = 1_777_593_600_000_000;
+/// The one of fixed-point numbers: logarithms, normal deviates and factors have 16 binary places.
+const ONE: i64 = 1 << 16;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,24 +46,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut text = String::new();
     let mut repeats: VecDeque<(u64, Call)> = VecDeque::new();
-    for row in 0..rows {
-        let due = repeats.front().is_some_and(|(due, _)| *due <= row);
-        let call = match repeats.pop_front_if(|_| due) {
-            Some((_, call)) => call,
-            None => {
-                let call = Call::new(row * DAYS * DAY_US / rows, &functions, &mut random);
-                if random.below(200) == 0 {
-                    // Half of the repetitions come soon, half within about a day.
-                    let later = if random.below(2) == 0 { random.below(1_000) } else { random.below(rows / DAYS + 1) };
-                    let at = repeats.partition_point(|(due, _)| *due <= row + 1 + later);
-                    repeats.insert(at, (row + 1 + later, call.clone()));
+    let ends = hour_ends(rows, &mut random);
+    let mut first = 0;
+    for (hour, &end) in (0..).zip(&ends) {
+        let busy = Hour::new(hour, first..end, &functions, &mut random);
+        for row in first..end {
+            let due = repeats.front().is_some_and(|(due, _)| *due <= row);
+            let call = match repeats.pop_front_if(|_| due) {
+                Some((_, call)) => call,
+                None => {
+                    let call = Call::new(row, &busy, &functions, &mut random);
+                    if random.below(200) == 0 {
+                        // Half of the repetitions come soon, half an hour to a day later.
+                        let an_hour = rows / HOURS;
+                        let later = if random.below(2) == 0 {
+                            random.below(5_000)
+                        } else {
+                            an_hour + random.below(an_hour * 23 + 1)
+                        };
+                        let at = repeats.partition_point(|(due, _)| *due <= row + 1 + later);
+                        repeats.insert(at, (row + 1 + later, call.clone()));
+                    }
+                    call
                 }
-                call
-            }
-        };
-        text.clear();
-        write(&mut text, &call, &functions[call.function]);
-        out.write_all(text.as_bytes())?;
+            };
+            text.clear();
+            write(&mut text, &call, &functions[call.function]);
+            out.write_all(text.as_bytes())?;
+        }
+        first = end;
     }
     out.flush()?;
     Ok(())
@@ -76,42 +96,159 @@ impl Random {
         self.next() % end
     }
 
-    /// About normal, from -3 to 3, in thousandths: the sum of a few even ones.
-    fn bell(&mut self) -> i64 {
-        (0..4).map(|_| self.below(1_501)).sum::<u64>().cast_signed() - 3_000
+    /// About normal with deviation one: the sum of eight even ones, scaled.
+    fn normal(&mut self) -> i64 {
+        let sum: u64 =
+            [self.next(), self.next()].iter().flat_map(|bits| [0, 16, 32, 48].map(|at| bits >> at & 0xffff)).sum();
+        (sum.cast_signed() - 262_140) * ONE / 53_510
     }
+
+    /// Log-normal around 2^`median`, where the logarithm to base 2 deviates by `spread`.
+    fn log_normal(&mut self, median: i64, spread: i64) -> u64 {
+        power_of_two(median + spread * self.normal() / ONE)
+    }
+}
+
+/// 2^`exponent`, both in fixed point; within 2^-16 and 2^30.
+fn power_of_two(exponent: i64) -> u64 {
+    const DIGITS: usize = 16;
+    /// 2^(1/2), 2^(1/4), 2^(1/8) … with 30 binary places.
+    const ROOTS: [u64; DIGITS] = {
+        let mut roots = [(2_u64 << 60).isqrt(); DIGITS];
+        let mut at = 1;
+        while at < DIGITS {
+            roots[at] = (roots[at - 1] << 30).isqrt();
+            at += 1;
+        }
+        roots
+    };
+    let exponent = exponent.clamp(-16 * ONE, 30 * ONE);
+    let digits = exponent.rem_euclid(ONE);
+    let mut power = 1_u64 << 30;
+    for (at, root) in ROOTS.iter().enumerate() {
+        if digits >> (DIGITS - 1 - at) & 1 == 1 {
+            power = (power * root) >> 30;
+        }
+    }
+    ((u128::from(power) << (exponent.div_euclid(ONE) + 16)) >> 30) as u64
 }
 
 struct Function {
     name: String,
-    team: usize,
-    memory_mb: u64,
-    /// In units of 10 µs, as the platform writes durations.
-    typical: u64,
-    /// Calls of this and all functions before it, of 2^32.
-    up_to: u64,
+    team: u64,
+    weight: u64,
+    /// Before and from `changes_at_us` of the month on.
+    memory_mb: [u64; 2],
+    changes_at_us: u64,
+    /// Logarithms to base 2, in fixed point: the median duration in units of 10 µs, as the platform writes durations, and
+    /// how far durations deviate from it.
+    median: i64,
+    spread: i64,
 }
 
 fn functions(random: &mut Random) -> Vec<Function> {
     const WORDS: [&str; 8] = ["order", "image", "invoice", "search", "mail", "report", "login", "cart"];
-    const MEMORY_MB: [u64; 8] = [128, 128, 256, 256, 512, 1024, 1769, 3008];
-    let weights: Vec<u64> = (1..=FUNCTIONS as u64).map(|rank| (1 << 40) / (rank * rank.isqrt())).collect();
-    let total: u64 = weights.iter().sum();
-    let mut sum = 0;
-    weights
-        .iter()
-        .enumerate()
-        .map(|(at, weight)| {
-            sum += weight;
+    /// Sizes, and how many functions of a hundred have at most this one.
+    const MEMORY_MB: [(u64, u64); 10] = [
+        (128, 22),
+        (256, 40),
+        (512, 60),
+        (1024, 75),
+        (1536, 80),
+        (1769, 86),
+        (2048, 92),
+        (3008, 96),
+        (4096, 99),
+        (10_240, 100),
+    ];
+    let memory = |random: &mut Random| {
+        let part = random.below(100);
+        MEMORY_MB[MEMORY_MB.partition_point(|(_, up_to)| *up_to <= part)].0
+    };
+    (0..FUNCTIONS)
+        .map(|at| {
+            let memory_mb = memory(random);
+            let changes = random.below(20) == 0;
             Function {
                 name: format!("{}-{}-{at:04}", WORDS[at % 8], WORDS[(at / 8) % 8]),
-                team: at % 40,
-                memory_mb: MEMORY_MB[at % 7 + usize::from(random.below(9) == 0)],
-                typical: 100 << random.below(14),
-                up_to: (u128::from(sum) * (1 << 32) / u128::from(total)) as u64,
+                team: random.below(TEAMS),
+                weight: zipf(at as u64 + 1),
+                memory_mb: [memory_mb, if changes { memory(random) } else { memory_mb }],
+                changes_at_us: (24 + random.below(HOURS - 24)) * HOUR_US,
+                // About 300 ms, a decade up or down in a tenth of the functions each.
+                median: 979_650 + 163_280 * random.normal() / ONE,
+                // About a factor of 1.7, in most functions between 1.3 and 2.7.
+                spread: ((random.log_normal(-10 * ONE / 9, 56_730) * 94_548) >> 16).clamp(4_727, 236_370).cast_signed(),
             }
         })
         .collect()
+}
+
+/// 2^30 / `rank`^1.2, in whole numbers.
+fn zipf(rank: u64) -> u64 {
+    let power = u128::from(rank).pow(6) << 50;
+    let (mut low, mut high) = (1_u64, 1_u64 << 25);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if u128::from(middle).pow(5) <= power { low = middle } else { high = middle - 1 }
+    }
+    (1 << 40) / low
+}
+
+/// Sums of all weights up to and with each.
+fn sums(weights: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    weights
+        .into_iter()
+        .scan(0, |sum, weight| {
+            *sum += weight;
+            Some(*sum)
+        })
+        .collect()
+}
+
+/// The row after the last of each hour.
+fn hour_ends(rows: u64, random: &mut Random) -> Vec<u64> {
+    /// Of the sine, in thousandths, every 15 degrees.
+    const SINE: [i64; 24] = [
+        0, 259, 500, 707, 866, 966, 1_000, 966, 866, 707, 500, 259, 0, -259, -500, -707, -866, -966, -1_000, -966,
+        -866, -707, -500, -259,
+    ];
+    let mut weights: Vec<u64> = (0..HOURS)
+        .map(|hour| {
+            let of_day = (1_000 + SINE[(hour as usize + 16) % 24] * 55 / 100).unsigned_abs();
+            let of_week = if (hour / 24 + 4) % 7 < 5 { 100 } else { 65 };
+            (of_day * of_week * random.log_normal(0, 14_180)) >> 6
+        })
+        .collect();
+    for _ in 0..12 {
+        let burst = random.below(HOURS) as usize;
+        weights[burst] = weights[burst] * (150 + random.below(251)) / 100;
+    }
+    let sums = sums(weights);
+    let total = u128::from(sums[sums.len() - 1]);
+    sums.iter().map(|sum| (u128::from(rows) * u128::from(*sum) / total) as u64).collect()
+}
+
+/// How the calls of an hour fall upon functions and minutes: sums of weights.
+struct Hour {
+    from_us: u64,
+    rows: Range<u64>,
+    functions: Vec<u64>,
+    minutes: Vec<u64>,
+}
+
+impl Hour {
+    fn new(hour: u64, rows: Range<u64>, functions: &[Function], random: &mut Random) -> Self {
+        Hour {
+            from_us: hour * HOUR_US,
+            rows,
+            functions: sums(functions.iter().map(|function| {
+                let burst = if random.below(100) == 0 { 12 } else { 1 };
+                (function.weight * burst * random.log_normal(0, 60_210)) >> 16
+            })),
+            minutes: sums((0..60).map(|_| random.log_normal(0, 50_660))),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -119,6 +256,8 @@ struct Call {
     function: usize,
     id: [u64; 2],
     started_us: u64,
+    memory_mb: u64,
+    /// In units of 10 µs.
     duration: u64,
     init: Option<u64>,
     used_mb: u64,
@@ -127,26 +266,30 @@ struct Call {
 }
 
 impl Call {
-    fn new(at_us: u64, functions: &[Function], random: &mut Random) -> Self {
-        let point = random.below(1 << 32);
-        let place = functions.partition_point(|function| function.up_to <= point).min(functions.len() - 1);
+    fn new(row: u64, hour: &Hour, functions: &[Function], random: &mut Random) -> Self {
+        let point = random.below(hour.functions[functions.len() - 1]);
+        let place = hour.functions.partition_point(|sum| *sum <= point);
         let function = &functions[place];
-        // A factor from about an eighth to eight.
-        let bell = random.bell();
-        let factor = if bell >= 0 { 1_000 + bell * 7_000 / 3_000 } else { 1_000_000 / (1_000 - bell * 7_000 / 3_000) };
-        let memory_mb = function.memory_mb;
+        let part = (row - hour.rows.start) * hour.minutes[59] / (hour.rows.end - hour.rows.start);
+        let minute = hour.minutes.partition_point(|sum| *sum <= part) as u64;
+        let at_us = hour.from_us + minute * MINUTE_US + random.below(MINUTE_US);
+        let memory_mb = function.memory_mb[usize::from(at_us >= function.changes_at_us)];
+        let (status, times) = match random.below(1_000) {
+            0 => ("timeout", 4),
+            1..=9 => ("error", 1),
+            _ => ("success", 1),
+        };
+        let duration = (random.log_normal(function.median, function.spread) * times) >> 16;
         Call {
             function: place,
             id: [random.next() & !0xf000 | 0x4000, random.next() & !(3 << 62) | 2 << 62],
-            started_us: FROM_US + at_us + random.below(60_000_000),
-            duration: (function.typical * factor.unsigned_abs() / 1_000).clamp(80, 90_000_000),
-            init: (random.below(100) == 0).then(|| 10_000 + random.below(80_000)),
-            used_mb: memory_mb / 4 + random.below(memory_mb / 2),
-            status: match random.below(1_000) {
-                0 => "timeout",
-                1..=9 => "error",
-                _ => "success",
-            },
+            started_us: FROM_US + at_us,
+            memory_mb,
+            duration: duration.clamp(80, 90_000_000),
+            // About 350 ms.
+            init: (random.below(50) == 0).then(|| random.log_normal(989_300, 56_730) >> 16),
+            used_mb: (memory_mb * (200 + random.below(750)) / 1_000).max(30),
+            status,
             number: random.next(),
         }
     }
@@ -158,11 +301,11 @@ impl Call {
     }
 }
 
-/// Year, month, day, hour, minute, second and microseconds: the month is June, or the day after it.
+/// Year, month, day, hour, minute, second and microseconds: the month is May, or the day after it.
 fn time(us: u64) -> (u64, u64, u64, u64, u64, u64) {
     let since = us - FROM_US;
     let (day, rest) = (since / DAY_US, since % DAY_US);
-    let (month, day) = if day < 30 { (6, day + 1) } else { (7, day - 29) };
+    let (month, day) = if day < DAYS { (5, day + 1) } else { (6, day - DAYS + 1) };
     let second = rest / 1_000_000;
     (month, day, second / 3_600, second / 60 % 60, second % 60, rest % 1_000_000)
 }
@@ -196,7 +339,7 @@ fn lambda(text: &mut String, call: &Call, function: &Function) {
     call.id(text);
     text.push_str("\tDuration: ");
     hundredths(text, call.duration);
-    let (billed, memory, used) = (call.duration.div_ceil(100), function.memory_mb, call.used_mb);
+    let (billed, memory, used) = (call.duration.div_ceil(100), call.memory_mb, call.used_mb);
     let _ = write!(text, " ms\tBilled Duration: {billed} ms\tMemory Size: {memory} MB\tMax Memory Used: {used} MB\t");
     if let Some(init) = call.init {
         text.push_str("Init Duration: ");
@@ -217,7 +360,7 @@ fn csv(text: &mut String, call: &Call, function: &Function) {
     call.id(text);
     text.push(',');
     iso(text, call.started_us, 6);
-    let _ = write!(text, ",team-{:02},{},{},", function.team, function.name, function.memory_mb);
+    let _ = write!(text, ",team-{:02},{},{},", function.team, function.name, call.memory_mb);
     hundredths(text, call.duration);
     text.push(',');
     if let Some(init) = call.init {
@@ -231,7 +374,7 @@ fn ndjson(text: &mut String, call: &Call, function: &Function) {
     call.id(text);
     text.push_str("\",\"startedAt\":\"");
     iso(text, call.started_us, 6);
-    let (team, name, memory) = (function.team, &function.name, function.memory_mb);
+    let (team, name, memory) = (function.team, &function.name, call.memory_mb);
     let _ =
         write!(text, "\",\"team\":\"team-{team:02}\",\"function\":\"{name}\",\"memoryMB\":{memory},\"durationMs\":");
     hundredths(text, call.duration);
@@ -257,7 +400,7 @@ fn s3(text: &mut String, call: &Call, function: &Function) {
     ];
     let (operation, verb) = OPERATIONS[(call.number % 10) as usize];
     let (month, day, hour, minute, second, _) = time(call.started_us);
-    let month = if month == 6 { "Jun" } else { "Jul" };
+    let month = if month == 5 { "May" } else { "Jun" };
     let (status, error) = if call.status == "success" { (200, "-") } else { (404, "NoSuchKey") };
     let (bucket, key) = (call.function % 60, call.number >> 40 & 0xffff);
     let size = (call.number >> 8 & 0xfff_ffff) >> (call.number & 15);
@@ -268,7 +411,7 @@ fn s3(text: &mut String, call: &Call, function: &Function) {
          arn:aws:iam::123456789012:user/team-{:02} {:016X} {operation} data/part-{key:05}.parquet \
          \"{verb} /example-bucket-{bucket:02}/data/part-{key:05}.parquet HTTP/1.1\" {status} {error} ",
         call.function % 200,
-        function.memory_mb % 250,
+        call.memory_mb % 250,
         function.team,
         call.id[0] ^ call.id[1],
     );

@@ -97,7 +97,7 @@ def main():
             outputs["paygrain"] = (lake / ("requests" if job == "s3" else "invocations"), True)
             for peer in PEERS[job]:
                 target = out / f"{job}-{peer}.parquet"
-                text, _, peak = measured([sys.executable, HERE / "peers.py", peer, job, source, target])
+                text, _, peak = measured([sys.executable, HERE / "ingest_peers.py", peer, job, source, target])
                 seconds.setdefault(peer, []).append(float(text))
                 peaks[peer] = max(peak, peaks.get(peer, 0))
                 outputs[peer] = (target, False)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::parquet::arrow::ParquetRecordBatchStreamBuilder;
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::parquet::arrow::async_reader::{AsyncFileReader, MetadataSuffixFetch};
 use datafusion::parquet::errors::{ParquetError, Result};
 use datafusion::parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -26,6 +26,16 @@ impl DataFile {
     pub(crate) async fn open(delta: &DeltaTable, path: Path) -> Result<ParquetRecordBatchStreamBuilder<Self>> {
         let file = Self { store: delta.log_store().object_store(None), path };
         ParquetRecordBatchStreamBuilder::new(file).await
+    }
+
+    /// The same where what stands at the end of the file is known.
+    pub(crate) fn open_with(
+        delta: &DeltaTable,
+        path: Path,
+        metadata: ArrowReaderMetadata,
+    ) -> ParquetRecordBatchStreamBuilder<Self> {
+        let file = Self { store: delta.log_store().object_store(None), path };
+        ParquetRecordBatchStreamBuilder::new_with_metadata(file, metadata)
     }
 }
 

@@ -35,6 +35,7 @@ mod bills;
 mod columns;
 mod commit;
 mod compaction;
+mod data_files;
 mod declarations;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use usage_files::UsageFiles;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
 pub use compaction::{Compacted, Compaction, TableStatus};
+pub use data_files::UsageDataFile;
 pub use declarations::{Declaration, DeclarationProblem, DeclarationScope, INTEGER_COLUMNS, TEXT_COLUMNS};
 pub use uploads::UploadRow;
 
@@ -62,6 +64,8 @@ pub(crate) const UPLOAD_METADATA: &str = "paygrain_upload";
 const ATTEMPTS_MAX: u32 = 200;
 /// How many of the last commits are searched for uploads whose ledger row a crash has cost.
 const RECOVERY_COMMITS_MAX: usize = 64;
+/// Rows of a data file that are looked at together.
+const ROWS_AT_ONCE: usize = 64 * 1024;
 /// Size at which a Parquet file is closed and the next begun, in bytes.
 const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
 

@@ -23,12 +23,14 @@ mod bounds;
 mod evaluate;
 mod parse;
 mod proportional;
+mod split;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod typing;
 mod unrounded;
 
+pub use split::{Part, Term};
 pub(crate) use typing::Type;
 pub use unrounded::Unrounded;
 
@@ -38,7 +40,7 @@ pub const TEXT_BYTES_MAX: usize = 4_000;
 pub const DEPTH_MAX: usize = 40;
 
 /// A value of a column or of an expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// No value.
     Null,

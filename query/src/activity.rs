@@ -15,14 +15,16 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::activity::{HourTime, POOL_COLUMNS, Pool};
 use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::{
-    Activity, ActivityMeter, ActivityRecord, Catalogue, Exact, Expression, MachineIndex, Period, PriceBook, Sku, Value,
-    Zone,
+    Activity, ActivityMeter, ActivityRecord, Catalogue, Exact, Expression, MachineIndex, Period, PriceBook, Scope, Sku,
+    Value, Zone,
 };
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::explain::Records as RecordsPage;
-use crate::metering::{Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp, within};
+use crate::metering::{
+    Details, Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp, within,
+};
 use crate::sql::SqlAnswer;
 
 #[cfg(test)]
@@ -48,15 +50,22 @@ pub(crate) async fn meter_activities(
             let records = Records::of(book, activity, service);
             let times = records.times(session, period).await?;
             let (usage, untaken) = catalogue.activity_usage(&book.provider, service, activity, &times, period);
-            metered.rows.extend(usage.into_iter().map(|one| MeteredRow {
-                sku: one.sku,
-                service: service.to_owned(),
-                hour_us: one.hour_us,
-                day: catalogue.sku(one.sku).zone.day_of(one.hour_us),
-                scope: one.scope,
-                quantity: one.quantity,
-                record_count: one.record_count,
-            }));
+            let own = metered.service(service);
+            let mut scopes: BTreeMap<Scope, u32> = BTreeMap::new();
+            for one in usage {
+                let scope = *scopes
+                    .entry(one.scope)
+                    .or_insert_with_key(|scope| metered.scope(scope.clone(), Details::default()));
+                metered.rows.push(MeteredRow {
+                    sku: one.sku,
+                    service: own,
+                    hour_us: one.hour_us,
+                    day: catalogue.sku(one.sku).zone.day_of(one.hour_us),
+                    scope,
+                    quantity: one.quantity.into(),
+                    record_count: one.record_count,
+                });
+            }
             metered.unpriced.extend(untaken.into_iter().map(|one| UnpricedUsage {
                 table: records.table.name().to_owned(),
                 provider: book.provider.clone(),

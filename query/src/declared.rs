@@ -16,9 +16,10 @@ use paygrain_ingest::lake::{Declaration, DeclarationScope, INTEGER_COLUMNS, TEXT
 use paygrain_ingest::table::Table;
 
 use crate::error::QueryError;
+use crate::rollup::class::{Class, PROVIDER, RESOURCE, SERVICE, UPLOAD, integer_columns, text_columns};
 
 /// Everything declared, ready to be looked up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Declared {
     /// From the latest to the first.
     declarations: Arc<[Declaration]>,
@@ -48,6 +49,17 @@ impl Declared {
         Ok(session.read_table(provider)?.select(columns.collect::<Vec<_>>())?.into_view())
     }
 
+    /// The same for what the rows of rollups have in common.
+    pub fn completer(&self) -> Completer {
+        let values = |column: &&'static str| {
+            let [over, under] = [true, false].map(|overrides| self.values(column, overrides));
+            (!over.is_empty() || !under.is_empty()).then_some((*column, over, under))
+        };
+        // The name of the resource comes first: it decides which other declarations are about the row.
+        let columns = TEXT_COLUMNS.iter().chain(&INTEGER_COLUMNS).filter(|column| **column != "resource");
+        Completer { columns: std::iter::once(&"resource").chain(columns).filter_map(values).collect() }
+    }
+
     /// A column with what is declared of it.
     fn column(&self, name: &str) -> Expr {
         let own = ident(name);
@@ -71,7 +83,7 @@ impl Declared {
     }
 
     /// What is declared of a column, the most specific first and of those the latest.
-    fn values(&self, column: &str, overrides: bool) -> Vec<(DeclarationScope, Value)> {
+    fn values(&self, column: &str, overrides: bool) -> Values {
         let mut values: Vec<_> = self
             .declarations
             .iter()
@@ -84,6 +96,44 @@ impl Declared {
             .collect();
         values.sort_by_key(|(scope, _)| std::cmp::Reverse(specificity(scope)));
         values
+    }
+}
+
+/// Completes classes of rows by what is declared.
+pub(crate) struct Completer {
+    /// Columns with what is declared of them: over what rows say, and where they say nothing.
+    columns: Vec<(&'static str, Values, Values)>,
+}
+
+/// What is declared of a column, in the order in which it counts.
+type Values = Vec<(DeclarationScope, Value)>;
+
+impl Completer {
+    /// What the rows of a class have in common with everything declared. Of which upload they are matters no more.
+    pub fn class(&self, table: Table, class: &Class) -> Class {
+        let mut completed = class.clone();
+        for (column, over, under) in &self.columns {
+            let scope = [PROVIDER, SERVICE, UPLOAD, RESOURCE].map(|place| completed.texts[place].as_deref());
+            let find = |values: &Values| {
+                values.iter().find(|(about, _)| is_about(about, &scope)).map(|(_, value)| value.clone())
+            };
+            let (over, under) = (find(over), find(under));
+            if let Some(place) = text_columns(table).iter().position(|known| known == column) {
+                let text = |value| match value {
+                    Some(Value::Text(text)) => Some(Arc::<str>::from(text)),
+                    _ => None,
+                };
+                completed.texts[place] = text(over).or(completed.texts[place].take()).or(text(under));
+            } else if let Some(place) = integer_columns(table).iter().position(|known| known == column) {
+                let number = |value| match value {
+                    Some(Value::Integer(number)) => Some(number),
+                    _ => None,
+                };
+                completed.integers[place] = number(over).or(completed.integers[place]).or(number(under));
+            }
+        }
+        completed.texts[UPLOAD] = None;
+        completed
     }
 }
 

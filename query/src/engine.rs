@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::prelude::SessionContext;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UploadRow;
 use paygrain_ingest::table::Table;
@@ -19,7 +20,8 @@ use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::report::{self, ReportAnswer};
-use crate::session::session;
+use crate::rollup::store::Rollups;
+use crate::session::{session, session_and_versions};
 use crate::sql::SqlAnswer;
 
 /// Answers questions about a lake; cheap to clone.
@@ -32,12 +34,14 @@ struct Inner {
     lake: Lake,
     catalogue: Catalogue,
     agreement: Agreement,
+    rollups: Arc<Rollups>,
 }
 
 impl Engine {
     /// An engine over a lake, rating with a catalogue of price books.
     pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
-        Self { inner: Arc::new(Inner { lake, catalogue, agreement: Agreement::default() }) }
+        let rollups = Arc::default();
+        Self { inner: Arc::new(Inner { lake, catalogue, agreement: Agreement::default(), rollups }) }
     }
 
     /// The same engine for an account with an agreement: it holds for every request that brings none of its own.
@@ -47,7 +51,18 @@ impl Engine {
     pub fn with_agreement(self, agreement: Agreement) -> Result<Self, AgreementError> {
         agreement.check(self.catalogue())?;
         let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
-        Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement }) })
+        let rollups = self.inner.rollups.clone();
+        Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement, rollups }) })
+    }
+
+    /// A session over the lake as it is now, whose records rollups may stand for.
+    pub(crate) async fn session(&self) -> Result<SessionContext, QueryError> {
+        Ok(session_and_versions(self.lake(), Some(&self.inner.rollups)).await?.0)
+    }
+
+    /// The rollups of the lake.
+    pub(crate) fn rollups(&self) -> &Arc<Rollups> {
+        &self.inner.rollups
     }
 
     /// The account's agreement.
@@ -79,7 +94,7 @@ impl Engine {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn periods(&self) -> Result<Vec<Period>, QueryError> {
-        let session = session(self.lake()).await?;
+        let session = self.session().await?;
         let mut found = BTreeSet::new();
         for table in Table::USAGE {
             let sql = format!("SELECT DISTINCT substr(CAST(date AS VARCHAR), 1, 7) FROM {}", table.name());
@@ -97,7 +112,7 @@ impl Engine {
     /// # Errors
     /// When the lake cannot be read, a sum overflows, or currencies would have to be added.
     pub async fn bill(&self, request: &BillRequest) -> Result<Bill, QueryError> {
-        let session = session(self.lake()).await?;
+        let session = self.session().await?;
         let request = self.agreed(request);
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let mut bill = usage.bill(&request)?;
@@ -169,7 +184,7 @@ impl Engine {
         let no_such = || QueryError::NoSuchCharge { id: charge_id.to_owned() };
         let period = charge_id.split('/').next().and_then(|text| text.parse().ok()).ok_or_else(no_such)?;
         let request = BillRequest { period, ..self.agreed(request) };
-        let session = session(self.lake()).await?;
+        let session = self.session().await?;
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;
         Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit).await
@@ -181,7 +196,7 @@ impl Engine {
     /// When the lake cannot be read, or a sum overflows. Several currencies are no error: every row names its own.
     pub async fn focus(&self, request: &FocusRequest) -> Result<FocusExport, QueryError> {
         let request = FocusRequest { bill: self.agreed(&request.bill), ..request.clone() };
-        FocusExport::of(&session(self.lake()).await?, self.catalogue(), &request).await
+        FocusExport::of(&self.session().await?, self.catalogue(), &request).await
     }
 
     /// An issued bill as FOCUS rows, up to a revision: the first revision by resource and day, later ones as corrections.
@@ -279,6 +294,23 @@ impl Engine {
     /// When the lake cannot be read.
     pub async fn advice(&self, upload: &UploadRow) -> Result<Advice, QueryError> {
         Ok(Advice::of_row(self.catalogue(), upload, &self.lake().declarations().await?))
+    }
+
+    /// Works out the rollups that are missing, so that no question has to wait for them; how many data files there are
+    /// rollups of. `done` is told the table, its days done and its days in all.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn roll_up(&self, done: &(dyn Fn(Table, usize, usize) + Send + Sync)) -> Result<u64, QueryError> {
+        crate::session::catch_up(&self.session().await?, self.catalogue(), done).await
+    }
+
+    /// Drops every rollup: they are worked out again by [`Engine::roll_up`] or when they are asked for.
+    ///
+    /// # Errors
+    /// When the files cannot be removed.
+    pub async fn drop_rollups(&self) -> Result<(), QueryError> {
+        self.rollups().drop_all(self.lake()).await
     }
 
     /// Runs one read-only query over the tables of the lake.

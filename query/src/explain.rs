@@ -75,7 +75,7 @@ impl Explanation {
     ) -> Result<Self, QueryError> {
         let shares: Vec<_> =
             usage.shares(request.attribution).into_iter().filter(|share| share.charge == charge).collect();
-        let resource = |share: &RowShare| usage.rows[share.row].scope.resource.clone().unwrap_or_default();
+        let resource = |share: &RowShare| usage.scope(&usage.rows[share.row]).resource.clone().unwrap_or_default();
         let mut by_resource = sum_shares(&shares, resource);
         by_resource.sort_by(|a, b| (&b.list_cost, &a.name).cmp(&(&a.list_cost, &b.name)));
         let by_day = sum_shares(&shares, |share| usage.rows[share.row].day.to_string());

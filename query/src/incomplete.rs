@@ -12,12 +12,15 @@ use paygrain_pricing::{Catalogue, Exact};
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::metering::{Meter, Question, cell, literal, pricing_table};
+use crate::rollup::class::Class;
 
 /// How many SKUs are named at most.
 const NAMED_MAX: usize = 3;
 
 /// A meter whose quantity can be missing.
 struct Gap<'a> {
+    /// Its place among the meters.
+    meter: usize,
     sku: &'a str,
     /// The rows it is meant to count and cannot, as SQL.
     condition: String,
@@ -46,7 +49,8 @@ pub(crate) fn can_be_missing(quantity: &Expression) -> bool {
 impl<'a> Incomplete<'a> {
     pub fn of(question: &'a Question<'a>, catalogue: &'a Catalogue, meters: &[Meter<'a>]) -> Self {
         let table = pricing_table(question.table);
-        let gap = |meter: &Meter<'a>| Gap {
+        let gap = |(place, meter): (usize, &Meter<'a>)| Gap {
+            meter: place,
             sku: &catalogue.sku(meter.rule.sku).base,
             condition: format!(
                 "coalesce({} AND {} AND ({}) IS NULL, false)",
@@ -61,7 +65,7 @@ impl<'a> Incomplete<'a> {
         Self {
             question,
             catalogue,
-            gaps: meters.iter().filter(|meter| can_be_missing(meter.rule.quantity)).map(gap).collect(),
+            gaps: meters.iter().enumerate().filter(|(_, meter)| can_be_missing(meter.rule.quantity)).map(gap).collect(),
             words: words.into_iter().filter(|(column, _)| schema.index_of(column).is_ok()).collect(),
         }
     }
@@ -73,6 +77,27 @@ impl<'a> Incomplete<'a> {
             format!("coalesce(\"{column}\" NOT IN ({}), false)", words.join(", "))
         });
         either(words)
+    }
+
+    /// The columns in which a word may be wrong.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        self.words.keys().copied()
+    }
+
+    /// Whether a record has a word that may be wrong.
+    pub fn has_unknown_word<'t>(&self, text: &dyn Fn(&str) -> Option<&'t str>) -> bool {
+        self.words.iter().any(|(column, words)| text(column).is_some_and(|word| !words.contains(word)))
+    }
+
+    /// What records of a class are not counted by, of the meters that can lack something by their places, and why.
+    pub fn why_of_class(&self, meters: &[usize], class: &Class) -> Option<(String, String)> {
+        let table = self.question.table;
+        let gaps: Vec<&Gap<'_>> = self.gaps.iter().filter(|gap| meters.contains(&gap.meter)).collect();
+        let columns = self.gaps.iter().flat_map(|gap| gap.quantity.columns());
+        let absent = columns.filter(|column| class.value(table, column) == Value::Null).collect();
+        let texts: Vec<(&str, Option<String>)> =
+            self.words().map(|column| (column, class.text(table, column).map(str::to_owned))).collect();
+        self.why(&gaps, &absent, &texts)
     }
 
     /// What is not counted of the rows of a `FROM … WHERE …`, and why: each row stands once.
@@ -89,6 +114,9 @@ impl<'a> Incomplete<'a> {
         let flags = selected.len();
         selected.extend(self.words.keys().map(|column| format!("\"{column}\"")));
         let groups: Vec<String> = (1..=selected.len()).map(|place| place.to_string()).collect();
+        // Two SKUs can ask for the very same.
+        let selected: Vec<String> =
+            selected.iter().enumerate().map(|(place, column)| format!("{column} AS column_{place}")).collect();
         let sql = format!(
             "SELECT {}, count(*) FROM {of} AND ({} OR {}) GROUP BY {}",
             selected.join(", "),

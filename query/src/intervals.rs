@@ -18,7 +18,7 @@ use paygrain_pricing::{Catalogue, Exact, MeteringRule, Period, Scope, SkuIndex, 
 
 use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
-use crate::metering::{Metered, MeteredRow, cell, literal, pricing_table, timestamp};
+use crate::metering::{Details, Metered, MeteredRow, cell, literal, pricing_table, timestamp};
 
 #[cfg(test)]
 mod tests;
@@ -191,10 +191,21 @@ impl<'a> IntervalMeter<'a> {
             sum.1 += 1;
         }
         metered.record_count += self.record_count;
-        metered.rows.extend(self.sums.into_iter().map(|((sku, hour_us, scope, service), (quantity, record_count))| {
-            let day = self.catalogue.sku(sku).zone.day_of(hour_us);
-            MeteredRow { sku, service, hour_us, day, scope, quantity, record_count }
-        }));
+        let mut scopes: BTreeMap<Scope, u32> = BTreeMap::new();
+        for ((sku, hour_us, scope, service), (quantity, record_count)) in self.sums {
+            let (day, service) = (self.catalogue.sku(sku).zone.day_of(hour_us), metered.service(&service));
+            let scope =
+                *scopes.entry(scope).or_insert_with_key(|scope| metered.scope(scope.clone(), Details::default()));
+            metered.rows.push(MeteredRow {
+                sku,
+                service,
+                hour_us,
+                day,
+                scope,
+                quantity: quantity.into(),
+                record_count,
+            });
+        }
         let table = self.table.name();
         metered.unpriced.extend(self.unpriced.into_iter().map(|((provider, service, usage, reason), record_count)| {
             UnpricedUsage { table: table.to_owned(), provider, service, usage, record_count, reason: reason.to_owned() }

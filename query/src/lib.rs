@@ -18,6 +18,7 @@ pub mod overview;
 pub mod reconcile;
 pub mod rejected_rows;
 pub mod report;
+pub(crate) mod rollup;
 pub mod session;
 pub mod sql;
 #[cfg(test)]

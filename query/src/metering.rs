@@ -4,6 +4,7 @@
 //! nothing is rounded and nothing wraps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -11,7 +12,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::{Activity, Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
 
 use crate::activity::{activities_of, columns_of, meter_activities};
@@ -19,24 +20,58 @@ use crate::bill::UnpricedUsage;
 use crate::error::QueryError;
 use crate::incomplete::{self, Incomplete};
 use crate::intervals::meter_intervals;
+use crate::rollup::HOUR_US;
+use crate::rollup::class::{Class, PROVIDER, SERVICE};
+use crate::rollup::store::View;
+use crate::session::view_of;
 
 /// Quantity of one SKU, of one resource, in one hour.
 #[derive(Clone, Debug)]
 pub struct MeteredRow {
     /// The SKU it feeds.
     pub sku: SkuIndex,
-    /// Service of the records, as the log names it: the SKU may be of another.
-    pub service: String,
+    /// Service of the records, as the log names it: the SKU may be of another. A place in [`Metered::services`].
+    pub service: u32,
     /// Start of the hour, microseconds since 1970 UTC.
     pub hour_us: i64,
     /// Its day in the provider's billing zone.
     pub day: NaiveDate,
-    /// Whose usage, in full detail.
-    pub scope: Scope,
+    /// Whose usage, in full detail: a place in [`Metered::scopes`].
+    pub scope: u32,
     /// Quantity in the SKU's pricing unit.
-    pub quantity: Exact,
+    pub quantity: Quantity,
     /// Usage records summed.
     pub record_count: u64,
+}
+
+/// Values of columns that were asked for, in that order.
+pub type Details = Box<[Option<String>]>;
+
+/// A quantity as it is metered: whole base units times a factor that many rows share.
+#[derive(Clone, Debug)]
+pub struct Quantity {
+    /// Base units.
+    pub base: i128,
+    /// Pricing units of one.
+    pub factor: Arc<Exact>,
+}
+
+impl Quantity {
+    /// So many base units.
+    pub fn new(base: i128, factor: Arc<Exact>) -> Self {
+        Self { base, factor }
+    }
+
+    /// In the pricing unit.
+    pub fn exact(&self) -> Exact {
+        self.factor.as_ref() * Exact::from_integer(self.base)
+    }
+}
+
+impl From<Exact> for Quantity {
+    fn from(quantity: Exact) -> Self {
+        Self { base: 1, factor: Arc::new(quantity) }
+    }
 }
 
 /// The metered usage of a period.
@@ -44,13 +79,39 @@ pub struct MeteredRow {
 pub struct Metered {
     /// By SKU, hour and scope.
     pub rows: Vec<MeteredRow>,
+    /// Services of the records.
+    pub services: Vec<String>,
+    /// Whose usage it is.
+    pub scopes: Vec<Scope>,
+    /// For each scope, the values of the columns that were asked for; none where the usage does not say.
+    pub details: Vec<Details>,
     /// Usage that feeds no SKU.
     pub unpriced: Vec<UnpricedUsage>,
     /// Usage records of the period, priced or not.
     pub record_count: u64,
+    /// Provider and service of those whose records had to be read: rollups do not say what their rules ask.
+    pub records_read: BTreeSet<String>,
 }
 
-/// Meters every usage record of a period.
+impl Metered {
+    /// The place of a service.
+    pub(crate) fn service(&mut self, name: &str) -> u32 {
+        let place = self.services.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.services.push(name.to_owned());
+            self.services.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    /// A place for a scope; the same one can stand in several.
+    pub(crate) fn scope(&mut self, scope: Scope, details: Details) -> u32 {
+        self.scopes.push(scope);
+        self.details.push(details);
+        u32::try_from(self.scopes.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// Meters every usage record of a period, apart by the columns asked for.
 ///
 /// # Errors
 /// When the engine fails, or a sum passes 76 digits.
@@ -59,6 +120,7 @@ pub async fn meter(
     catalogue: &Catalogue,
     period: Period,
     provider: Option<&str>,
+    details: &[&'static str],
 ) -> Result<Metered, QueryError> {
     let mut metered = Metered::default();
     for table in [Table::Storage, Table::Metered] {
@@ -68,7 +130,12 @@ pub async fn meter(
     for table in [Table::Invocations, Table::Requests] {
         let rules = catalogue.metering(pricing_table(table), period);
         let widest = catalogue.widest_period_us(period);
-        for source in sources(session, table, widest, provider).await? {
+        let view = view_of(session, catalogue, table, widest).await?;
+        let found = match view.as_deref().and_then(|view| sources_of(view, widest, provider)) {
+            Some(found) => found,
+            None => sources(session, table, widest, provider).await?,
+        };
+        for source in found {
             let fed: Vec<&MeteringRule<'_>> = rules
                 .iter()
                 .filter(|rule| rule.provider == source.provider && rule.services.contains(&source.service))
@@ -77,7 +144,13 @@ pub async fn meter(
             let own = (zone.start_us(period), zone.end_us(period));
             let scanned = fed.iter().fold(own, |(from, to), rule| (from.min(rule.from_us), to.max(rule.to_us)));
             let activities = activities_of(catalogue, table, &source.provider, &source.service);
-            let question = Question { table, own, scanned, source: &source, activities };
+            let question = Question { table, own, scanned, source: &source, activities, details };
+            if let Some(view) = &view
+                && question.metered_by_rollups(view, catalogue, &fed, &mut metered)?
+            {
+                continue;
+            }
+            metered.records_read.insert(format!("{}/{}", source.provider, source.service));
             question.metered(session, catalogue, &fed, &mut metered).await?;
         }
     }
@@ -92,6 +165,31 @@ pub(crate) fn pricing_table(table: Table) -> paygrain_pricing::Table {
         Table::Metered => paygrain_pricing::Table::Metered,
         _ => paygrain_pricing::Table::Invocations,
     }
+}
+
+/// The provider's services with usage in rollups between two instants; nothing where these are not on the hour.
+fn sources_of(view: &View, bounds: (i64, i64), provider: Option<&str>) -> Option<Vec<Source>> {
+    if bounds.0 % HOUR_US != 0 || bounds.1 % HOUR_US != 0 {
+        return None;
+    }
+    let mut found = BTreeSet::new();
+    for day in &view.days {
+        let start_us = i64::from(day.rollup.day) * DAY_US;
+        let mut seen = vec![false; day.rollup.classes.len()];
+        for (class, hour) in day.rollup.cell_classes.iter().zip(&day.rollup.hours) {
+            let seen = &mut seen[*class as usize];
+            *seen |= (bounds.0..bounds.1).contains(&(start_us + i64::from(*hour) * HOUR_US));
+        }
+        for (class, _) in day.rollup.classes.iter().zip(seen).filter(|(_, seen)| *seen) {
+            let text = |place: usize| class.texts[place].as_deref().unwrap_or_default();
+            let known = (text(PROVIDER), text(SERVICE));
+            if provider.is_none_or(|provider| provider == known.0) {
+                found.insert(known);
+            }
+        }
+    }
+    let source = |(provider, service): (&str, &str)| Source { provider: provider.into(), service: service.into() };
+    Some(found.into_iter().map(source).collect())
 }
 
 /// A provider's service with usage in the period.
@@ -127,12 +225,12 @@ pub(crate) struct Meter<'a> {
     pub rule: &'a MeteringRule<'a>,
     /// SKUs by key; a single one under the empty key where there is no key column.
     skus: BTreeMap<String, SkuIndex>,
-    key: Option<&'a SkuKey>,
+    pub key: Option<&'a SkuKey>,
 }
 
 impl<'a> Meter<'a> {
     /// Groups the rules of a service by meter and era.
-    fn of(catalogue: &'a Catalogue, rules: &[&'a MeteringRule<'a>]) -> Vec<Self> {
+    pub fn of(catalogue: &'a Catalogue, rules: &[&'a MeteringRule<'a>]) -> Vec<Self> {
         let mut meters: BTreeMap<(&str, &str, i64), Self> = BTreeMap::new();
         for rule in rules {
             let sku = catalogue.sku(rule.sku);
@@ -146,12 +244,16 @@ impl<'a> Meter<'a> {
 
     /// The rows it meters, whatever their key.
     pub fn condition(&self, catalogue: &Catalogue, question: &Question<'_>) -> String {
-        let filter = catalogue.sku(self.rule.sku).base_filter.as_ref();
-        era_condition(filter, self.rule, question.table, question.scanned)
+        era_condition(self.filter(catalogue), self.rule, question.table, question.scanned)
+    }
+
+    /// Which rows it meters, whatever their key and time.
+    pub fn filter<'c>(&self, catalogue: &'c Catalogue) -> Option<&'c Expression> {
+        catalogue.sku(self.rule.sku).base_filter.as_ref()
     }
 
     /// The SKU of a row with this value in the key column.
-    fn sku(&self, value: Option<&str>) -> Option<SkuIndex> {
+    pub fn sku(&self, value: Option<&str>) -> Option<SkuIndex> {
         let value = match self.key {
             None => "",
             Some(key) => value.or(key.default.as_deref())?,
@@ -172,12 +274,14 @@ impl<'a> Meter<'a> {
 pub(crate) struct Question<'a> {
     pub table: Table,
     /// First instant and end of the period in the service's own zone, UTC microseconds.
-    own: (i64, i64),
+    pub own: (i64, i64),
     /// The same for all rules that its rows feed: books of other zones may take some.
-    scanned: (i64, i64),
+    pub scanned: (i64, i64),
     pub source: &'a Source,
     /// The activities that take some of its rows.
-    activities: Vec<&'a Activity>,
+    pub activities: Vec<&'a Activity>,
+    /// Columns that tell rows apart beside hour and scope.
+    pub details: &'a [&'static str],
 }
 
 /// Columns in front of the keys and sums: hour, account, region, resource, rows, rows without a SKU, incomplete rows.
@@ -210,6 +314,14 @@ impl Question<'_> {
             inner += &format!(", \"{key}\" AS k{index}");
             outer += &format!(", k{index}");
         }
+        for (index, detail) in self.details.iter().enumerate() {
+            let value = match self.table.schema().index_of(detail) {
+                Ok(_) => format!("CAST(\"{detail}\" AS VARCHAR)"),
+                Err(_) => "CAST(NULL AS VARCHAR)".to_owned(),
+            };
+            inner += &format!(", {value} AS d{index}");
+            outer += &format!(", d{index}");
+        }
         for (index, meter) in meters.iter().enumerate() {
             // A null quantity contributes nothing and is no record of the SKU.
             let (condition, quantity) = (meter.condition(catalogue, self), meter.rule.quantity.to_sql());
@@ -220,7 +332,8 @@ impl Question<'_> {
             }
             outer += &format!(", sum(arrow_cast(v{index}, 'Decimal256(76, 0)')), count(v{index})");
         }
-        let group_by: String = (0..keys.len()).map(|index| format!(", k{index}")).collect();
+        let group_by = |letter, count: usize| (0..count).map(|index| format!(", {letter}{index}")).collect::<String>();
+        let group_by = group_by('k', keys.len()) + &group_by('d', self.details.len());
         let sql = format!(
             "SELECT hour, account, region, resource, count(CASE WHEN own THEN 1 END), \
              count(CASE WHEN own AND no_sku THEN 1 END), \
@@ -230,6 +343,7 @@ impl Question<'_> {
         );
         let mut sums = Sums {
             keys: &keys,
+            details: self.details.len(),
             meters: &meters,
             rows: BTreeMap::new(),
             record_count: 0,
@@ -239,10 +353,14 @@ impl Question<'_> {
         for batch in session.sql(&sql).await?.collect().await? {
             sums.add(&batch, catalogue)?;
         }
-        metered.rows.extend(sums.rows.into_iter().map(|((hour_us, scope, sku), (quantity, record_count))| {
-            let (service, day) = (self.source.service.clone(), catalogue.sku(sku).zone.day_of(hour_us));
-            MeteredRow { sku, service, hour_us, day, scope, quantity, record_count }
-        }));
+        let service = metered.service(&self.source.service);
+        let mut scopes: BTreeMap<(Scope, Details), u32> = BTreeMap::new();
+        for ((hour_us, scope, sku), (quantity, record_count)) in sums.rows {
+            let place = |(scope, details): &(Scope, Details)| metered.scope(scope.clone(), details.clone());
+            let scope = *scopes.entry(scope).or_insert_with_key(place);
+            let (quantity, day) = (Quantity::from(quantity), catalogue.sku(sku).zone.day_of(hour_us));
+            metered.rows.push(MeteredRow { sku, service, hour_us, day, scope, quantity, record_count });
+        }
         metered.record_count += sums.record_count;
         if sums.without_sku > 0 {
             metered.unpriced.extend(self.unpriced(session, catalogue, rules, &unpriced).await?);
@@ -272,6 +390,21 @@ impl Question<'_> {
             true => "true".to_owned(),
             false => format!("NOT coalesce({}, false)", taken.join(" OR ")),
         }
+    }
+
+    /// The columns that say what kind of usage it is.
+    pub fn kind_columns(&self) -> &'static [&'static str] {
+        match self.table {
+            Table::Requests => &["operation", "variant", "storage_class"],
+            _ => &["capacity", "architecture"],
+        }
+    }
+
+    /// What kind of usage the records of a class are.
+    pub fn kind(&self, class: &Class) -> String {
+        let default = |column: &str| (column == "capacity").then_some("on-demand");
+        let words = self.kind_columns().iter().filter_map(|column| class.text(self.table, column).or(default(column)));
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// Usage that no meter takes, by what kind it is.
@@ -320,11 +453,16 @@ impl Question<'_> {
     }
 }
 
+/// Start of the hour, whose usage, SKU.
+type SumKey = (i64, (Scope, Details), SkuIndex);
+
 /// Quantities as they come from the scan, by hour, scope and SKU.
 struct Sums<'a> {
     keys: &'a [&'a str],
+    /// How many columns tell rows apart beside hour and scope.
+    details: usize,
     meters: &'a [Meter<'a>],
-    rows: BTreeMap<(i64, Scope, SkuIndex), (Exact, u64)>,
+    rows: BTreeMap<SumKey, (Exact, u64)>,
     record_count: u64,
     without_sku: u64,
     incomplete: u64,
@@ -350,8 +488,12 @@ impl Sums<'_> {
             let keys = (0..self.keys.len())
                 .map(|index| cell(batch, FIXED_COLUMNS + index, row))
                 .collect::<Result<Vec<_>, _>>()?;
+            let first = FIXED_COLUMNS + self.keys.len();
+            let details =
+                (first..first + self.details).map(|column| cell(batch, column, row)).collect::<Result<Details, _>>()?;
+            let scope = (scope, details);
             for (index, meter) in self.meters.iter().enumerate() {
-                let column = FIXED_COLUMNS + self.keys.len() + 2 * index;
+                let column = first + self.details + 2 * index;
                 let sums = batch.column(column).as_primitive::<Decimal256Type>();
                 if sums.is_null(row) {
                     continue;

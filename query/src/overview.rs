@@ -10,7 +10,6 @@ use crate::bill::{Attribution, BillRequest, CostGroup, Dimension, RatedUsage, Un
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::metering::{cell, within};
-use crate::session::session;
 
 /// Answers of the overview page.
 #[derive(Clone, Debug, Serialize)]
@@ -67,7 +66,7 @@ pub const OTHER: &str = "Other";
 
 impl Overview {
     pub(crate) async fn of(engine: &Engine, period: Period, periods: Vec<Period>) -> Result<Self, QueryError> {
-        let session = session(engine.lake()).await?;
+        let session = engine.session().await?;
         let request = engine.agreed(&BillRequest::new(period));
         let usage = RatedUsage::of(&session, engine.catalogue(), &request).await?;
         let bill = usage.bill(&request)?;

@@ -16,7 +16,6 @@ use crate::bill::{BillRequest, RatedUsage};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::metering::cell;
-use crate::session::session;
 
 mod cells;
 mod classes;
@@ -188,7 +187,7 @@ pub struct NotCompared {
 
 impl Reconciliation {
     pub(crate) async fn of(engine: &Engine, request: &ReconcileRequest) -> Result<Self, QueryError> {
-        let (session, catalogue) = (session(engine.lake()).await?, engine.catalogue());
+        let (session, catalogue) = (engine.session().await?, engine.catalogue());
         let views = view::views(&session, catalogue, request).await?;
         let bill = BillRequest {
             provider: request.provider.clone(),

@@ -8,11 +8,15 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{cast, ident, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
+use deltalake::DeltaTable;
 use paygrain_ingest::Lake;
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
+use paygrain_pricing::Catalogue;
 
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::rollup::TABLES;
+use crate::rollup::store::{Rollups, Source, View};
 
 /// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
@@ -22,26 +26,41 @@ pub type LakeVersions = BTreeMap<String, Option<u64>>;
 /// # Errors
 /// When the lake cannot be read.
 pub async fn session(lake: &Lake) -> Result<SessionContext, QueryError> {
-    Ok(session_and_versions(lake).await?.0)
+    Ok(session_and_versions(lake, None).await?.0)
 }
 
 /// The same, with the versions of the usage tables that it sees.
 ///
 /// # Errors
 /// As [`session`].
-pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext, LakeVersions), QueryError> {
-    let (session, mut versions) = (empty_session(), LakeVersions::new());
+pub(crate) async fn session_and_versions(
+    lake: &Lake,
+    rollups: Option<&Arc<Rollups>>,
+) -> Result<(SessionContext, LakeVersions), QueryError> {
+    let mut versions = LakeVersions::new();
     let declared = lake.table(Table::Declarations).await?;
     let declarations = match &declared {
         Some(table) => Declared::of(lake.declarations_in(table).await?),
         None => Declared::default(),
     };
     versions.extend(declared.map(|table| (Table::Declarations.name().to_owned(), table.version())));
+    let mut tables = BTreeMap::new();
     for table in Table::ALL {
         let delta = lake.table(table).await?;
         if Table::USAGE.contains(&table) {
             versions.insert(table.name().to_owned(), delta.as_ref().and_then(|delta| delta.version()));
         }
+        tables.extend(delta.map(|delta| (table, delta)));
+    }
+    let mut config = config();
+    if let Some(rollups) = rollups {
+        let (lake, rollups) = (lake.clone(), rollups.clone());
+        let state = LakeState { lake, tables: tables.clone(), declared: declarations.clone(), rollups };
+        config = config.with_extension(Arc::new(state));
+    }
+    let session = SessionContext::new_with_config(config);
+    for table in Table::ALL {
+        let delta = tables.remove(&table);
         let provider = match delta {
             Some(delta) => Some(delta.table_provider().await.map_err(boxed)?),
             None => None,
@@ -71,14 +90,56 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
     Ok(session)
 }
 
+/// The state of the lake that a session sees, and the rollups that may stand for its records.
+struct LakeState {
+    lake: Lake,
+    tables: BTreeMap<Table, DeltaTable>,
+    declared: Declared,
+    rollups: Arc<Rollups>,
+}
+
+/// The rollups of what a session sees of a table between two instants; nothing where the records are to be read.
+pub(crate) async fn view_of(
+    session: &SessionContext,
+    catalogue: &Catalogue,
+    table: Table,
+    (from_us, to_us): (i64, i64),
+) -> Result<Option<Arc<View>>, QueryError> {
+    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
+    let Some(delta) = state.tables.get(&table) else { return Ok(None) };
+    let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
+    let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
+    state.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
+}
+
+/// Works out the rollups that are missing of what a session sees; how many data files there are rollups of.
+pub(crate) async fn catch_up(
+    session: &SessionContext,
+    catalogue: &Catalogue,
+    done: &(dyn Fn(Table, usize, usize) + Send + Sync),
+) -> Result<u64, QueryError> {
+    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(0) };
+    let mut count = 0;
+    for table in TABLES {
+        let Some(delta) = state.tables.get(&table) else { continue };
+        let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
+        count += state.rollups.catch_up(&source, &|days, all| done(table, days, all)).await?;
+    }
+    Ok(count)
+}
+
 fn empty_session() -> SessionContext {
+    SessionContext::new_with_config(config())
+}
+
+fn config() -> SessionConfig {
     let mut config = SessionConfig::new().with_information_schema(true);
     let options = config.options_mut();
     // A literal such as 0.1 is a decimal: money must not meet floats.
     options.sql_parser.parse_float_as_decimal = true;
     options.execution.parquet.pushdown_filters = true;
     options.execution.time_zone = Some("+00:00".into());
-    SessionContext::new_with_config(config)
+    config
 }
 
 fn register(

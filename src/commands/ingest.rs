@@ -141,6 +141,10 @@ impl Ingest {
             }
         }
         self.print(&answer, output)?;
+        // What landed has landed: rollups can be made another time.
+        if let Err(error) = engine.roll_up(&|_, _, _| {}).await {
+            tracing::warn!(%error, "rollups could not be made");
+        }
         if answer.failed.is_empty() { Ok(()) } else { Err(Failure::reported()) }
     }
 

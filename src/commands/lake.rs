@@ -14,6 +14,7 @@ mod upkeep;
 Examples:
   paygrain lake status
   paygrain lake compact --format json
+  paygrain lake rebuild
   paygrain lake set-metadata functions.json
   paygrain lake metadata")]
 pub struct LakeCommand {
@@ -25,6 +26,7 @@ pub struct LakeCommand {
 enum Action {
     Status(upkeep::Status),
     Compact(upkeep::Compact),
+    Rebuild(upkeep::Rebuild),
     SetMetadata(Box<metadata::SetMetadata>),
     Metadata(metadata::ListMetadata),
 }
@@ -35,6 +37,7 @@ impl LakeCommand {
         match self.action {
             Action::Status(command) => command.run(context).await,
             Action::Compact(command) => command.run(context).await,
+            Action::Rebuild(command) => command.run(context).await,
             Action::SetMetadata(command) => command.run(context).await,
             Action::Metadata(command) => command.run(context).await,
         }

@@ -79,7 +79,7 @@ impl Serve {
         }
         print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
         let stop = Arc::new(Notify::new());
-        let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every, stop.clone()));
+        let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, stop.clone()));
         let app = App::new(engine, config).with_events(events.clone());
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
         stop.notify_one();
@@ -90,8 +90,8 @@ impl Serve {
     }
 }
 
-/// Puts small files together, again and again.
-async fn compact(lake: Lake, every_s: u64, stop: Arc<Notify>) {
+/// Puts small files together and makes the rollups that are missing, again and again.
+async fn upkeep(engine: Engine, every_s: u64, stop: Arc<Notify>) {
     if every_s == 0 {
         return;
     }
@@ -99,12 +99,15 @@ async fn compact(lake: Lake, every_s: u64, stop: Arc<Notify>) {
     loop {
         let wait = match tables.next() {
             Some(table) => {
-                if let Err(error) = lake.compact(table, Compaction::Gradual).await {
+                if let Err(error) = engine.lake().compact(table, Compaction::Gradual).await {
                     tracing::error!(%error, "small files could not be put together");
                 }
                 Duration::ZERO
             }
             None => {
+                if let Err(error) = engine.roll_up(&|_, _, _| {}).await {
+                    tracing::error!(%error, "rollups could not be made");
+                }
                 tables = Table::ALL.into_iter();
                 Duration::from_secs(every_s)
             }

@@ -84,9 +84,9 @@ async fn requests_at_once_share_an_instance() {
     assert!(usage.unpriced.is_empty(), "{:?}", usage.unpriced);
     assert_eq!(usage.record_count, 5);
     // The interval that crosses the hour is cut there, to the microsecond.
-    let hours: Vec<_> = usage.rows.iter().filter(|row| row.scope.resource.as_deref() == Some("web")).collect();
+    let hours: Vec<_> = usage.rows.iter().filter(|row| usage.scope(row).resource.as_deref() == Some("web")).collect();
     let sku = Catalogue::embedded().unwrap().find_sku("gcp.cloud-run.vcpu-active-instance").unwrap();
-    let parts: Vec<_> = hours.iter().filter(|row| row.sku == sku).map(|row| row.quantity.to_string()).collect();
+    let parts: Vec<_> = hours.iter().filter(|row| row.sku == sku).map(|row| row.quantity.exact().to_string()).collect();
     assert_eq!(parts, ["0.5", "0.6"]);
     let groups = usage.group(&[Dimension::Resource, Dimension::Day], Attribution::Time);
     let sum: Exact = groups.iter().map(|group| &group.billed_cost).sum();
@@ -322,6 +322,6 @@ async fn every_service_of_an_activity_is_metered_by_it() {
     assert_eq!(quantity(&usage, "gcp.cloud-run.vcpu-active-instance"), exact("0.4"));
     assert_eq!(quantity(&usage, "gcp.cloud-run.vcpu-active"), Exact::zero());
     assert!(usage.unpriced.is_empty(), "{:?}", usage.unpriced);
-    let row = usage.rows.iter().find(|row| !row.quantity.is_zero()).unwrap();
-    assert_eq!(row.service, "functions-gen2");
+    let row = usage.rows.iter().find(|row| !row.quantity.exact().is_zero()).unwrap();
+    assert_eq!(usage.service(row), "functions-gen2");
 }

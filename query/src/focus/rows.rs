@@ -176,9 +176,10 @@ fn places(catalogue: &Catalogue, usage: &RatedUsage) -> Vec<Arc<Place>> {
     let mut places = Vec::with_capacity(usage.rows.len());
     for row in &usage.rows {
         let provider = catalogue.book_of(row.sku).provider.as_str();
-        let place = known.entry((provider, &row.service, &row.scope)).or_insert_with(|| {
-            Arc::new(Place::new(provider, &row.service, &title(catalogue, provider, &row.service), &row.scope))
-        });
+        let (service, scope) = (usage.service(row), usage.scope(row));
+        let place = known
+            .entry((provider, service, scope))
+            .or_insert_with(|| Arc::new(Place::new(provider, service, &title(catalogue, provider, service), scope)));
         places.push(Arc::clone(place));
     }
     places

@@ -34,17 +34,21 @@ impl Rated {
     pub fn of(catalogue: &Catalogue, usage: &RatedUsage, asked: Option<&str>) -> Self {
         let mut rated = Self::default();
         let is_asked = |account: Option<&str>| asked.is_none_or(|asked| account == Some(asked));
-        for row in usage.rows.iter().filter(|row| is_asked(account(&row.scope.account))) {
-            let of = (row.sku, account(&row.scope.account).map(str::to_owned));
-            *rated.hours.entry(of).or_default().entry(row.hour_us).or_default() += &row.quantity;
+        for row in &usage.rows {
+            let of = account(&usage.scope(row).account);
+            if is_asked(of) {
+                let hours = rated.hours.entry((row.sku, of.map(str::to_owned))).or_default();
+                *hours.entry(row.hour_us).or_default() += row.quantity.exact();
+            }
         }
         let mut records = BTreeSet::new();
         for share in usage.shares(Attribution::Time) {
             let (row, charge) = (&usage.rows[share.row], &usage.rated.charges[share.charge]);
-            if !is_asked(account(&row.scope.account)) {
+            let account = account(&usage.scope(row).account);
+            if !is_asked(account) {
                 continue;
             }
-            let account = account(&row.scope.account).map(str::to_owned);
+            let account = account.map(str::to_owned);
             let cell = rated.cell(row.sku, account, charge.currency.clone(), row.day);
             let adjustment = proportion(&share.consumed_quantity, &charge.consumed_quantity, &charge.adjustment);
             let charged = &share.billed_cost - &adjustment;

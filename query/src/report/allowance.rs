@@ -12,7 +12,6 @@ use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::RatedUsage;
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 pub(super) const INFO: ReportInfo = ReportInfo {
     name: "allowance",
@@ -79,7 +78,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ];
     let Some(days) = selection.days else { return Ok(Body::new::<AllowanceRow>(None, columns, &[])) };
     let Some(period) = days.period else { return Ok(Body::new::<AllowanceRow>(Some(days), columns, &[])) };
-    let session = session(engine.lake()).await?;
+    let session = engine.session().await?;
     let request = bill_request(engine, &selection, period);
     let usage = RatedUsage::of(&session, engine.catalogue(), &request).await?;
     let progress = progress(engine, &session, period).await?;

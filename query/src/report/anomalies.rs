@@ -7,6 +7,7 @@ use chrono::{Datelike, NaiveDate, Weekday};
 use paygrain_pricing::Exact;
 use serde::Serialize;
 
+use super::cost::is_time;
 use super::costs::{Cost, Costs, key_columns, key_of};
 use super::parameters::{self, Days, Given, Parameter};
 use super::source::progress;
@@ -15,7 +16,6 @@ use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 const THRESHOLD: Parameter =
     Parameter { name: "threshold", meaning: "how many deviations off a day must be; 5 if not given" };
@@ -71,12 +71,12 @@ struct Limits {
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let mut by = given.dimensions(&[Dimension::Provider, Dimension::Service, Dimension::Resource])?;
-    by.retain(|dimension| *dimension != Dimension::Day);
+    by.retain(|dimension| !is_time(*dimension));
     let limits = Limits {
         threshold: given.decimal("threshold")?.unwrap_or_else(|| Exact::from(5)),
         minimum: given.decimal("minimum")?.unwrap_or_else(Exact::one),
     };
-    let selection = given.selection(engine).await?;
+    let selection = given.selection_by(engine, &by).await?;
     let mut columns = key_columns(&by);
     columns.extend([
         column("day", ColumnKind::Text, "the day"),
@@ -89,7 +89,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("history_days", ColumnKind::Count, "how many such days it was compared with"),
     ]);
     let Some(days) = selection.days else { return Ok(Body::new::<AnomalyRow>(None, columns, &[])) };
-    let session = session(engine.lake()).await?;
+    let session = engine.session().await?;
     let mut complete = days;
     if let Some(month) = days.months().last() {
         complete.to = days.to.min(progress(engine, &session, *month).await?.complete_until(*month));

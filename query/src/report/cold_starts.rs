@@ -13,6 +13,7 @@ use super::parameters::{self, Given};
 use super::source::{Records, Resource, Starts, what_if};
 use super::statistics::share;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
+use crate::bill::Dimension;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::session::session;
@@ -44,7 +45,7 @@ struct ColdRow {
 }
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
-    let selection = given.selection(engine).await?;
+    let selection = given.selection_by(engine, &[Dimension::ColdStart]).await?;
     let mut columns = Resource::columns();
     columns.extend([
         column("invocation_count", ColumnKind::Count, "invocations"),
@@ -61,18 +62,12 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let Some(days) = selection.days else { return Ok(Body::new::<ColdRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let starts = records.starts(&session(engine.lake()).await?).await?;
-    let as_is = marked_cold(session(engine.lake()).await?).await?;
-    let as_is = Costs::in_session(engine, &as_is, &selection, days).await?;
+    let as_is = Costs::of(engine, &selection, days).await?;
     let without = without_init(session(engine.lake()).await?).await?;
     let without = Costs::in_session(engine, &without, &selection, days).await?;
     let currency = as_is.currency()?;
     let rows = rows(starts, &as_is, &without);
     Ok(Body::new(Some(days), columns, &limited(rows, selection.limit)).in_currency(currency))
-}
-
-/// Cold invocations marked.
-async fn marked_cold(session: SessionContext) -> Result<SessionContext, QueryError> {
-    what_if(session, &[], Some("CASE WHEN cold_start THEN 'cold' ELSE '' END")).await
 }
 
 /// As if nothing had been initialised. A billed duration that has the initialisation in it gives way to the price
@@ -84,7 +79,7 @@ async fn without_init(session: SessionContext) -> Result<SessionContext, QueryEr
 
 /// Every resource with invocations, most cold ones first.
 fn rows(starts: BTreeMap<Resource, Starts>, as_is: &Costs, without: &Costs) -> Vec<ColdRow> {
-    let cold = as_is.by_resource(|mark| mark == "cold");
+    let cold = as_is.by_resource(|part| part.value(Dimension::ColdStart) == "true");
     let (whole, without) = (as_is.by_resource(|_| true), without.by_resource(|_| true));
     let none = Cost::default();
     let row = |(resource, starts): (Resource, Starts)| {
@@ -119,6 +114,7 @@ mod tests {
     async fn costs(session: &SessionContext) -> Costs {
         let mut request = BillRequest::new("2026-10".parse().unwrap());
         request.rating.allowances = Allowances::None;
+        request.by = vec![Dimension::ColdStart];
         let usage = RatedUsage::of(session, &Catalogue::embedded().unwrap(), &request).await.unwrap();
         let selection = selection("2026-10");
         Costs::of_months(vec![usage], &selection, selection.days.unwrap())
@@ -135,7 +131,7 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         let records = Records::of(Table::Invocations, &catalogue, &selection, selection.days.unwrap()).unwrap();
         let starts = records.starts(&usage.session()).await.unwrap();
-        let as_is = costs(&marked_cold(usage.session()).await.unwrap()).await;
+        let as_is = costs(&usage.session()).await;
         let without = costs(&without_init(usage.session()).await.unwrap()).await;
         let rows = rows(starts, &as_is, &without);
         assert_eq!(rows.len(), 6);
@@ -171,6 +167,5 @@ mod tests {
                 (&(gb_s(init_mb_ms) * &price), &row.init_billed_cost)
             );
         }
-        assert_eq!(as_is.total(), costs(&usage.session()).await.total(), "marks change no amount");
     }
 }

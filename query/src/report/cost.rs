@@ -57,7 +57,7 @@ struct CostRequest {
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let by = given.dimensions(&[Dimension::Day, Dimension::Service])?;
-    let request = CostRequest { selection: given.selection(engine).await?, by };
+    let request = CostRequest { selection: given.selection_by(engine, &by).await?, by };
     let mut columns = key_columns(&request.by);
     columns.extend([
         column("list_cost", ColumnKind::Amount, "before allowances and discounts"),
@@ -92,8 +92,8 @@ fn rows(costs: &Costs, by: &[Dimension]) -> Vec<CostRow> {
 }
 
 /// Whether a dimension's values are times, which sort as texts.
-fn is_time(dimension: Dimension) -> bool {
-    matches!(dimension, Dimension::Day)
+pub(super) fn is_time(dimension: Dimension) -> bool {
+    matches!(dimension, Dimension::Month | Dimension::Day | Dimension::Hour)
 }
 
 #[cfg(test)]

@@ -1,32 +1,34 @@
 //! What cost reports are made of: the rated usage of every month that a range of days touches, part by part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
-use paygrain_pricing::{Catalogue, Charge, Exact, Period, Scope, SkuIndex, UsageSlice, rate};
+use paygrain_pricing::{Catalogue, Charge, Exact, Period, Scope, SkuIndex};
 
 use super::parameters::{Days, Selection};
 use super::source::{Resource, marked};
 use super::{ColumnKind, ReportColumn, column};
-use crate::bill::{BillRequest, Dimension, RatedUsage, RowShare, fee_value};
+use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage, RowShare, fee_value};
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::metering::MeteredRow;
-use crate::session::session;
+use crate::metering::{Details, Metered, MeteredRow, Quantity};
 
 /// The rated usage of some days.
 pub(crate) struct Costs {
     months: Vec<Month>,
     days: Days,
     only: Vec<(Dimension, String)>,
+    attribution: Attribution,
 }
 
 /// The whole of a month, of which some days may be asked for: allowances and tiers need it whole.
 struct Month {
     usage: RatedUsage,
-    shares: Vec<RowShare>,
     fees: Vec<Fee>,
+    /// Worked out when parts are asked for.
+    shares: OnceLock<Vec<RowShare>>,
 }
 
 /// The part of a fee that belongs to one day.
@@ -40,9 +42,10 @@ struct Fee {
 
 impl Month {
     /// Every part of the month's bill.
-    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+    fn parts(&self, attribution: Attribution) -> impl Iterator<Item = Part<'_>> {
         let (usage, charges) = (&self.usage, &self.usage.rated.charges);
-        let used = self.shares.iter().map(move |share| Part {
+        let shares = self.shares.get_or_init(|| usage.shares(attribution));
+        let used = shares.iter().map(move |share| Part {
             charge: &charges[share.charge],
             row: Some(&usage.rows[share.row]),
             day: usage.rows[share.row].day,
@@ -89,10 +92,12 @@ pub(crate) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The value of a dimension; empty where the usage does not say.
+    /// The value of a dimension; empty where the usage does not say, or where it was not metered by it.
     pub fn value(&self, dimension: Dimension) -> String {
-        let Some(share) = self.share else { return fee_value(dimension, self.charge, self.day) };
-        let value = self.usage.value(dimension, share);
+        let Some((share, row)) = self.share.zip(self.row) else {
+            return fee_value(dimension, self.charge, self.day);
+        };
+        let value = self.usage.value(dimension, row, share.charge);
         match dimension {
             Dimension::Resource => marked(&value).0.to_owned(),
             _ => value,
@@ -102,19 +107,21 @@ impl Part<'_> {
     /// Whose usage it is; a fee is nobody's.
     pub fn resource(&self) -> Option<Resource> {
         let row = self.row?;
+        let scope = self.usage.scope(row);
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         Some(Resource {
             provider: self.charge.provider.clone(),
-            service: row.service.clone(),
-            account: text(&row.scope.account),
-            region: text(&row.scope.region),
-            resource: marked(row.scope.resource.as_deref().unwrap_or_default()).0.to_owned(),
+            service: self.usage.service(row).to_owned(),
+            account: text(&scope.account),
+            region: text(&scope.region),
+            resource: marked(scope.resource.as_deref().unwrap_or_default()).0.to_owned(),
         })
     }
 
     /// The mark of [`super::source::what_if`]; empty without one.
     pub fn mark(&self) -> &str {
-        self.row.and_then(|row| row.scope.resource.as_deref()).map_or("", |resource| marked(resource).1)
+        let scope = self.row.map(|row| self.usage.scope(row));
+        scope.and_then(|scope| scope.resource.as_deref()).map_or("", |resource| marked(resource).1)
     }
 
     /// The values of dimensions.
@@ -143,12 +150,13 @@ impl Cost {
     }
 }
 
-/// The request for the bill of a month.
+/// The request for the bill of a month, metered by all that is asked of its parts.
 pub(crate) fn bill_request(engine: &Engine, selection: &Selection, period: Period) -> BillRequest {
     engine.agreed(&BillRequest {
         provider: selection.provider.clone(),
         rating: selection.rating.clone(),
         attribution: selection.attribution,
+        by: selection.by.iter().copied().chain(selection.only.iter().map(|(dimension, _)| *dimension)).collect(),
         ..BillRequest::new(period)
     })
 }
@@ -156,7 +164,7 @@ pub(crate) fn bill_request(engine: &Engine, selection: &Selection, period: Perio
 impl Costs {
     /// Rates every month that the days touch.
     pub async fn of(engine: &Engine, selection: &Selection, days: Days) -> Result<Self, QueryError> {
-        Self::in_session(engine, &session(engine.lake()).await?, selection, days).await
+        Self::in_session(engine, &engine.session().await?, selection, days).await
     }
 
     /// The same of what a session sees.
@@ -189,37 +197,58 @@ impl Costs {
                 }
             };
             let fees = usage.rated.fee_days.iter().map(fee).collect();
-            Month { shares: usage.shares(selection.attribution), fees, usage }
+            Month { fees, shares: OnceLock::new(), usage }
         };
-        Self { months: months.into_iter().map(month).collect(), days, only: selection.only.clone() }
+        let months = months.into_iter().map(month).collect();
+        Self { months, days, only: selection.only.clone(), attribution: selection.attribution }
     }
 
     /// The parts of the days that pass the filters.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let passing = |part: &Part<'_>| passes(&self.only, |dimension| part.value(dimension));
-        let days = self.days;
-        self.months.iter().flat_map(Month::parts).filter(move |part| days.contains(part.day) && passing(part))
+        let (days, attribution) = (self.days, self.attribution);
+        let parts = self.months.iter().flat_map(move |month| month.parts(attribution));
+        parts.filter(move |part| days.contains(part.day) && passing(part))
     }
 
-    /// The one currency of the parts; nothing where there are none.
+    /// The one currency of what is chosen; nothing where that is nothing.
     pub fn currency(&self) -> Result<Option<String>, QueryError> {
-        let found: BTreeSet<&str> = self.parts().map(|part| part.charge.currency.as_str()).collect();
-        one_currency(found)
+        let skus = self.group(&[Dimension::Sku]);
+        let charges = self.months.iter().flat_map(|month| &month.usage.rated.charges);
+        let chosen = charges.filter(|charge| skus.contains_key(std::slice::from_ref(&charge.sku)));
+        one_currency(chosen.map(|charge| charge.currency.as_str()).collect())
     }
 
-    /// Cost by dimensions.
+    /// Cost by dimensions. It takes no part apart, so it is quick.
     pub fn group(&self, by: &[Dimension]) -> BTreeMap<Vec<String>, Cost> {
+        let mut asked = by.to_vec();
+        for dimension in self.only.iter().map(|(dimension, _)| *dimension).chain([Dimension::Day]) {
+            if !asked.contains(&dimension) {
+                asked.push(dimension);
+            }
+        }
         let mut groups: BTreeMap<Vec<String>, Cost> = BTreeMap::new();
-        for part in self.parts() {
-            groups.entry(part.key(by)).or_default().add(&part);
+        for month in &self.months {
+            for group in month.usage.group(&asked, self.attribution) {
+                let value = |dimension| {
+                    let place = asked.iter().position(|known| *known == dimension);
+                    place.and_then(|place| group.key.get(place)).cloned().unwrap_or_default()
+                };
+                let inside = value(Dimension::Day).parse().is_ok_and(|day| self.days.contains(day));
+                if inside && passes(&self.only, value) {
+                    let cost = groups.entry(group.key[..by.len()].to_vec()).or_default();
+                    cost.list += &group.list_cost;
+                    cost.billed += &group.billed_cost;
+                }
+            }
         }
         groups
     }
 
-    /// Cost by resource, of the parts with a mark.
-    pub fn by_resource(&self, mark: impl Fn(&str) -> bool) -> BTreeMap<Resource, Cost> {
+    /// Cost by resource, of the parts chosen.
+    pub fn by_resource(&self, chosen: impl Fn(&Part<'_>) -> bool) -> BTreeMap<Resource, Cost> {
         let mut groups: BTreeMap<Resource, Cost> = BTreeMap::new();
-        for part in self.parts().filter(|part| mark(part.mark())) {
+        for part in self.parts().filter(|part| chosen(part)) {
             if let Some(resource) = part.resource() {
                 groups.entry(resource).or_default().add(&part);
             }
@@ -229,9 +258,7 @@ impl Costs {
 
     /// Cost of everything.
     pub fn total(&self) -> Cost {
-        let mut total = Cost::default();
-        self.parts().for_each(|part| total.add(&part));
-        total
+        self.group(&[]).into_values().next().unwrap_or_default()
     }
 }
 
@@ -274,6 +301,8 @@ pub(crate) struct UsageRow {
     /// Service of the records.
     pub service: String,
     pub scope: Scope,
+    /// Values of the columns that were asked for.
+    pub details: Details,
     /// Start of the hour, microseconds since 1970 UTC.
     pub hour_us: i64,
     /// Its day in the provider's zone.
@@ -286,49 +315,38 @@ pub(crate) struct UsageRow {
 pub(crate) fn usage_rows(usage: &RatedUsage) -> Vec<UsageRow> {
     let row = |row: &MeteredRow| UsageRow {
         sku: row.sku,
-        service: row.service.clone(),
-        scope: row.scope.clone(),
+        service: usage.service(row).to_owned(),
+        scope: usage.scope(row).clone(),
+        details: usage.detail_values.get(row.scope as usize).cloned().unwrap_or_default(),
         hour_us: row.hour_us,
         day: row.day,
-        quantity: row.quantity.clone(),
+        quantity: row.quantity.exact(),
     };
     usage.rows.iter().map(row).collect()
 }
 
-/// Rates usage of a month that need not be in the lake.
-pub(crate) fn rate_rows(catalogue: &Catalogue, request: &BillRequest, rows: Vec<UsageRow>) -> RatedUsage {
-    let row = |row: UsageRow| MeteredRow {
-        sku: row.sku,
-        service: row.service,
-        hour_us: row.hour_us,
-        day: row.day,
-        scope: row.scope,
-        quantity: row.quantity,
-        record_count: 0,
-    };
-    let rows: Vec<MeteredRow> = rows.into_iter().map(row).collect();
-    let (slices, slice_rows) = slices(catalogue, request, &rows);
-    let rated = rate(catalogue, request.period, &slices, &request.rating);
-    let slice_quantities = slices.into_iter().map(|slice| slice.quantity).collect();
-    RatedUsage { rows, slice_rows, slice_quantities, rated, unpriced: Vec::new(), record_count: 0 }
-}
-
-/// Metered rows put together to the slices of rating, and the rows of each slice.
-fn slices(catalogue: &Catalogue, request: &BillRequest, rows: &[MeteredRow]) -> (Vec<UsageSlice>, Vec<Vec<usize>>) {
-    let mut by_slice: BTreeMap<(SkuIndex, i64, Scope), Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        let mut scope = row.scope.clone();
-        let organisation = request.rating.agreement.organisation(scope.account.as_deref());
-        scope.organisation = organisation.map(str::to_owned);
-        let scope = scope.only(&catalogue.sku(row.sku).scope_columns);
-        by_slice.entry((row.sku, row.hour_us, scope)).or_default().push(index);
+/// Rates usage of a month that need not be in the lake, with values of these columns as details.
+pub(crate) fn rate_rows(
+    catalogue: &Catalogue,
+    request: &BillRequest,
+    details: &[&'static str],
+    rows: Vec<UsageRow>,
+) -> RatedUsage {
+    let mut metered = Metered::default();
+    let mut places: HashMap<(Scope, Details), u32> = HashMap::new();
+    for row in rows {
+        let service = metered.service(&row.service);
+        let scope = match places.get(&(row.scope.clone(), row.details.clone())) {
+            Some(place) => *place,
+            None => {
+                let place = metered.scope(row.scope.clone(), row.details.clone());
+                places.insert((row.scope, row.details), place);
+                place
+            }
+        };
+        let quantity = Quantity::from(row.quantity);
+        let (sku, hour_us, day) = (row.sku, row.hour_us, row.day);
+        metered.rows.push(MeteredRow { sku, service, hour_us, day, scope, quantity, record_count: 0 });
     }
-    let (mut slices, mut slice_rows) = (Vec::new(), Vec::new());
-    for ((sku, at_us, scope), members) in by_slice {
-        let quantity = members.iter().map(|&row| &rows[row].quantity).sum();
-        let record_count = members.iter().map(|&row| rows[row].record_count).sum();
-        slices.push(UsageSlice { sku, scope, at_us, quantity, record_count });
-        slice_rows.push(members);
-    }
-    (slices, slice_rows)
+    RatedUsage::of_metered(catalogue, request, metered, details.to_vec())
 }

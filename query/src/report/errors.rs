@@ -3,16 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, Exact, SkuIndex};
+use paygrain_pricing::{Catalogue, Exact, SkuIndex, Table as PricingTable};
 use serde::Serialize;
 
-use super::costs::{Cost, Costs};
+use super::costs::{Cost, Costs, Part};
 use super::parameters::{self, Given};
-use super::source::{Outcomes, Records, Resource, what_if};
+use super::source::{Outcomes, Records, Resource};
 use super::statistics::share;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
+use crate::bill::Dimension;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::session::session;
@@ -51,7 +51,7 @@ struct Summary {
 }
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
-    let selection = given.selection(engine).await?;
+    let selection = given.selection_by(engine, &[Dimension::Status]).await?;
     let mut columns = Resource::columns();
     columns.extend([
         column("invocation_count", ColumnKind::Count, "invocations"),
@@ -67,8 +67,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let Some(days) = selection.days else { return Ok(Body::new::<ErrorRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let outcomes = records.outcomes(&session(engine.lake()).await?).await?;
-    let marked = marked_failed(session(engine.lake()).await?).await?;
-    let costs = Costs::in_session(engine, &marked, &selection, days).await?;
+    let costs = Costs::of(engine, &selection, days).await?;
     let currency = costs.currency()?;
     let rows = rows(engine.catalogue(), outcomes, &costs);
     let sum = |amount: fn(&ErrorRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
@@ -82,9 +81,10 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
-/// Failed invocations marked.
-async fn marked_failed(session: SessionContext) -> Result<SessionContext, QueryError> {
-    what_if(session, &[], Some("CASE WHEN status <> 'success' THEN 'failed' ELSE '' END")).await
+/// Whether a part is of failed invocations.
+fn has_failed(catalogue: &Catalogue, part: &Part<'_>) -> bool {
+    let of_invocations = part.row.is_some_and(|row| catalogue.sku(row.sku).table == PricingTable::Invocations);
+    of_invocations && !matches!(part.value(Dimension::Status).as_str(), "" | "success")
 }
 
 /// Whether a SKU charges idle time: of its meters, all are called so.
@@ -102,7 +102,7 @@ fn is_idle(catalogue: &Catalogue, index: SkuIndex) -> bool {
 
 /// Every resource with invocations or such costs, the most expensive first.
 fn rows(catalogue: &Catalogue, outcomes: BTreeMap<Resource, Outcomes>, costs: &Costs) -> Vec<ErrorRow> {
-    let failed = costs.by_resource(|mark| mark == "failed");
+    let failed = costs.by_resource(|part| has_failed(catalogue, part));
     let mut idle: BTreeMap<Resource, Cost> = BTreeMap::new();
     let mut unused = Exact::zero();
     for part in costs.parts() {
@@ -189,8 +189,8 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         let mut request = BillRequest::new("2026-10".parse().unwrap());
         request.rating.allowances = Allowances::None;
-        let marked = marked_failed(lake()).await.unwrap();
-        let rated = RatedUsage::of(&marked, &catalogue, &request).await.unwrap();
+        request.by = vec![Dimension::Status];
+        let rated = RatedUsage::of(&lake(), &catalogue, &request).await.unwrap();
         let costs = Costs::of_months(vec![rated], &selection, days);
         let records = Records::of(Table::Invocations, &catalogue, &selection, days).unwrap();
         let rows = rows(&catalogue, records.outcomes(&lake()).await.unwrap(), &costs);

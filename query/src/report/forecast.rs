@@ -6,6 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use paygrain_pricing::{Catalogue, Exact, Period};
 use serde::Serialize;
 
+use super::cost::is_time;
 use super::costs::{Cost, Costs, UsageRow, bill_request, key_columns, key_of, rate_rows, usage_rows};
 use super::parameters::{self, Days, Given, Parameter, bad};
 use super::source::progress;
@@ -14,7 +15,6 @@ use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::{BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 const AS_OF: Parameter = Parameter {
     name: "as_of",
@@ -71,11 +71,11 @@ struct Summary {
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let by = given.dimensions(&[Dimension::Provider, Dimension::Service])?;
-    if let Some(time) = by.iter().find(|dimension| **dimension == Dimension::Day) {
-        let known = Dimension::ALL.into_iter().map(Dimension::name).filter(|name| *name != time.name()).collect();
+    if let Some(time) = by.iter().find(|dimension| is_time(**dimension)) {
+        let known = Dimension::ALL.into_iter().filter(|known| !is_time(*known)).map(Dimension::name).collect();
         return Err(QueryError::NoSuchChoice { what: "dimension of a forecast", name: time.name().to_owned(), known });
     }
-    let selection = given.selection(engine).await?;
+    let selection = given.selection_by(engine, &by).await?;
     let mut columns = key_columns(&by);
     columns.extend([
         column("billed_cost_to_date", ColumnKind::Amount, "billed for the days up to `as_of`"),
@@ -86,7 +86,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let (Some(days), Some(period)) = (selection.days, selection.days.and_then(|days| days.period)) else {
         return Ok(Body::new::<ForecastRow>(selection.days, columns, &[]));
     };
-    let session = session(engine.lake()).await?;
+    let session = engine.session().await?;
     let as_of = match given.day("as_of")? {
         Some(day) if !days.contains(day) => {
             return Err(bad("as_of", &day.to_string(), "a day of the month that is forecast"));
@@ -101,9 +101,10 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     }
     let rows: Vec<UsageRow> = months.iter().flat_map(usage_rows).collect();
     let request = bill_request(engine, &selection, period);
-    let Some(projection) = Projection::of(engine.catalogue(), rows, as_of, period) else {
+    let Some(mut projection) = Projection::of(engine.catalogue(), rows, as_of, period) else {
         return Ok(Body::new::<ForecastRow>(Some(days), columns, &[]));
     };
+    projection.details = months.iter().map(|month| month.details.clone()).next().unwrap_or_default();
     let history = Days { from: projection.history_from, to: as_of, period: None };
     let daily = Costs::of_months(months, &selection, history).group(&[Dimension::Day]);
     let daily: BTreeMap<NaiveDate, Exact> =
@@ -141,6 +142,8 @@ struct Projection {
     expected: Vec<UsageRow>,
     history_from: NaiveDate,
     days_to_come: Vec<NaiveDate>,
+    /// The columns of the rows' details.
+    details: Vec<&'static str>,
 }
 
 impl Projection {
@@ -170,14 +173,14 @@ impl Projection {
         }
         let in_month = |row: &UsageRow| period.first_day() <= row.day && row.day <= as_of;
         let recorded = rows.into_iter().filter(in_month).collect();
-        Some(Self { recorded, expected, history_from, days_to_come })
+        Some(Self { recorded, expected, history_from, days_to_come, details: Vec::new() })
     }
 
     /// The whole month rated, with so much of the expected usage.
     fn rated(&self, catalogue: &Catalogue, request: &BillRequest, factor: &Exact) -> RatedUsage {
         let scaled = |row: &UsageRow| UsageRow { quantity: &row.quantity * factor, ..row.clone() };
         let rows = self.recorded.iter().cloned().chain(self.expected.iter().map(scaled));
-        rate_rows(catalogue, request, rows.collect())
+        rate_rows(catalogue, request, &self.details, rows.collect())
     }
 }
 

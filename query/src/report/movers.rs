@@ -77,7 +77,7 @@ struct Summary {
 
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let by = given.dimensions(&[Dimension::Provider, Dimension::Service, Dimension::Resource, Dimension::Sku])?;
-    let selection = given.selection(engine).await?;
+    let selection = given.selection_by(engine, &by).await?;
     let mut columns = key_columns(&by);
     columns.extend([
         column("state", ColumnKind::Text, "`new`, `gone` or `changed`"),

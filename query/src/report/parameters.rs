@@ -116,6 +116,8 @@ pub(crate) struct Selection {
     pub days: Option<Days>,
     /// Only this provider.
     pub provider: Option<String>,
+    /// Dimensions that the answer will ask for.
+    pub by: Vec<Dimension>,
     /// Only these values; those of one dimension are alternatives.
     pub only: Vec<(Dimension, String)>,
     /// Most rows to give.
@@ -234,6 +236,11 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// What the report is of, by what it will ask for.
+    pub async fn selection_by(&self, engine: &Engine, by: &[Dimension]) -> Result<Selection, QueryError> {
+        Ok(Selection { by: by.to_vec(), ..self.selection(engine).await? })
+    }
+
     /// What the report is of.
     pub async fn selection(&self, engine: &Engine) -> Result<Selection, QueryError> {
         let mut only: Vec<(Dimension, String)> = Vec::new();
@@ -251,6 +258,7 @@ impl<'a> Given<'a> {
         Ok(Selection {
             days: self.days(engine).await?,
             provider,
+            by: Vec::new(),
             only,
             limit: self.number("limit")?,
             rating: self.rating()?,

@@ -21,7 +21,7 @@ use paygrain_ingest::record::Invocation;
 use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
 
 use super::parameters::{Days, Selection};
-use crate::bill::{Attribution, BillRequest, RatedUsage};
+use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
 use crate::testing::{batch, session};
 use datafusion::prelude::SessionContext;
 
@@ -30,6 +30,7 @@ pub(crate) fn selection(month: &str) -> Selection {
     Selection {
         days: Some(Days::of(month.parse().unwrap())),
         provider: None,
+        by: Vec::new(),
         only: Vec::new(),
         limit: None,
         rating: RatingOptions { allowances: Allowances::None, ..RatingOptions::default() },
@@ -90,6 +91,7 @@ impl Usage {
     pub async fn rated(&self, month: &str) -> RatedUsage {
         let mut request = BillRequest::new(month.parse().unwrap());
         request.rating.allowances = Allowances::None;
+        request.by = Dimension::ALL.to_vec();
         RatedUsage::of(&self.session(), &Catalogue::embedded().unwrap(), &request).await.unwrap()
     }
 }

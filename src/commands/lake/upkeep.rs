@@ -1,4 +1,4 @@
-//! `paygrain lake status` and `paygrain lake compact`.
+//! `paygrain lake status`, `paygrain lake compact` and `paygrain lake rebuild`.
 
 use clap::Args;
 use paygrain_ingest::lake::Compaction;
@@ -69,6 +69,45 @@ impl Compact {
             OutputFormat::Json => print_json(&json!({ "compacted": done })),
             OutputFormat::Table if rows.is_empty() => print_text("Nothing to put together.\n"),
             _ => print(&rows, self.format),
+        }
+    }
+}
+
+/// Work out every rollup anew
+///
+/// Rollups are sums over usage records, kept so that questions need not read the records again. They are made as usage is
+/// ingested and catch up by themselves; nothing is lost with them.
+#[derive(Args, Debug)]
+pub struct Rebuild {
+    /// Output format
+    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    format: OutputFormat,
+}
+
+impl Rebuild {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        let engine = context.engine()?;
+        engine.drop_rollups().await?;
+        let bar = indicatif::ProgressBar::new(0);
+        let style = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} days, {eta} left");
+        bar.set_style(style.map_err(std::io::Error::other)?);
+        let data_files = engine
+            .roll_up(&|table, days, all| {
+                bar.set_message(table.name());
+                bar.set_length(all as u64);
+                bar.set_position(days as u64);
+            })
+            .await?;
+        bar.finish_and_clear();
+        match self.format {
+            OutputFormat::Json => print_json(&json!({ "data_files": data_files })),
+            OutputFormat::Csv => {
+                let mut rows = Rows::new(["data files"]);
+                rows.push(vec![data_files.to_string()]);
+                rows.print_csv()
+            }
+            OutputFormat::Table => print_text(&format!("Rollups of {} data files.\n", shown(data_files, self.format))),
         }
     }
 }

@@ -1,4 +1,4 @@
-"""One other engine on one file: `peers.py ENGINE JOB FILE OUTPUT` prints the CPU seconds of the work.
+"""One other engine on one file: `ingest_peers.py ENGINE JOB FILE OUTPUT` prints the CPU seconds of the work.
 
 Each is used as its own documentation and long use suggest: types declared, no inference, two threads, order not kept,
 Zstandard Parquet in row groups of half a million; lines are taken apart by separators where that is faster than by

@@ -1,0 +1,107 @@
+//! Rollups: sums over usage records from which questions are answered without reading the records again.
+//!
+//! Records that have everything in common but their times, durations and sizes are of one [`Class`]. Per class are kept
+//! - by hour: how many records, and the sum of every *term* of the price books' rules: the part of a per-record quantity
+//!   that differs from record to record (`ceil_to(duration_us, 1ms)`), see [`paygrain_pricing::expression::Part`];
+//! - by day: how many records took how many whole milliseconds (rounded up), and used how much memory.
+//!
+//! All of it is integers that are added, so a sum over rollups is the sum over their records, to the last digit.
+//!
+//! A [`Rollup`] is of data files of one day of one table, and says which. Data files never change, so it is never wrong;
+//! and a question about a state of the lake takes rollups of exactly the files of that state: what a rollup is missing
+//! for is read and kept. Dropped rollups come back by themselves.
+
+pub(crate) mod build;
+pub(crate) mod class;
+pub(crate) mod histogram;
+mod merge;
+pub(crate) mod meter;
+
+mod pack;
+pub(crate) mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use paygrain_ingest::table::Table;
+use paygrain_pricing::Catalogue;
+use paygrain_pricing::expression::{Expression, Term};
+
+use self::class::{Class, is_common};
+use self::histogram::Histogram;
+use crate::metering::pricing_table;
+
+/// Hours of a day.
+pub(crate) const HOURS: usize = 24;
+/// Microseconds of an hour.
+pub(crate) const HOUR_US: i64 = 3_600_000_000;
+
+/// The tables that have rollups: those with a row for each event.
+pub(crate) const TABLES: [Table; 2] = [Table::Invocations, Table::Requests];
+
+/// Sums over the records of data files of one day.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rollup {
+    /// UTC day, days since 1970.
+    pub day: i32,
+    /// The data files.
+    pub files: BTreeSet<String>,
+    /// What is summed, as SQL over the table; at most as many as a [`Terms`] has bits.
+    pub terms: Vec<String>,
+    /// Provider and service of its records, and the terms that were summed for them.
+    pub services: Vec<(String, String, Terms)>,
+    /// What each class has in common.
+    pub classes: Vec<Class>,
+    /// For each class, the terms whose sums are known.
+    pub known: Vec<Terms>,
+    /// For each class, the terms that no record has a value of.
+    pub absent: Vec<Terms>,
+    /// Class of each cell.
+    pub cell_classes: Vec<u32>,
+    /// Hour of each cell, 0 to 23.
+    pub hours: Vec<u8>,
+    /// Records of each cell.
+    pub counts: Vec<u64>,
+    /// For each term, its sum in each cell.
+    pub sums: Vec<Vec<i64>>,
+    /// Records by class and duration in whole milliseconds, rounded up.
+    pub durations: Histogram,
+    /// Records by class and memory used, in MB.
+    pub memory_used: Histogram,
+}
+
+/// A set of the terms of a rollup, by bits.
+pub(crate) type Terms = u128;
+
+/// A rule's quantity that is summed for the records of a service.
+#[derive(Clone, Debug)]
+pub(crate) struct NeededTerm {
+    /// As SQL over the table: what it is known by.
+    pub sql: String,
+    /// The columns it reads, as expressions name them.
+    pub columns: Vec<String>,
+}
+
+/// The terms that the rules of a service need, and nothing for those that cannot be taken apart.
+pub(crate) fn terms_of(catalogue: &Catalogue, table: Table, provider: &str, service: &str) -> Vec<NeededTerm> {
+    let fed = catalogue.skus().filter(|(index, sku)| {
+        let book = catalogue.book_of(*index);
+        sku.table == pricing_table(table) && book.provider == provider && sku.services.iter().any(|fed| fed == service)
+    });
+    let mut terms: Vec<NeededTerm> = Vec::new();
+    let rules = fed.flat_map(|(_, sku)| &sku.meters).flat_map(|meter| parts_of(table, &meter.quantity));
+    for term in rules.flatten().filter_map(|part| part.term().cloned()).collect::<Vec<Term>>() {
+        let sql = term.to_sql();
+        if terms.iter().all(|known| known.sql != sql) {
+            let columns = term.columns().into_iter().map(str::to_owned).collect();
+            terms.push(NeededTerm { sql, columns });
+        }
+    }
+    terms
+}
+
+/// A rule taken apart for classes.
+pub(crate) fn parts_of(table: Table, quantity: &Expression) -> Option<Vec<paygrain_pricing::expression::Part>> {
+    quantity.parts(&|column| is_common(table, column))
+}

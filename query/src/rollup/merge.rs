@@ -1,0 +1,94 @@
+//! Rollups of one day put together, and in order.
+
+use std::collections::HashMap;
+
+use super::histogram::Counting;
+use super::{Rollup, Terms};
+
+impl Rollup {
+    /// The rollup of everything that some rollups of one day are of.
+    pub fn merged<'a>(rollups: impl IntoIterator<Item = &'a Rollup>) -> Self {
+        let mut merged = Self::default();
+        let mut classes = HashMap::new();
+        let mut cells = HashMap::new();
+        let (mut durations, mut memory_used) = (Counting::default(), Counting::default());
+        for rollup in rollups {
+            merged.day = rollup.day;
+            merged.files.extend(rollup.files.iter().cloned());
+            let places: Vec<usize> = rollup.terms.iter().map(|term| merged.place_of(term)).collect();
+            let moved = |terms: Terms| {
+                let set = places.iter().enumerate().filter(|(own, _)| (terms >> own) & 1 == 1);
+                set.fold(0, |moved: Terms, (_, place)| moved | (1 << place))
+            };
+            for (provider, service, terms) in &rollup.services {
+                let same = |(of, name, _): &&mut (String, String, Terms)| of == provider && name == service;
+                match merged.services.iter_mut().find(same) {
+                    // What was not summed for all is not summed.
+                    Some((_, _, known)) => *known &= moved(*terms),
+                    None => merged.services.push((provider.clone(), service.clone(), moved(*terms))),
+                }
+            }
+            let mut numbers = Vec::with_capacity(rollup.classes.len());
+            for (class, (known, absent)) in rollup.classes.iter().zip(rollup.known.iter().zip(&rollup.absent)) {
+                let number = *classes.entry(class).or_insert_with(|| {
+                    merged.classes.push(class.clone());
+                    merged.known.push(Terms::MAX);
+                    merged.absent.push(Terms::MAX);
+                    merged.classes.len() - 1
+                });
+                // A term that one has of a class and another has not is not known of both.
+                merged.known[number] &= moved(*known);
+                merged.absent[number] &= moved(*absent);
+                numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+            }
+            for cell in 0..rollup.counts.len() {
+                let class = numbers[rollup.cell_classes[cell] as usize];
+                let place = *cells.entry((class, rollup.hours[cell])).or_insert_with(|| {
+                    merged.cell_classes.push(class);
+                    merged.hours.push(rollup.hours[cell]);
+                    merged.counts.push(0);
+                    merged.sums.iter_mut().for_each(|sums| sums.push(0));
+                    merged.counts.len() - 1
+                });
+                merged.counts[place] += rollup.counts[cell];
+                for (term, sums) in places.iter().zip(&rollup.sums) {
+                    match merged.sums[*term][place].checked_add(sums[cell]) {
+                        Some(sum) => merged.sums[*term][place] = sum,
+                        None => merged.known[class as usize] &= !(1 << term),
+                    }
+                }
+            }
+            for (histogram, merged) in [(&rollup.durations, &mut durations), (&rollup.memory_used, &mut memory_used)] {
+                for (class, value, count) in histogram.entries() {
+                    merged.add_many(numbers[class as usize], value, count);
+                }
+            }
+        }
+        merged.durations = durations.finish();
+        merged.memory_used = memory_used.finish();
+        merged.services.sort();
+        merged.sorted()
+    }
+
+    /// Where a term is summed; a new one is summed from now on.
+    fn place_of(&mut self, term: &str) -> usize {
+        self.terms.iter().position(|known| known == term).unwrap_or_else(|| {
+            self.terms.push(term.to_owned());
+            self.sums.push(vec![0; self.counts.len()]);
+            self.terms.len() - 1
+        })
+    }
+
+    /// The same with its cells by class and hour.
+    pub fn sorted(mut self) -> Self {
+        let mut order: Vec<usize> = (0..self.counts.len()).collect();
+        order.sort_unstable_by_key(|cell| (self.cell_classes[*cell], self.hours[*cell]));
+        self.cell_classes = order.iter().map(|cell| self.cell_classes[*cell]).collect();
+        self.hours = order.iter().map(|cell| self.hours[*cell]).collect();
+        self.counts = order.iter().map(|cell| self.counts[*cell]).collect();
+        for sums in &mut self.sums {
+            *sums = order.iter().map(|cell| sums[*cell]).collect();
+        }
+        self
+    }
+}

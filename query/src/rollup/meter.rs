@@ -1,0 +1,369 @@
+//! Metering from rollups: the same rules, hour by hour, on sums instead of records.
+//!
+//! For each class a [`Plan`] says which SKUs its records feed, by which term times which number. Wherever a rule cannot be
+//! answered from what is kept, nothing is answered, and the records are read.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use paygrain_ingest::table::DAY_US;
+use paygrain_pricing::expression::{Expression, Part, Value};
+use paygrain_pricing::{Catalogue, Exact, MeteringRule, Scope, SkuIndex};
+
+use super::class::{ACCOUNT, Class, PROVIDER, REGION, RESOURCE, SERVICE, is_common};
+use super::store::{Day, View};
+use super::{HOUR_US, Terms, parts_of};
+use crate::bill::UnpricedUsage;
+use crate::incomplete::{Incomplete, can_be_missing};
+use crate::metering::{Details, Meter, Metered, MeteredRow, Quantity, Question};
+
+/// What the records of a class are to the meters of their service.
+#[derive(Debug, Default)]
+struct Plan {
+    /// What they feed.
+    uses: Vec<Use>,
+    /// Whether an activity takes them.
+    taken: bool,
+    /// The meters that take them, by bits.
+    takes: u64,
+    /// The meters that are meant to count them and cannot, by bits.
+    gaps: u64,
+    /// Whether a word in them may be wrong.
+    unknown_word: bool,
+    /// The terms that must be known, and those that must have no value.
+    needed: Vec<(String, bool)>,
+}
+
+/// One SKU that the records of a class feed.
+#[derive(Debug)]
+struct Use {
+    /// The meter, by its place.
+    meter: usize,
+    sku: SkuIndex,
+    factor: i128,
+    /// What is summed; nothing where the records are counted.
+    term: Option<String>,
+}
+
+/// A meter ready for classes.
+struct Ready<'a> {
+    meter: &'a Meter<'a>,
+    parts: Vec<Part>,
+    factor: Arc<Exact>,
+    /// First hour and end.
+    bounds: (i64, i64),
+}
+
+/// Account, region and resource, and what else was asked for.
+type Place = ([Option<Arc<str>>; 3], Details);
+/// One SKU, one meter's factor, one scope.
+type Output = (SkuIndex, usize, u32);
+
+impl Question<'_> {
+    /// Meters the usage of a service from rollups; `false`, and nothing is metered, where they do not say enough.
+    pub fn metered_by_rollups(
+        &self,
+        view: &View,
+        catalogue: &Catalogue,
+        rules: &[&MeteringRule<'_>],
+        metered: &mut Metered,
+    ) -> Result<bool, crate::error::QueryError> {
+        let meters = Meter::of(catalogue, rules);
+        let Some(walk) = Walk::of(self, view, catalogue, &meters) else { return Ok(false) };
+        let Some(found) = walk.sums() else { return Ok(false) };
+        let service = metered.service(&self.source.service);
+        let mut rows: Vec<_> = found.rows.into_iter().collect();
+        rows.sort_unstable_by_key(|((hour, (sku, meter, scope)), _)| (*hour, *scope, *sku, *meter));
+        let scopes: Vec<u32> = found.scopes.into_iter().map(|(scope, details)| metered.scope(scope, details)).collect();
+        for ((hour_us, (sku, meter, scope)), (base, record_count)) in rows {
+            metered.rows.push(MeteredRow {
+                sku,
+                service,
+                hour_us,
+                day: catalogue.sku(sku).zone.day_of(hour_us),
+                scope: scopes[scope as usize],
+                quantity: Quantity::new(base, walk.meters[meter].factor.clone()),
+                record_count,
+            });
+        }
+        metered.record_count += found.record_count;
+        let source = self.source;
+        let known = catalogue.prices_service(&source.provider, &source.service);
+        let unpriced = |usage: String, record_count: u64, reason: String| UnpricedUsage {
+            table: self.table.name().to_owned(),
+            provider: source.provider.clone(),
+            service: source.service.clone(),
+            usage,
+            record_count,
+            reason,
+        };
+        let reason = if known { "no SKU takes it" } else { "there is no price book for the service" };
+        metered.unpriced.extend(
+            found.without_sku.into_iter().map(|(kind, record_count)| unpriced(kind, record_count, reason.to_owned())),
+        );
+        metered.unpriced.extend(
+            found.incomplete.into_iter().map(|((usage, reason), record_count)| unpriced(usage, record_count, reason)),
+        );
+        Ok(true)
+    }
+}
+
+/// A walk over the rollups of a service.
+struct Walk<'a> {
+    question: &'a Question<'a>,
+    view: &'a View,
+    catalogue: &'a Catalogue,
+    meters: Vec<Ready<'a>>,
+    incomplete: Incomplete<'a>,
+    plans: Vec<Plan>,
+    /// Plan and scope of each class; nothing for classes of other services.
+    of_class: Vec<Option<(u32, u32)>>,
+    scopes: Vec<(Scope, Details)>,
+    /// A class of each plan.
+    examples: Vec<&'a Class>,
+}
+
+/// What a walk has found.
+#[derive(Default)]
+struct Found {
+    rows: HashMap<(i64, Output), (i128, u64)>,
+    scopes: Vec<(Scope, Details)>,
+    record_count: u64,
+    /// Records that nothing takes, by what they are.
+    without_sku: BTreeMap<String, u64>,
+    incomplete: BTreeMap<(String, String), u64>,
+}
+
+impl<'a> Walk<'a> {
+    /// Prepares a walk; nothing where rollups do not say enough.
+    fn of(
+        question: &'a Question<'a>,
+        view: &'a View,
+        catalogue: &'a Catalogue,
+        meters: &'a [Meter<'a>],
+    ) -> Option<Self> {
+        let table = question.table;
+        let common = |column: &str| is_common(table, column);
+        let signs = |filter: Option<&Expression>| filter.is_none_or(|filter| filter.follows_from_signs(&common));
+        let whole_hours = |(from, to): (i64, i64)| from % HOUR_US == 0 && to % HOUR_US == 0;
+        if !whole_hours(question.own) || !whole_hours(question.scanned) || meters.len() > 64 {
+            return None;
+        }
+        let mut ready = Vec::new();
+        for meter in meters {
+            let bounds = (meter.rule.from_us, meter.rule.to_us);
+            if !whole_hours(bounds)
+                || !signs(meter.filter(catalogue))
+                || meter.key.is_some_and(|key| !common(&key.column))
+            {
+                return None;
+            }
+            let parts = parts_of(table, meter.rule.quantity)?;
+            ready.push(Ready { meter, parts, factor: Arc::new(meter.rule.factor.clone()), bounds });
+        }
+        let incomplete = Incomplete::of(question, catalogue, meters);
+        let activities = || question.activities.iter();
+        if !activities().all(|activity| signs(activity.filter.as_ref())) || !incomplete.words().all(common) {
+            return None;
+        }
+        let mut walk = Self {
+            question,
+            view,
+            catalogue,
+            meters: ready,
+            incomplete,
+            plans: Vec::new(),
+            of_class: Vec::new(),
+            scopes: Vec::new(),
+            examples: Vec::new(),
+        };
+        walk.plan()?;
+        Some(walk)
+    }
+
+    /// Makes the plans of all classes of the service.
+    fn plan(&mut self) -> Option<()> {
+        let (table, source) = (self.question.table, self.question.source);
+        // Classes that differ in nothing that a rule asks for have one plan.
+        let mut asked: BTreeSet<&str> = self.incomplete.words().collect();
+        for ready in &self.meters {
+            asked.extend(ready.meter.rule.filter.iter().flat_map(|filter| filter.columns()));
+            asked.extend(ready.meter.filter(self.catalogue).iter().flat_map(|filter| filter.columns()));
+            asked.extend(ready.meter.rule.quantity.columns());
+            asked.extend(ready.meter.key.map(|key| key.column.as_str()));
+        }
+        for activity in &self.question.activities {
+            asked.extend(activity.filter.iter().flat_map(|filter| filter.columns()));
+        }
+        let asked: Vec<&str> = asked.into_iter().chain(self.question.kind_columns().iter().copied()).collect();
+        let mut plans: HashMap<Vec<Value>, u32> = HashMap::new();
+        let mut scopes: HashMap<Place, u32> = HashMap::new();
+        for class in &self.view.classes {
+            let of_source = class.texts[PROVIDER].as_deref() == Some(&source.provider)
+                && class.texts[SERVICE].as_deref() == Some(&source.service);
+            if !of_source {
+                self.of_class.push(None);
+                continue;
+            }
+            let key: Vec<Value> = asked.iter().map(|column| class.value(table, column)).collect();
+            let plan = match plans.get(&key) {
+                Some(plan) => *plan,
+                None => {
+                    let plan = self.plan_of(class)?;
+                    let number = u32::try_from(self.plans.len()).ok()?;
+                    self.plans.push(plan);
+                    self.examples.push(class);
+                    plans.insert(key, number);
+                    number
+                }
+            };
+            let place = [ACCOUNT, REGION, RESOURCE].map(|place| class.texts[place].clone());
+            let details: Details = self.question.details.iter().map(|column| class.detail(table, column)).collect();
+            let next = u32::try_from(self.scopes.len()).ok()?;
+            let scope = *scopes.entry((place, details.clone())).or_insert(next);
+            if scope == next {
+                self.scopes.push((class.scope(), details));
+            }
+            self.of_class.push(Some((plan, scope)));
+        }
+        Some(())
+    }
+
+    fn plan_of(&self, class: &Class) -> Option<Plan> {
+        let table = self.question.table;
+        let value = |column: &str| class.value(table, column);
+        let mut plan = Plan {
+            taken: self
+                .question
+                .activities
+                .iter()
+                .any(|activity| activity.filter.as_ref().is_none_or(|filter| filter.passes(&value))),
+            unknown_word: self.incomplete.has_unknown_word(&|column| class.text(table, column)),
+            ..Plan::default()
+        };
+        for (number, ready) in self.meters.iter().enumerate() {
+            let (meter, bit) = (ready.meter, 1_u64 << number);
+            if !meter.filter(self.catalogue).is_none_or(|filter| filter.passes(&value)) {
+                continue;
+            }
+            let key = meter.key.and_then(|key| {
+                class
+                    .text(table, &key.column)
+                    .map(str::to_owned)
+                    .or_else(|| class.integer(table, &key.column).map(|number| number.to_string()))
+            });
+            let sku = meter.sku(key.as_deref());
+            plan.takes |= if sku.is_some() { bit } else { 0 };
+            let part = ready.parts.iter().find(|part| part.applies(&value))?;
+            let is_null = meter.rule.quantity.evaluate(&value) == Value::Null;
+            if is_null && can_be_missing(meter.rule.quantity) && sku.is_some() {
+                plan.gaps |= bit;
+            }
+            let factor = part.factor(&value);
+            let term = part.term().map(paygrain_pricing::expression::Term::to_sql);
+            if let (Some(_), Some(term)) = (&factor, &term) {
+                plan.needed.push((term.clone(), is_null));
+            }
+            let Some(factor) = factor.filter(|_| !is_null) else {
+                if !is_null {
+                    return None;
+                }
+                continue;
+            };
+            if let Some(sku) = sku {
+                plan.uses.push(Use { meter: number, sku, factor: factor.to_i128()?, term });
+            }
+        }
+        Some(plan)
+    }
+
+    /// Everything summed; nothing where a term is not known.
+    fn sums(&self) -> Option<Found> {
+        let mut found = Found { scopes: self.scopes.clone(), ..Found::default() };
+        let mut gaps: HashMap<(u32, u64), u64> = HashMap::new();
+        let mut without_sku: HashMap<u32, u64> = HashMap::new();
+        for day in &self.view.days {
+            self.add(day, &mut found, &mut gaps, &mut without_sku)?;
+        }
+        for (plan, count) in without_sku {
+            let kind = self.question.kind(self.examples[plan as usize]);
+            *found.without_sku.entry(kind).or_default() += count;
+        }
+        for ((plan, meters), count) in gaps {
+            let class = self.examples[plan as usize];
+            let lacking = |number: &usize| (self.plans[plan as usize].gaps & meters) >> number & 1 == 1;
+            let numbers: Vec<usize> = (0..self.meters.len()).filter(lacking).collect();
+            if let Some(why) = self.incomplete.why_of_class(&numbers, class) {
+                *found.incomplete.entry(why).or_default() += count;
+            }
+        }
+        Some(found)
+    }
+
+    fn add(
+        &self,
+        day: &Day,
+        found: &mut Found,
+        gaps: &mut HashMap<(u32, u64), u64>,
+        without_sku: &mut HashMap<u32, u64>,
+    ) -> Option<()> {
+        let rollup = &day.rollup;
+        let place = |term: &str| rollup.terms.iter().position(|known| known == term);
+        // For each plan that occurs on the day, the place of the term of each use.
+        let mut places: HashMap<u32, Vec<Option<usize>>> = HashMap::new();
+        let mut checked: Vec<bool> = vec![false; rollup.classes.len()];
+        let start_us = i64::from(day.rollup.day) * DAY_US;
+        let active: Vec<u64> = (0..24)
+            .map(|hour| {
+                let hour_us = start_us + hour * HOUR_US;
+                let is_active = |ready: &Ready<'_>| (ready.bounds.0..ready.bounds.1).contains(&hour_us);
+                let bits = self.meters.iter().enumerate().filter(|(_, ready)| is_active(ready));
+                bits.fold(0, |bits, (number, _)| bits | 1 << number)
+            })
+            .collect();
+        for (cell, (class, hour)) in rollup.cell_classes.iter().zip(&rollup.hours).enumerate() {
+            let Some((number, scope)) = self.of_class[day.numbers[*class as usize] as usize] else { continue };
+            let hour_us = start_us + i64::from(*hour) * HOUR_US;
+            if !(self.question.scanned.0..self.question.scanned.1).contains(&hour_us) {
+                continue;
+            }
+            let plan = &self.plans[number as usize];
+            if !checked[*class as usize] {
+                checked[*class as usize] = true;
+                for (term, is_null) in &plan.needed {
+                    let bit: Terms = 1 << place(term)?;
+                    let (known, absent) = (rollup.known[*class as usize], rollup.absent[*class as usize]);
+                    if known & bit == 0 || (absent & bit != 0) != *is_null {
+                        return None;
+                    }
+                }
+            }
+            let active = active[usize::from(*hour)];
+            let count = rollup.counts[cell];
+            if (self.question.own.0..self.question.own.1).contains(&hour_us) {
+                found.record_count += count;
+                if !plan.taken && plan.takes & active == 0 {
+                    *without_sku.entry(number).or_default() += count;
+                } else if plan.unknown_word || plan.gaps & active != 0 {
+                    *gaps.entry((number, active)).or_default() += count;
+                }
+            }
+            let terms = places
+                .entry(number)
+                .or_insert_with(|| plan.uses.iter().map(|one| one.term.as_deref().and_then(place)).collect());
+            for (one, term) in plan.uses.iter().zip(terms) {
+                if active >> one.meter & 1 == 0 {
+                    continue;
+                }
+                let sum = match term {
+                    Some(term) => i128::from(rollup.sums[*term][cell]),
+                    None => i128::from(count),
+                };
+                let (base, records) = found.rows.entry((hour_us, (one.sku, one.meter, scope))).or_default();
+                *base = base.checked_add(sum.checked_mul(one.factor)?)?;
+                *records += count;
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,289 @@
+//! A rollup as a file: a line of JSON that says what it is, and four Parquet files one after the other.
+//!
+//! The name is made of what the rollup is of, so whoever writes it writes the same. A file that cannot be read, or that is
+//! not what its first line says, is as good as none.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::compute::{cast, concat_batches};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::properties::WriterProperties;
+use paygrain_ingest::table::Table;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::class::{Class, integer_columns, text_columns};
+use super::histogram::{Histogram, key};
+use super::{Rollup, Terms};
+
+/// Version of the file format, and of what is kept: another one is not read.
+const VERSION: u32 = 1;
+/// How the names of the files end.
+const EXTENSION: &str = "rollup";
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    table: String,
+    day: i32,
+    files: BTreeSet<String>,
+    terms: Vec<String>,
+    /// Provider, service and the terms summed for their records, in hexadecimal.
+    services: Vec<(String, String, String)>,
+    /// Lengths of the Parquet files, in bytes.
+    parts: Vec<usize>,
+    /// BLAKE3 of their bytes.
+    blake3: String,
+}
+
+/// Why a file is not a rollup.
+#[derive(Debug, Error)]
+pub(crate) enum PackError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Its first line is not as expected.
+    #[error(transparent)]
+    Header(#[from] serde_json::Error),
+    /// What follows is not Parquet.
+    #[error(transparent)]
+    Parquet(#[from] ParquetError),
+    /// Its columns are not as expected.
+    #[error(transparent)]
+    Arrow(#[from] datafusion::arrow::error::ArrowError),
+    /// It is of another version, or damaged.
+    #[error("it is {0}")]
+    Other(&'static str),
+}
+
+/// The file of a rollup of these data files.
+pub(crate) fn path(directory: &Path, table: Table, day: i32, files: &BTreeSet<String>) -> PathBuf {
+    let mut hash = blake3::Hasher::new();
+    for file in files {
+        hash.update(file.as_bytes()).update(b"\n");
+    }
+    let name = &hash.finalize().to_hex()[..32];
+    directory.join(table.name()).join(day.to_string()).join(format!("{name}.{EXTENSION}"))
+}
+
+/// The files there are of a day.
+pub(crate) fn of_day(directory: &Path, table: Table, day: i32) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory.join(table.name()).join(day.to_string())) else { return Vec::new() };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Writes a rollup: wholly or not at all.
+pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<PathBuf, PackError> {
+    let parts = [
+        classes_batch(table, rollup)?,
+        cells_batch(rollup)?,
+        histogram_batch(&rollup.durations)?,
+        histogram_batch(&rollup.memory_used)?,
+    ];
+    let parts = parts.iter().map(parquet).collect::<Result<Vec<_>, _>>()?;
+    let mut hash = blake3::Hasher::new();
+    for part in &parts {
+        hash.update(part);
+    }
+    let header = Header {
+        version: VERSION,
+        table: table.name().to_owned(),
+        day: rollup.day,
+        files: rollup.files.clone(),
+        terms: rollup.terms.clone(),
+        services: rollup
+            .services
+            .iter()
+            .map(|(provider, service, terms)| (provider.clone(), service.clone(), format!("{terms:x}")))
+            .collect(),
+        parts: parts.iter().map(Vec::len).collect(),
+        blake3: hash.finalize().to_hex().to_string(),
+    };
+    let path = path(directory, table, rollup.day, &rollup.files);
+    let parent = path.parent().unwrap_or(directory);
+    fs::create_dir_all(parent)?;
+    let mut file = tempfile::NamedTempFile::new_in(parent)?;
+    serde_json::to_writer(&mut file, &header)?;
+    file.write_all(b"\n")?;
+    for part in &parts {
+        file.write_all(part)?;
+    }
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(path)
+}
+
+/// The data files that a file is the rollup of: its first line alone is read.
+pub(crate) fn files_of(path: &Path, table: Table) -> Result<BTreeSet<String>, PackError> {
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(fs::File::open(path)?), &mut line)?;
+    let header: Header = serde_json::from_str(&line)?;
+    checked(header, table).map(|header| header.files)
+}
+
+/// Reads a rollup.
+pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
+    let bytes = bytes::Bytes::from(fs::read(path)?);
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(PackError::Other("cut off"))?;
+    let header = checked(serde_json::from_slice(&bytes[..end])?, table)?;
+    let rest = bytes.slice(end + 1..);
+    if rest.len() != header.parts.iter().sum::<usize>() || blake3::hash(&rest).to_hex().as_str() != header.blake3 {
+        return Err(PackError::Other("damaged"));
+    }
+    let mut from = 0;
+    let mut batches = Vec::new();
+    for length in &header.parts {
+        batches.push(batch_of(rest.slice(from..from + length))?);
+        from += length;
+    }
+    let [classes, cells, durations, memory_used] = &batches[..] else {
+        return Err(PackError::Other("of another version"));
+    };
+    let services =
+        header.services.into_iter().map(|(provider, service, terms)| Ok((provider, service, terms_of(&terms)?)));
+    let services = services.collect::<Result<_, PackError>>()?;
+    let mut rollup =
+        Rollup { day: header.day, files: header.files, terms: header.terms, services, ..Rollup::default() };
+    read_classes(table, classes, &mut rollup)?;
+    let number = |name: &str| integers(cells, name);
+    rollup.cell_classes = number("class")?.values().iter().map(|class| *class as u32).collect();
+    rollup.hours = number("hour")?.values().iter().map(|hour| *hour as u8).collect();
+    rollup.counts = number("count")?.values().iter().map(|count| *count as u64).collect();
+    for term in 0..rollup.terms.len() {
+        rollup.sums.push(number(&format!("sum_{term}"))?.values().to_vec());
+    }
+    rollup.durations = histogram(durations)?;
+    rollup.memory_used = histogram(memory_used)?;
+    Ok(rollup)
+}
+
+fn checked(header: Header, table: Table) -> Result<Header, PackError> {
+    match header.version == VERSION && header.table == table.name() && header.terms.len() <= Terms::BITS as usize {
+        true => Ok(header),
+        false => Err(PackError::Other("of another version")),
+    }
+}
+
+fn terms_of(text: &str) -> Result<Terms, PackError> {
+    Terms::from_str_radix(text, 16).map_err(|_| PackError::Other("damaged"))
+}
+
+fn parquet(batch: &RecordBatch) -> Result<Vec<u8>, PackError> {
+    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?));
+    for field in batch.schema().fields().iter().filter(|field| field.data_type() == &DataType::Int64) {
+        let column = datafusion::parquet::schema::types::ColumnPath::from(field.name().as_str());
+        properties = properties
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?)
+}
+
+fn batch_of(bytes: bytes::Bytes) -> Result<RecordBatch, PackError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let schema = reader.schema().clone();
+    let batches = reader.with_batch_size(1 << 20).build()?.collect::<Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+fn batch(columns: Vec<(String, ArrayRef)>) -> Result<RecordBatch, PackError> {
+    let fields = columns.iter().map(|(name, column)| Field::new(name, column.data_type().clone(), true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    Ok(RecordBatch::try_new(schema, columns.into_iter().map(|(_, column)| column).collect())?)
+}
+
+fn integers(batch: &RecordBatch, name: &str) -> Result<Int64Array, PackError> {
+    let column = batch.column_by_name(name).ok_or(PackError::Other("of another version"))?;
+    match column.as_primitive_opt::<Int64Type>() {
+        Some(column) => Ok(column.clone()),
+        None => Err(PackError::Other("of another version")),
+    }
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "counts of records are far smaller")]
+fn signed(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values.map(|value| value as i64)))
+}
+
+fn classes_batch(table: Table, rollup: &Rollup) -> Result<RecordBatch, PackError> {
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for (place, name) in text_columns(table).iter().enumerate() {
+        let texts: StringArray = rollup.classes.iter().map(|class| class.texts[place].as_deref()).collect();
+        columns.push(((*name).to_owned(), Arc::new(texts)));
+    }
+    for (place, name) in integer_columns(table).iter().enumerate() {
+        let numbers: Int64Array = rollup.classes.iter().map(|class| class.integers[place]).collect();
+        columns.push(((*name).to_owned(), Arc::new(numbers)));
+    }
+    columns.push(("signs".to_owned(), signed(rollup.classes.iter().map(|class| class.signs.into()))));
+    for (name, sets) in [("known_terms", &rollup.known), ("absent_terms", &rollup.absent)] {
+        let sets = StringArray::from_iter_values(sets.iter().map(|terms| format!("{terms:x}")));
+        columns.push((name.to_owned(), Arc::new(sets)));
+    }
+    batch(columns)
+}
+
+fn read_classes(table: Table, batch: &RecordBatch, rollup: &mut Rollup) -> Result<(), PackError> {
+    let column = |name: &str| batch.column_by_name(name).ok_or(PackError::Other("of another version"));
+    let texts = |name: &str| Ok::<_, PackError>(cast(column(name)?, &DataType::Utf8)?);
+    let text_columns = text_columns(table).iter().map(|name| texts(name)).collect::<Result<Vec<_>, _>>()?;
+    let numbers = integer_columns(table).iter().map(|name| integers(batch, name)).collect::<Result<Vec<_>, _>>()?;
+    let signs = integers(batch, "signs")?;
+    let sets = [texts("known_terms")?, texts("absent_terms")?];
+    for row in 0..batch.num_rows() {
+        let text = |column: &ArrayRef| column.is_valid(row).then(|| Arc::from(column.as_string::<i32>().value(row)));
+        rollup.classes.push(Class {
+            texts: text_columns.iter().map(text).collect(),
+            integers: numbers.iter().map(|column| column.is_valid(row).then(|| column.value(row))).collect(),
+            signs: signs.value(row) as u32,
+        });
+        let set = |place: usize| terms_of(sets[place].as_string::<i32>().value(row));
+        rollup.known.push(set(0)?);
+        rollup.absent.push(set(1)?);
+    }
+    Ok(())
+}
+
+fn cells_batch(rollup: &Rollup) -> Result<RecordBatch, PackError> {
+    let mut columns = vec![
+        ("class".to_owned(), signed(rollup.cell_classes.iter().map(|class| (*class).into()))),
+        ("hour".to_owned(), signed(rollup.hours.iter().map(|hour| (*hour).into()))),
+        ("count".to_owned(), signed(rollup.counts.iter().copied())),
+    ];
+    for (term, sums) in rollup.sums.iter().enumerate() {
+        columns.push((format!("sum_{term}"), Arc::new(Int64Array::from(sums.clone()))));
+    }
+    batch(columns)
+}
+
+fn histogram_batch(histogram: &Histogram) -> Result<RecordBatch, PackError> {
+    batch(vec![
+        ("class".to_owned(), signed(histogram.entries().map(|(class, _, _)| class.into()))),
+        ("value".to_owned(), signed(histogram.entries().map(|(_, value, _)| value))),
+        ("count".to_owned(), signed(histogram.counts().iter().copied())),
+    ])
+}
+
+fn histogram(batch: &RecordBatch) -> Result<Histogram, PackError> {
+    let [classes, values, counts] = ["class", "value", "count"].map(|name| integers(batch, name));
+    let (classes, values, counts) = (classes?, values?, counts?);
+    let keys = classes.values().iter().zip(values.values()).map(|(class, value)| key(*class as u32, *value as u64));
+    Ok(Histogram::of(keys.collect(), counts.values().iter().map(|count| *count as u64).collect()))
+}

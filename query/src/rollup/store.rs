@@ -1,0 +1,276 @@
+//! Rollups of a state of the lake: kept in memory and in files, worked out where they are missing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use deltalake::DeltaTable;
+use futures::TryStreamExt;
+use paygrain_ingest::Lake;
+use paygrain_ingest::lake::UsageDataFile;
+use paygrain_ingest::table::Table;
+use paygrain_pricing::Catalogue;
+use tokio::sync::Mutex;
+
+use super::build::{Builder, columns};
+use super::class::{Class, Classes};
+use super::pack;
+use super::{Rollup, terms_of};
+use crate::declared::Declared;
+use crate::error::QueryError;
+
+/// Rollups of one day beyond which they are put together.
+const ROLLUPS_OF_A_DAY_MAX: usize = 8;
+/// Views that are kept.
+const VIEWS_MAX: usize = 16;
+
+/// The rollups of a lake; shared by every question.
+#[derive(Default)]
+pub(crate) struct Rollups {
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Rollups {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Rollups")
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// What was declared when the classes were completed.
+    declared: Declared,
+    classes: HashMap<Table, Classes>,
+    days: HashMap<(Table, i32), Vec<Arc<Day>>>,
+    /// Data files that cannot be rolled up.
+    refused: BTreeSet<(Table, String)>,
+    views: Vec<(ViewKey, Arc<View>)>,
+}
+
+/// Table, version, first and last day.
+type ViewKey = (Table, Option<u64>, i32, i32);
+
+/// A rollup whose classes are numbered.
+#[derive(Debug)]
+pub(crate) struct Day {
+    /// The rollup.
+    pub rollup: Rollup,
+    /// For each class of the rollup, the number of what it is with everything declared.
+    pub numbers: Vec<u32>,
+}
+
+/// The rollups of all rows of a table in some days, in one state of the lake.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Classes by number, completed by what was declared.
+    pub classes: Vec<Arc<Class>>,
+    /// By day; several rollups can be of one day.
+    pub days: Vec<Arc<Day>>,
+}
+
+/// What the rollups of a table are of.
+pub(crate) struct Source<'a> {
+    pub lake: &'a Lake,
+    pub table: Table,
+    /// The state of the table.
+    pub delta: &'a DeltaTable,
+    pub declared: &'a Declared,
+    pub catalogue: &'a Catalogue,
+    pub session: &'a SessionContext,
+}
+
+impl Rollups {
+    /// The rollups of some days of a table; nothing where its rows cannot be rolled up.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn view(&self, source: &Source<'_>, days: RangeInclusive<i32>) -> Result<Option<Arc<View>>, QueryError> {
+        let key = (source.table, source.delta.version(), *days.start(), *days.end());
+        let mut state = self.state.lock().await;
+        if state.declared != *source.declared {
+            *state = State { declared: source.declared.clone(), ..State::default() };
+        }
+        if let Some((_, view)) = state.views.iter().find(|(known, _)| *known == key) {
+            return Ok(Some(view.clone()));
+        }
+        let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(None) };
+        let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
+        for file in files.into_iter().filter(|file| days.contains(&file.day)) {
+            if state.refused.contains(&(source.table, file.path.clone())) {
+                return Ok(None);
+            }
+            by_day.entry(file.day).or_default().push(file);
+        }
+        let mut found = Vec::new();
+        for (day, files) in by_day {
+            let Some(of_day) = state.of_day(source, day, &files).await? else { return Ok(None) };
+            found.extend(of_day);
+        }
+        let classes = state.classes.entry(source.table).or_default().all().to_vec();
+        let view = Arc::new(View { classes, days: found });
+        if state.views.len() >= VIEWS_MAX {
+            state.views.remove(0);
+        }
+        state.views.push((key, view.clone()));
+        Ok(Some(view))
+    }
+
+    /// Works out and keeps the rollups of a table that are missing, a day at a time; how many data files they are of.
+    /// `done` is told days done and days in all.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn catch_up(
+        &self,
+        source: &Source<'_>,
+        done: &(dyn Fn(usize, usize) + Send + Sync),
+    ) -> Result<u64, QueryError> {
+        let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(0) };
+        let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
+        for file in files {
+            by_day.entry(file.day).or_default().push(file);
+        }
+        let (mut count, days) = (0, by_day.len());
+        for (number, (day, files)) in by_day.into_iter().enumerate() {
+            let mut state = self.state.lock().await;
+            let known = state.days.contains_key(&(source.table, day));
+            if state.of_day(source, day, &files).await?.is_some() {
+                count += files.len() as u64;
+            }
+            // What nobody has asked for does not stay in memory.
+            if !known {
+                state.days.remove(&(source.table, day));
+            }
+            done(number + 1, days);
+        }
+        Ok(count)
+    }
+
+    /// Forgets every rollup, in memory and in files.
+    ///
+    /// # Errors
+    /// When the files cannot be removed.
+    pub async fn drop_all(&self, lake: &Lake) -> Result<(), QueryError> {
+        *self.state.lock().await = State::default();
+        match std::fs::remove_dir_all(lake.derived_directory()?) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// Rollups of exactly these files of a day.
+    async fn of_day(
+        &mut self,
+        source: &Source<'_>,
+        day: i32,
+        files: &[UsageDataFile],
+    ) -> Result<Option<Vec<Arc<Day>>>, QueryError> {
+        let directory = source.lake.derived_directory()?;
+        let mut missing: BTreeMap<&str, &UsageDataFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let mut found = self.days.remove(&(source.table, day)).unwrap_or_default();
+        let all = missing.len();
+        found.retain(|known| take(&mut missing, &known.rollup.files));
+        if !missing.is_empty() {
+            for path in pack::of_day(&directory, source.table, day) {
+                match read(&path, source, &mut missing) {
+                    Ok(Some(rollup)) => found.push(self.numbered(source.table, rollup)),
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(path = %path.display(), %error, "a rollup is of no use"),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            let missing: Vec<&UsageDataFile> = missing.into_values().collect();
+            match build(source, day, &missing).await? {
+                Some(rollup) => {
+                    keep(&directory, source.table, &rollup);
+                    found.push(self.numbered(source.table, rollup));
+                }
+                None => {
+                    self.refused.extend(missing.into_iter().map(|file| (source.table, file.path.clone())));
+                    return Ok(None);
+                }
+            }
+        }
+        if found.len() > ROLLUPS_OF_A_DAY_MAX {
+            let merged = Rollup::merged(found.iter().map(|known| &known.rollup));
+            debug_assert_eq!(merged.files.len(), all);
+            if keep(&directory, source.table, &merged) {
+                for known in &found {
+                    let path = pack::path(&directory, source.table, day, &known.rollup.files);
+                    // Whoever looks for it works it out again.
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+            found = vec![self.numbered(source.table, merged)];
+        }
+        self.days.insert((source.table, day), found.clone());
+        Ok(Some(found))
+    }
+
+    fn numbered(&mut self, table: Table, rollup: Rollup) -> Arc<Day> {
+        let completed = self.declared.completer();
+        let classes = self.classes.entry(table).or_default();
+        let numbers = rollup.classes.iter().map(|class| classes.number(completed.class(table, class))).collect();
+        Arc::new(Day { rollup, numbers })
+    }
+}
+
+/// Takes the files of a rollup off those that are missing, where all of them are.
+fn take(missing: &mut BTreeMap<&str, &UsageDataFile>, files: &BTreeSet<String>) -> bool {
+    let fits = files.iter().all(|file| missing.contains_key(file.as_str()));
+    if fits {
+        missing.retain(|file, _| !files.contains(*file));
+    }
+    fits
+}
+
+/// Reads a rollup from its file where it is of use.
+fn read(
+    path: &Path,
+    source: &Source<'_>,
+    missing: &mut BTreeMap<&str, &UsageDataFile>,
+) -> Result<Option<Rollup>, pack::PackError> {
+    let files = pack::files_of(path, source.table)?;
+    if files.is_empty() || !files.iter().all(|file| missing.contains_key(file.as_str())) {
+        return Ok(None);
+    }
+    let rollup = pack::read(path, source.table)?;
+    // A rule may have come that sums something else.
+    let complete = rollup.services.iter().all(|(provider, service, summed)| {
+        terms_of(source.catalogue, source.table, provider, service).iter().all(|term| {
+            let place = rollup.terms.iter().position(|known| *known == term.sql);
+            place.is_some_and(|place| (summed >> place) & 1 == 1)
+        })
+    });
+    Ok((complete && take(missing, &files)).then_some(rollup))
+}
+
+/// Works a rollup out; nothing where the files cannot be rolled up.
+async fn build(source: &Source<'_>, day: i32, files: &[&UsageDataFile]) -> Result<Option<Rollup>, QueryError> {
+    let columns = columns(source.table);
+    let mut builder = Builder::new(source.table, day, source.catalogue, source.session);
+    for file in files {
+        let mut rows = Box::pin(source.lake.read_usage_data_file(source.delta, file, &columns).await?);
+        while let Some(batch) = rows.try_next().await? {
+            if !builder.add(&batch)? {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(builder.finish(files.iter().map(|file| file.path.clone()).collect())))
+}
+
+/// Writes a rollup to its file. Where that is not possible it is worked out again another time.
+fn keep(directory: &Path, table: Table, rollup: &Rollup) -> bool {
+    let written = pack::write(directory, table, rollup);
+    if let Err(error) = &written {
+        tracing::warn!(directory = %directory.display(), %error, "a rollup could not be kept");
+    }
+    written.is_ok()
+}
