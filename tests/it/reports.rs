@@ -185,7 +185,7 @@ fn reports_of_the_samples_say_what_is_known_of_them() {
     let september = place.json(&["bill", "--period", "2026-09", "--format", "json"]);
     let total = |bill: &Value| units(bill["total"].as_str().unwrap());
     assert!(sums_to(rows(&movers), "change", total(&bill) - total(&september)), "{movers}");
-    assert_eq!(row(&movers, "resource", "photos-site")["state"], "new");
+    assert_eq!(row(&movers, "resource", "example-photos")["state"], "new");
 
     // As samples/README.md has it: 2,087 of 2,250 are cold.
     let cold = report(&place, "cold-starts", &october);

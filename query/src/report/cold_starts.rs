@@ -74,7 +74,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
 /// book's own rule; any other stays.
 async fn without_init(session: SessionContext) -> Result<SessionContext, QueryError> {
     let billed = "CASE WHEN init_us > 0 AND billed_ms * 1000 >= duration_us + init_us THEN CAST(NULL AS BIGINT) ELSE billed_ms END";
-    what_if(session, &[("init_us", "CAST(NULL AS BIGINT)"), ("billed_ms", billed)], None).await
+    what_if(session, Table::Invocations, &[("init_us", "CAST(NULL AS BIGINT)"), ("billed_ms", billed)], None).await
 }
 
 /// Every resource with invocations, most cold ones first.

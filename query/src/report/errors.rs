@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{Catalogue, Exact, SkuIndex, Table as PricingTable};
 use serde::Serialize;
 
 use super::costs::{Cost, Costs, Part};
 use super::parameters::{self, Given};
-use super::source::{Outcomes, Records, Resource};
+use super::source::{Outcomes, Records, Resource, what_if};
 use super::statistics::share;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
@@ -20,7 +21,7 @@ use crate::session::session;
 pub(super) const INFO: ReportInfo = ReportInfo {
     name: "errors",
     meaning: "how many invocations fail and what they cost, and what is paid for without being used, by resource",
-    method: "An invocation fails when its log gives it a status other than success; the share is of those with a status, the cost is their part of the bill. Idle cost: SKUs of the price books whose meter is idle time. Unused commitments: what commitments of the agreement cost in hours that did not use them, which belongs to no resource.",
+    method: "An invocation fails when its log gives it a status other than success; the share is of those with a status, the cost is their part of the bill. Idle cost: what is metered as idle time, by a record or by the price book. Unused commitments: what commitments of the agreement cost in hours that did not use them, which belongs to no resource.",
     estimate: false,
     parameters: &parameters::COST,
     run: |engine, given| Box::pin(run(engine, given)),
@@ -67,7 +68,8 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let Some(days) = selection.days else { return Ok(Body::new::<ErrorRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let outcomes = records.outcomes(&session(engine.lake()).await?).await?;
-    let costs = Costs::of(engine, &selection, days).await?;
+    let marked = marked_idle(engine.session().await?).await?;
+    let costs = Costs::in_session(engine, &marked, &selection, days).await?;
     let currency = costs.currency()?;
     let rows = rows(engine.catalogue(), outcomes, &costs);
     let sum = |amount: fn(&ErrorRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
@@ -81,16 +83,25 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
+/// Measured idle time marked, whichever SKU charges it.
+async fn marked_idle(session: SessionContext) -> Result<SessionContext, QueryError> {
+    let mark = format!("CASE WHEN meter LIKE '%{IDLE}%' THEN '{IDLE}' ELSE '' END");
+    what_if(session, Table::Metered, &[], Some(&mark)).await
+}
+
 /// Whether a part is of failed invocations.
 fn has_failed(catalogue: &Catalogue, part: &Part<'_>) -> bool {
     let of_invocations = part.row.is_some_and(|row| catalogue.sku(row.sku).table == PricingTable::Invocations);
     of_invocations && !matches!(part.value(Dimension::Status).as_str(), "" | "success")
 }
 
+/// What meters of idle time are called, in price books and records.
+const IDLE: &str = "idle";
+
 /// Whether a SKU charges idle time: of its meters, all are called so.
 fn is_idle(catalogue: &Catalogue, index: SkuIndex) -> bool {
     let sku = catalogue.sku(index);
-    let idle = |meter: &str| meter.contains("idle");
+    let idle = |meter: &str| meter.contains(IDLE);
     match sku.key.as_ref().filter(|key| key.column == "meter") {
         Some(key) => idle(&key.value),
         None => {
@@ -107,7 +118,7 @@ fn rows(catalogue: &Catalogue, outcomes: BTreeMap<Resource, Outcomes>, costs: &C
     let mut unused = Exact::zero();
     for part in costs.parts() {
         unused += part.unused_cost.unwrap_or(&Exact::zero());
-        if let Some((_, resource)) = part.row.zip(part.resource()).filter(|(row, _)| is_idle(catalogue, row.sku)) {
+        if let Some((_, resource)) = part.row.zip(part.resource()).filter(|(row, _)| part.mark() == IDLE || is_idle(catalogue, row.sku)) {
             idle.entry(resource).or_default().add(&part);
         }
     }
@@ -190,7 +201,7 @@ mod tests {
         let mut request = BillRequest::new("2026-10".parse().unwrap());
         request.rating.allowances = Allowances::None;
         request.by = vec![Dimension::Status];
-        let rated = RatedUsage::of(&lake(), &catalogue, &request).await.unwrap();
+        let rated = RatedUsage::of(&marked_idle(lake()).await.unwrap(), &catalogue, &request).await.unwrap();
         let costs = Costs::of_months(vec![rated], &selection, days);
         let records = Records::of(Table::Invocations, &catalogue, &selection, days).unwrap();
         let rows = rows(&catalogue, records.outcomes(&lake()).await.unwrap(), &costs);

@@ -88,8 +88,8 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     };
     let session = engine.session().await?;
     let as_of = match given.day("as_of")? {
-        Some(day) if !days.contains(day) => {
-            return Err(bad("as_of", &day.to_string(), "a day of the month that is forecast"));
+        Some(day) if !days.contains(day) && day.succ_opt() != Some(days.from) => {
+            return Err(bad("as_of", &day.to_string(), "a day of the month that is forecast, or the one before it"));
         }
         Some(day) => day,
         None => progress(engine, &session, period).await?.complete_until(period),
@@ -104,6 +104,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let Some(mut projection) = Projection::of(engine.catalogue(), rows, as_of, period) else {
         return Ok(Body::new::<ForecastRow>(Some(days), columns, &[]));
     };
+    let as_of = projection.as_of;
     projection.details = months.iter().map(|month| month.details.clone()).next().unwrap_or_default();
     let history = Days { from: projection.history_from, to: as_of, period: None };
     let daily = Costs::of_months(months, &selection, history).group(&[Dimension::Day]);
@@ -141,6 +142,7 @@ struct Projection {
     recorded: Vec<UsageRow>,
     expected: Vec<UsageRow>,
     history_from: NaiveDate,
+    as_of: NaiveDate,
     days_to_come: Vec<NaiveDate>,
     /// The columns of the rows' details.
     details: Vec<&'static str>,
@@ -150,11 +152,10 @@ impl Projection {
     /// Expects of each day to come what its weekday had; nothing where there is no usage to go by.
     fn of(catalogue: &Catalogue, rows: Vec<UsageRow>, as_of: NaiveDate, period: Period) -> Option<Self> {
         let first = rows.iter().map(|row| row.day).min()?;
+        // On the first day of all, that is what there is to go by.
+        let as_of = as_of.max(first);
         let history_from = first.max(as_of - chrono::Duration::days(HISTORY_DAYS - 1));
         let history = Days { from: history_from, to: as_of, period: None };
-        if as_of < history_from {
-            return None;
-        }
         let mut by_day: BTreeMap<NaiveDate, Vec<&UsageRow>> = BTreeMap::new();
         for row in rows.iter().filter(|row| history.contains(row.day)) {
             by_day.entry(row.day).or_default().push(row);
@@ -173,7 +174,7 @@ impl Projection {
         }
         let in_month = |row: &UsageRow| period.first_day() <= row.day && row.day <= as_of;
         let recorded = rows.into_iter().filter(in_month).collect();
-        Some(Self { recorded, expected, history_from, days_to_come, details: Vec::new() })
+        Some(Self { recorded, expected, history_from, as_of, days_to_come, details: Vec::new() })
     }
 
     /// The whole month rated, with so much of the expected usage.
@@ -283,7 +284,7 @@ mod tests {
         let truth = total(&rated(&usage("2026-10-01", "2026-10-31", weekly), &request).await);
         assert!(truth.is_positive());
         let september = BillRequest::new("2026-09".parse().unwrap());
-        for as_of in ["2026-10-01", "2026-10-11", "2026-10-30", "2026-10-31"] {
+        for as_of in ["2026-09-30", "2026-10-01", "2026-10-11", "2026-10-30", "2026-10-31"] {
             let recorded = usage("2026-09-03", as_of, weekly);
             let mut rows = usage_rows(&rated(&recorded, &september).await);
             rows.extend(usage_rows(&rated(&recorded, &request).await));

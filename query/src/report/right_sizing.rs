@@ -194,7 +194,7 @@ const SIZE: &str = "coalesce(CAST(memory_mb AS VARCHAR), '')";
 
 /// Every invocation marked by its size.
 async fn marked_sizes(session: SessionContext) -> Result<SessionContext, QueryError> {
-    what_if(session, &[], Some(SIZE)).await
+    what_if(session, Table::Invocations, &[], Some(SIZE)).await
 }
 
 /// As if every invocation had run at the size that is proposed for it, marked by the size it ran at.
@@ -215,7 +215,7 @@ async fn resized(session: SessionContext, rows: &[SizeRow]) -> Result<SessionCon
     if cases.is_empty() {
         return marked_sizes(session).await;
     }
-    what_if(session, &[("memory_mb", &format!("CASE{cases} ELSE memory_mb END"))], Some(SIZE)).await
+    what_if(session, Table::Invocations, &[("memory_mb", &format!("CASE{cases} ELSE memory_mb END"))], Some(SIZE)).await
 }
 
 /// What rows cost, and what those with a smaller size would save; the largest saving first.

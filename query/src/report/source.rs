@@ -194,7 +194,7 @@ impl Records {
         let (start, length) = ("CAST(started_at AS BIGINT)", "coalesce(duration_us, 0) + coalesce(init_us, 0)");
         // Those that began before the first day and run into it count, however long ago that was.
         let sql = format!(
-            "SELECT {start}, {start} + {length} FROM {} WHERE date <= DATE '{}' AND started_at < {} AND {start} + {length} > {from_us}{} ORDER BY started_at",
+            "SELECT {start} AS start_us, {start} + {length} AS end_us FROM {} WHERE date <= DATE '{}' AND started_at < {} AND {start} + {length} > {from_us}{} ORDER BY start_us",
             self.table.name(),
             days.to,
             timestamp(to_us),
@@ -255,16 +255,18 @@ pub(crate) fn marked(resource: &str) -> (&str, &str) {
     resource.split_once(MARK).unwrap_or((resource, ""))
 }
 
-/// The same session with some columns of `invocations` as they might have been (name and SQL of each), and every
-/// resource marked by the value of `mark`, a SQL text: cost by resource and mark is cost by what the mark says.
+/// The same session with some columns of a table as they might have been (name and SQL of each), and every resource in
+/// it marked by the value of `mark`, a SQL text: cost by resource and mark is cost by what the mark says. For
+/// `invocations` and `requests` the session must be one without rollups.
 ///
 /// Prices do not depend on a resource's name, and what is summed by resource is summed by resource and mark.
 pub(crate) async fn what_if(
     session: SessionContext,
+    table: Table,
     changed: &[(&str, &str)],
     mark: Option<&str>,
 ) -> Result<SessionContext, QueryError> {
-    let schema = Table::Invocations.schema();
+    let schema = table.schema();
     let columns: Vec<String> = schema
         .fields()
         .iter()
@@ -276,7 +278,7 @@ pub(crate) async fn what_if(
             (None, _) => format!("\"{}\"", field.name()),
         })
         .collect();
-    let name = Table::Invocations.name();
+    let name = table.name();
     let view = session.sql(&format!("SELECT {} FROM {name}", columns.join(", "))).await?.into_view();
     session.deregister_table(name)?;
     session.register_table(name, view)?;
@@ -345,8 +347,8 @@ impl Progress {
         }
     }
 
-    /// The last day that is surely complete: the one before the latest record, or the last day of the month where that
-    /// is on it.
+    /// The last day that is surely complete: the one before the latest record, be it in the month before, or the last day
+    /// of the month where that is on it.
     pub fn complete_until(self, period: Period) -> NaiveDate {
         match self {
             Self::Over => period.last_day(),
@@ -354,7 +356,7 @@ impl Progress {
                 let latest = paygrain_pricing::Zone::default().day_of(latest_us);
                 match latest >= period.last_day() {
                     true => period.last_day(),
-                    false => latest.pred_opt().unwrap_or(latest).max(period.first_day()),
+                    false => latest.pred_opt().unwrap_or(latest),
                 }
             }
         }
