@@ -5,9 +5,11 @@
 //! very snapshot the commit is based on, and every commit advances one transaction per day it touches: of two writers
 //! on one day the second is refused, reads again, and drops what the first brought.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
@@ -21,6 +23,7 @@ use deltalake::protocol::SaveMode;
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::StreamExt;
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::duplicates::{Identities, SortedIdentities};
@@ -74,6 +77,8 @@ const FILE_BYTES_TARGET: u64 = 128 * 1024 * 1024;
 pub struct Lake {
     root: Url,
     name: Arc<str>,
+    /// Tables that were read before: what is new in their logs alone has to be read.
+    opened: Arc<Mutex<HashMap<Table, (SystemTime, DeltaTable)>>>,
     /// The events in each usage table, in the order of [`Table::USAGE`].
     events: Arc<[EventKeys; Table::USAGE.len()]>,
 }
@@ -110,7 +115,7 @@ impl Lake {
             return Err(bad("it is a file, expected a directory".into()));
         }
         let root = Url::from_directory_path(&path).map_err(|()| bad("the path is not absolute".into()))?;
-        Ok(Self { root, name: address.into(), events: Arc::default() })
+        Ok(Self { root, name: address.into(), opened: Arc::default(), events: Arc::default() })
     }
 
     /// The address it was opened with.
@@ -125,13 +130,24 @@ impl Lake {
     pub async fn table(&self, table: Table) -> Result<Option<DeltaTable>, IngestError> {
         let failed = |error| self.storage_error(format!("read (table `{}`)", table.name()), error);
         let log = self.directory(table).and_then(|url| url.to_file_path().ok()).map(|path| path.join("_delta_log"));
-        if !log.as_ref().is_some_and(|path| path.is_dir()) {
+        let Some(facts) = log.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_dir) else {
             return Ok(None);
+        };
+        // A table that was removed and made again is another one.
+        let made = facts.created().unwrap_or(SystemTime::UNIX_EPOCH);
+        let known = self.opened.lock().await.get(&table).filter(|(known, _)| *known == made).cloned();
+        if let Some((_, mut delta)) = known
+            && delta.update_incremental(None).await.is_ok()
+        {
+            self.check_version(table, &delta)?;
+            self.opened.lock().await.insert(table, (made, delta.clone()));
+            return Ok(Some(delta));
         }
         let url = self.url(table)?;
         match DeltaTableBuilder::from_url(url).map_err(failed)?.load().await {
             Ok(found) => {
                 self.check_version(table, &found)?;
+                self.opened.lock().await.insert(table, (made, found.clone()));
                 Ok(Some(found))
             }
             Err(DeltaTableError::NotATable(_)) => Ok(None),

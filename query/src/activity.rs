@@ -25,6 +25,8 @@ use crate::explain::Records as RecordsPage;
 use crate::metering::{
     Details, Metered, MeteredRow, cell, literal, pricing_table, rows_with_every_column, timestamp, within,
 };
+use crate::rollup::TABLES;
+use crate::session::services_of;
 use crate::sql::SqlAnswer;
 
 #[cfg(test)]
@@ -45,8 +47,17 @@ pub(crate) async fn meter_activities(
     provider: Option<&str>,
     metered: &mut Metered,
 ) -> Result<(), QueryError> {
+    let mut with_records = BTreeMap::new();
+    for table in TABLES {
+        with_records.insert(pricing_table(table), services_of(session, catalogue, table).await?);
+    }
     for book in catalogue.books().iter().filter(|book| provider.is_none_or(|name| name == book.provider)) {
         for (activity, service) in book.activities.iter().flat_map(own_services) {
+            if let Some(Some(services)) = with_records.get(&activity.table)
+                && !services.contains(&(book.provider.clone(), service.to_owned()))
+            {
+                continue;
+            }
             let records = Records::of(book, activity, service);
             let times = records.times(session, period).await?;
             let (usage, untaken) = catalogue.activity_usage(&book.provider, service, activity, &times, period);

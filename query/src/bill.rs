@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::closing::ClosedState;
 use crate::error::QueryError;
 use crate::metering::{Details, Metered, MeteredRow, meter};
+use crate::session::answer;
 
 /// What to bill.
 #[derive(Clone, Debug)]
@@ -267,15 +268,31 @@ struct Slice {
 }
 
 impl RatedUsage {
-    /// Meters and rates a period.
+    /// Meters and rates a period. The answer is kept for as long as the usage is the same.
     pub async fn of(
         session: &SessionContext,
         catalogue: &Catalogue,
         request: &BillRequest,
-    ) -> Result<Self, QueryError> {
+    ) -> Result<Arc<Self>, QueryError> {
         let mut details: Vec<&'static str> = request.by.iter().filter_map(|dimension| dimension.detail()).collect();
         details.sort_unstable();
         details.dedup();
+        let BillRequest { period, provider, rating, .. } = request;
+        let question = format!("rated {period} {provider:?} {details:?} {rating:?}");
+        answer(session, catalogue, &question, async {
+            let usage = Self::rated(session, catalogue, request, details).await?;
+            let weight = usage.rows.len();
+            Ok((usage, weight))
+        })
+        .await
+    }
+
+    async fn rated(
+        session: &SessionContext,
+        catalogue: &Catalogue,
+        request: &BillRequest,
+        details: Vec<&'static str>,
+    ) -> Result<Self, QueryError> {
         let metered = meter(session, catalogue, request.period, request.provider.as_deref(), &details).await?;
         Ok(Self::of_metered(catalogue, request, metered, details))
     }

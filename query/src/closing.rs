@@ -332,7 +332,7 @@ pub(crate) async fn close(engine: &Engine, request: &CloseRequest) -> Result<Clo
         let (stored, options) =
             before.map_or((None, RatingOptions::default()), |(bill, options)| (Some(bill), options));
         let rating = request.rating(engine, options);
-        let (session, versions) = session_and_versions(lake, Some(engine.rollups())).await?;
+        let (session, versions) = session_and_versions(lake, Some(engine.kept())).await?;
         let rated = bill_request(request.period, request.provider.clone(), rating);
         let usage = RatedUsage::of(&session, engine.catalogue(), &rated).await?;
         if usage.record_count == 0 && usage.rated.charges.is_empty() && stored.is_none() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UploadRow;
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::{Agreement, AgreementError, Catalogue, Period};
 
 use crate::advice::Advice;
@@ -20,8 +20,7 @@ use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::report::{self, ReportAnswer};
-use crate::rollup::store::Rollups;
-use crate::session::{session, session_and_versions};
+use crate::session::{Kept, days_with_usage, session, session_and_versions};
 use crate::sql::SqlAnswer;
 
 /// Answers questions about a lake; cheap to clone.
@@ -34,14 +33,26 @@ struct Inner {
     lake: Lake,
     catalogue: Catalogue,
     agreement: Agreement,
-    rollups: Arc<Rollups>,
+    kept: Kept,
+}
+
+impl Inner {
+    /// Around a lake, with what was kept of it.
+    fn new(lake: Lake, catalogue: Catalogue, agreement: Agreement, kept: Kept) -> Arc<Self> {
+        let mut inner = Arc::new(Self { lake, catalogue, agreement, kept });
+        // Where the catalogue is from now on: it says which answers are of it.
+        let address = std::ptr::from_ref(&inner.catalogue).addr();
+        if let Some(inner) = Arc::get_mut(&mut inner) {
+            inner.kept.catalogue = address;
+        }
+        inner
+    }
 }
 
 impl Engine {
     /// An engine over a lake, rating with a catalogue of price books.
     pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
-        let rollups = Arc::default();
-        Self { inner: Arc::new(Inner { lake, catalogue, agreement: Agreement::default(), rollups }) }
+        Self { inner: Inner::new(lake, catalogue, Agreement::default(), Kept::default()) }
     }
 
     /// The same engine for an account with an agreement: it holds for every request that brings none of its own.
@@ -51,18 +62,19 @@ impl Engine {
     pub fn with_agreement(self, agreement: Agreement) -> Result<Self, AgreementError> {
         agreement.check(self.catalogue())?;
         let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
-        let rollups = self.inner.rollups.clone();
-        Ok(Self { inner: Arc::new(Inner { lake, catalogue, agreement, rollups }) })
+        // Answers are of a catalogue at its place.
+        let kept = Kept { rollups: self.inner.kept.rollups.clone(), ..Kept::default() };
+        Ok(Self { inner: Inner::new(lake, catalogue, agreement, kept) })
     }
 
     /// A session over the lake as it is now, whose records rollups may stand for.
     pub(crate) async fn session(&self) -> Result<SessionContext, QueryError> {
-        Ok(session_and_versions(self.lake(), Some(&self.inner.rollups)).await?.0)
+        Ok(session_and_versions(self.lake(), Some(&self.inner.kept)).await?.0)
     }
 
-    /// The rollups of the lake.
-    pub(crate) fn rollups(&self) -> &Arc<Rollups> {
-        &self.inner.rollups
+    /// What is kept of the lake from question to question.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.inner.kept
     }
 
     /// The account's agreement.
@@ -96,6 +108,10 @@ impl Engine {
     pub async fn periods(&self) -> Result<Vec<Period>, QueryError> {
         let session = self.session().await?;
         let mut found = BTreeSet::new();
+        if let Some(days) = days_with_usage(&session)? {
+            found.extend(days.into_iter().map(|day| Period::containing(i64::from(day) * DAY_US)));
+            return Ok(found.into_iter().rev().collect());
+        }
         for table in Table::USAGE {
             let sql = format!("SELECT DISTINCT substr(CAST(date AS VARCHAR), 1, 7) FROM {}", table.name());
             for batch in session.sql(&sql).await?.collect().await? {
@@ -310,7 +326,7 @@ impl Engine {
     /// # Errors
     /// When the files cannot be removed.
     pub async fn drop_rollups(&self) -> Result<(), QueryError> {
-        self.rollups().drop_all(self.lake()).await
+        self.kept().rollups.drop_all(self.lake()).await
     }
 
     /// Runs one read-only query over the tables of the lake.

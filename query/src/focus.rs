@@ -159,7 +159,7 @@ impl FocusExport {
         request: &FocusRequest,
     ) -> Result<Self, QueryError> {
         let usage = RatedUsage::of(session, catalogue, &request.bill).await?;
-        Ok(Self { rows: rows::rows(catalogue, &usage, request), unpriced: usage.unpriced })
+        Ok(Self { rows: rows::rows(catalogue, &usage, request), unpriced: usage.unpriced.clone() })
     }
 
     /// The rows of an issued bill up to a revision: its first revision in detail, and the lines of later ones as

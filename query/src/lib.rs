@@ -4,6 +4,7 @@
 
 mod activity;
 pub mod advice;
+mod answers;
 pub mod bill;
 pub mod closing;
 mod declared;

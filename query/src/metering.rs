@@ -23,7 +23,7 @@ use crate::intervals::meter_intervals;
 use crate::rollup::HOUR_US;
 use crate::rollup::class::{Class, PROVIDER, SERVICE};
 use crate::rollup::store::View;
-use crate::session::view_of;
+use crate::session::{is_empty, view_of};
 
 /// Quantity of one SKU, of one resource, in one hour.
 #[derive(Clone, Debug)]
@@ -124,10 +124,16 @@ pub async fn meter(
 ) -> Result<Metered, QueryError> {
     let mut metered = Metered::default();
     for table in [Table::Storage, Table::Metered] {
+        if is_empty(session, table)? {
+            continue;
+        }
         meter_intervals(session, catalogue, table, period, provider, &mut metered).await?;
     }
     meter_activities(session, catalogue, period, provider, &mut metered).await?;
     for table in [Table::Invocations, Table::Requests] {
+        if is_empty(session, table)? {
+            continue;
+        }
         let rules = catalogue.metering(pricing_table(table), period);
         let widest = catalogue.widest_period_us(period);
         let view = view_of(session, catalogue, table, widest).await?;

@@ -10,6 +10,7 @@ use crate::bill::{Attribution, BillRequest, CostGroup, Dimension, RatedUsage, Un
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::metering::{cell, within};
+use crate::session::answer;
 
 /// Answers of the overview page.
 #[derive(Clone, Debug, Serialize)]
@@ -91,7 +92,10 @@ impl Overview {
             unpriced: bill.unpriced,
             record_count: bill.record_count,
             upload_count: engine.lake().uploads().await?.len() as u64,
-            latest_us: latest_us(&session, engine.catalogue().widest_period_us(period)).await?,
+            latest_us: *answer(&session, engine.catalogue(), &format!("latest {period}"), async {
+                Ok((latest_us(&session, engine.catalogue().widest_period_us(period)).await?, 1))
+            })
+            .await?,
         })
     }
 }

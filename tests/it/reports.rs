@@ -25,8 +25,13 @@ fn with_samples() -> Workplace {
     let place = Workplace::new();
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     let defaults = samples.join("defaults.toml");
-    let names =
-        ["nightly-report.log", "resize-image.json", "photos-access.log", "web-api.ndjson.gz", "election-results.log.gz"];
+    let names = [
+        "nightly-report.log",
+        "resize-image.json",
+        "photos-access.log",
+        "web-api.ndjson.gz",
+        "election-results.log.gz",
+    ];
     let files: Vec<_> = names.iter().map(|name| samples.join(name)).collect();
     let files: Vec<&std::path::Path> = files.iter().map(std::path::PathBuf::as_path).collect();
     place.ingest(&["--defaults", defaults.to_str().unwrap()], &files);
@@ -129,7 +134,9 @@ fn the_command_line_and_the_api_give_the_same_report() {
         assert!(body.contains(told), "{path}: {body}");
     }
     server.kill();
-    for arguments in [&["report", "profits"][..], &["report", "durations", "--by", "day"], &["report", "cost", "--limit", "x"]] {
+    for arguments in
+        [&["report", "profits"][..], &["report", "durations", "--by", "day"], &["report", "cost", "--limit", "x"]]
+    {
         let run = place.run(arguments);
         assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
         assert!(run.stderr.starts_with("error:"), "{}", run.stderr);
@@ -143,10 +150,17 @@ fn cost_sums_to_the_bill_by_any_dimensions() {
         let bill = place.json(&["bill", "--period", "2026-10", "--allowances", allowances, "--format", "json"]);
         let (billed, list) = (units(bill["total"].as_str().unwrap()), units(bill["list_total"].as_str().unwrap()));
         assert!(billed > 0);
-        let mut dimensions = vec![
-            "day,service,resource", "provider", "service", "account", "region", "resource", "sku", "month", "day",
-        ];
-        dimensions.extend(["hour", "status", "cold_start", "memory_mb", "architecture", "operation", "status,resource,day"]);
+        let mut dimensions =
+            vec!["day,service,resource", "provider", "service", "account", "region", "resource", "sku", "month", "day"];
+        dimensions.extend([
+            "hour",
+            "status",
+            "cold_start",
+            "memory_mb",
+            "architecture",
+            "operation",
+            "status,resource,day",
+        ]);
         for by in dimensions {
             let answer = report(&place, "cost", &["--period", "2026-10", "--by", by, "--allowances", allowances]);
             assert!(sums_to(rows(&answer), "billed_cost", billed), "{by}: {answer}");
@@ -201,7 +215,8 @@ fn reports_of_the_samples_say_what_is_known_of_them() {
     // Percentiles against the records themselves.
     let durations = report(&place, "durations", &[&october[..], &["--resource", "web-api"]].concat());
     let web = &rows(&durations)[0];
-    let sql = "SELECT (duration_us + 999) / 1000 AS ms FROM invocations WHERE resource = 'web-api' ORDER BY duration_us";
+    let sql =
+        "SELECT (duration_us + 999) / 1000 AS ms FROM invocations WHERE resource = 'web-api' ORDER BY duration_us";
     let sorted = place.json(&["sql", "--format", "json", sql]);
     let sorted: Vec<i64> = sorted.as_array().unwrap().iter().map(|row| row["ms"].as_i64().unwrap()).collect();
     for (name, percent) in [("p50_ms", 50), ("p95_ms", 95), ("p99_ms", 99), ("max_ms", 100)] {
@@ -220,7 +235,10 @@ fn reports_of_the_samples_say_what_is_known_of_them() {
     let allowances = report(&place, "allowance", &october);
     let free = row(&allowances, "allowance", "free-requests");
     let invocations = place.count("SELECT count(*) FROM invocations WHERE date >= DATE '2026-10-01'");
-    assert_eq!((free["granted"].as_str(), free["used"].as_str()), (Some("1000000"), Some(invocations.to_string().as_str())));
+    assert_eq!(
+        (free["granted"].as_str(), free["used"].as_str()),
+        (Some("1000000"), Some(invocations.to_string().as_str()))
+    );
     assert_eq!(free["given_per"], "month");
 
     // A month that is over is not forecast but told.

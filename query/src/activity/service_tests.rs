@@ -19,7 +19,11 @@ fn exact(text: &str) -> Exact {
 }
 
 /// The bill of a month without allowances but those of a plan.
-async fn rated(invocations: &[(i64, Invocation)], requests: &[(i64, Request)], month: &str) -> RatedUsage {
+async fn rated(
+    invocations: &[(i64, Invocation)],
+    requests: &[(i64, Request)],
+    month: &str,
+) -> std::sync::Arc<RatedUsage> {
     let session = session(vec![batch(invocations.to_vec()), batch(requests.to_vec())]);
     RatedUsage::of(&session, &Catalogue::embedded().unwrap(), &request(month)).await.unwrap()
 }
@@ -205,11 +209,20 @@ async fn instances_that_the_log_names_are_kept_apart() {
     let at = us("2025-06-02T16:00:00Z");
     let on = |instance: &str| Invocation { instance: Some(instance.into()), ..run("api", 1_000) };
     let named = [(at, on("a")), (at, on("b")), (at + 500_000, on("a"))];
-    assert_eq!(quantity(&rated(&named, &[], "2025-06").await, "gcp.cloud-run.vcpu-active-instance"), exact("2.5"));
+    assert_eq!(
+        quantity(rated(&named, &[], "2025-06").await.as_ref(), "gcp.cloud-run.vcpu-active-instance"),
+        exact("2.5")
+    );
     let unnamed = named.map(|(at, row)| (at, Invocation { instance: None, ..row }));
-    assert_eq!(quantity(&rated(&unnamed, &[], "2025-06").await, "gcp.cloud-run.vcpu-active-instance"), exact("1.5"));
+    assert_eq!(
+        quantity(rated(&unnamed, &[], "2025-06").await.as_ref(), "gcp.cloud-run.vcpu-active-instance"),
+        exact("1.5")
+    );
     let two_at_once = unnamed.clone().map(|(at, row)| (at, Invocation { concurrency: Some(2), ..row }));
-    assert_eq!(quantity(&rated(&two_at_once, &[], "2025-06").await, "gcp.cloud-run.vcpu-active-instance"), exact("2"));
+    assert_eq!(
+        quantity(rated(&two_at_once, &[], "2025-06").await.as_ref(), "gcp.cloud-run.vcpu-active-instance"),
+        exact("2")
+    );
 }
 
 struct Random(u64);
@@ -307,7 +320,7 @@ async fn months_sum_to_all_of_the_time() {
     let (june, july) = (rated(&rows, &[], "2025-06").await, rated(&rows, &[], "2025-07").await);
     // The same a fortnight later is all in July.
     let later: Vec<_> = rows.iter().map(|(at, row)| (at + 14 * 86_400 * SECOND_US, row.clone())).collect();
-    let whole = quantity(&rated(&later, &[], "2025-07").await, sku);
+    let whole = quantity(rated(&later, &[], "2025-07").await.as_ref(), sku);
     assert_eq!(quantity(&june, sku) + quantity(&july, sku), whole);
     assert!(!quantity(&june, sku).is_zero() && !quantity(&july, sku).is_zero());
 }

@@ -13,7 +13,7 @@ fn us(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_micros()
 }
 
-async fn rated(rows: Vec<(i64, Invocation)>, month: &str) -> RatedUsage {
+async fn rated(rows: Vec<(i64, Invocation)>, month: &str) -> std::sync::Arc<RatedUsage> {
     let mut request = BillRequest::new(month.parse().unwrap());
     request.rating.allowances = Allowances::None;
     let session = session(vec![batch(rows)]);
@@ -85,8 +85,8 @@ async fn recorded_requests_cost_what_is_worked_by_hand_and_what_an_estimate_says
 async fn an_instance_that_is_up_over_midnight_of_the_month_is_cut_there() {
     // Requests every 4 minutes keep one replica up from 22:00 of May 31st to 01:56 of June 1st, and 302 seconds more.
     let rows = || every("2025-05-31T22:00:00Z", 60, 240, &served("app", 2));
-    let may = quantity(&rated(rows(), "2025-05").await, "azure.container-apps.memory");
-    let june = quantity(&rated(rows(), "2025-06").await, "azure.container-apps.memory");
+    let may = quantity(rated(rows(), "2025-05").await.as_ref(), "azure.container-apps.memory");
+    let june = quantity(rated(rows(), "2025-06").await.as_ref(), "azure.container-apps.memory");
     assert_eq!(may, exact("7200"));
     assert_eq!(&may + &june, Exact::from(59 * 240 + 302));
     // A month that only the tail of May's last request reaches into: 302 seconds from 23:58:00 end at 00:03:02.

@@ -1,5 +1,7 @@
 //! Issuing a bill again from what it records, and comparing every byte.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use datafusion::arrow::array::RecordBatch;
@@ -106,7 +108,7 @@ async fn rate_again(
 pub(crate) async fn first_revision(
     engine: &Engine,
     request: &BillRequest,
-) -> Result<(Catalogue, BillRequest, RatedUsage), QueryError> {
+) -> Result<(Catalogue, BillRequest, Arc<RatedUsage>), QueryError> {
     let provider = request.provider.as_deref();
     let issued = engine.lake().issued_bills().await?;
     let row = find(&issued, request.period, provider, Some(1))?;

@@ -12,7 +12,11 @@ fn us(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_micros()
 }
 
-async fn rated(storage: Vec<(i64, StoredBytes)>, metered: Vec<(i64, MeteredQuantity)>, month: &str) -> RatedUsage {
+async fn rated(
+    storage: Vec<(i64, StoredBytes)>,
+    metered: Vec<(i64, MeteredQuantity)>,
+    month: &str,
+) -> std::sync::Arc<RatedUsage> {
     let request = BillRequest::new(month.parse().unwrap());
     let session = session(vec![batch(storage), batch(metered)]);
     RatedUsage::of(&session, &Catalogue::embedded().unwrap(), &request).await.unwrap()
@@ -165,6 +169,6 @@ async fn random_levels_cost_what_their_estimate_costs() {
             r#"{{"period": "2025-06", "provider": "aws", "region": "us-east-1", "allowances": true, "usage": [{}]}}"#,
             described.join(",")
         );
-        assert_eq!(total(&rated(rows, Vec::new(), "2025-06").await), estimated(&text));
+        assert_eq!(total(rated(rows, Vec::new(), "2025-06").await.as_ref()), estimated(&text));
     }
 }

@@ -1,7 +1,7 @@
 //! What cost reports are made of: the rated usage of every month that a range of days touches, part by part.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use chrono::NaiveDate;
 use datafusion::prelude::SessionContext;
@@ -25,7 +25,7 @@ pub(crate) struct Costs {
 
 /// The whole of a month, of which some days may be asked for: allowances and tiers need it whole.
 struct Month {
-    usage: RatedUsage,
+    usage: Arc<RatedUsage>,
     fees: Vec<Fee>,
     /// Worked out when parts are asked for.
     shares: OnceLock<Vec<RowShare>>,
@@ -43,7 +43,7 @@ struct Fee {
 impl Month {
     /// Every part of the month's bill.
     fn parts(&self, attribution: Attribution) -> impl Iterator<Item = Part<'_>> {
-        let (usage, charges) = (&self.usage, &self.usage.rated.charges);
+        let (usage, charges) = (self.usage.as_ref(), &self.usage.rated.charges);
         let shares = self.shares.get_or_init(|| usage.shares(attribution));
         let used = shares.iter().map(move |share| Part {
             charge: &charges[share.charge],
@@ -183,8 +183,8 @@ impl Costs {
     }
 
     /// Of months that are rated already.
-    pub fn of_months(months: Vec<RatedUsage>, selection: &Selection, days: Days) -> Self {
-        let month = |usage: RatedUsage| {
+    pub fn of_months(months: Vec<Arc<RatedUsage>>, selection: &Selection, days: Days) -> Self {
+        let month = |usage: Arc<RatedUsage>| {
             let fee = |fee: &paygrain_pricing::FeeDay| {
                 let charge = &usage.rated.charges[fee.charge];
                 let part = |amount: &Exact| amount * &fee.share;
@@ -331,7 +331,7 @@ pub(crate) fn rate_rows(
     request: &BillRequest,
     details: &[&'static str],
     rows: Vec<UsageRow>,
-) -> RatedUsage {
+) -> Arc<RatedUsage> {
     let mut metered = Metered::default();
     let mut places: HashMap<(Scope, Details), u32> = HashMap::new();
     for row in rows {
@@ -348,5 +348,5 @@ pub(crate) fn rate_rows(
         let (sku, hour_us, day) = (row.sku, row.hour_us, row.day);
         metered.rows.push(MeteredRow { sku, service, hour_us, day, scope, quantity, record_count: 0 });
     }
-    RatedUsage::of_metered(catalogue, request, metered, details.to_vec())
+    Arc::new(RatedUsage::of_metered(catalogue, request, metered, details.to_vec()))
 }

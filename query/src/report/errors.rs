@@ -17,6 +17,7 @@ use crate::bill::Dimension;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::session::session;
+use crate::sql::SqlAnswer;
 
 pub(super) const INFO: ReportInfo = ReportInfo {
     name: "errors",
@@ -68,8 +69,14 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let Some(days) = selection.days else { return Ok(Body::new::<ErrorRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let outcomes = records.outcomes(&session(engine.lake()).await?).await?;
-    let marked = marked_idle(engine.session().await?).await?;
-    let costs = Costs::in_session(engine, &marked, &selection, days).await?;
+    let costs = match measures_idle(&engine.session().await?).await? {
+        // A session of its own: what others were answered is not of marked records.
+        true => {
+            let marked = marked_idle(session(engine.lake()).await?).await?;
+            Costs::in_session(engine, &marked, &selection, days).await?
+        }
+        false => Costs::of(engine, &selection, days).await?,
+    };
     let currency = costs.currency()?;
     let rows = rows(engine.catalogue(), outcomes, &costs);
     let sum = |amount: fn(&ErrorRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
@@ -81,6 +88,12 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     };
     let rows = limited(rows, selection.limit);
     Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
+}
+
+/// Whether any record measures idle time.
+async fn measures_idle(session: &SessionContext) -> Result<bool, QueryError> {
+    let sql = format!("SELECT 1 FROM metered WHERE meter LIKE '%{IDLE}%' LIMIT 1");
+    Ok(SqlAnswer::of(session, &sql).await?.row_count() > 0)
 }
 
 /// Measured idle time marked, whichever SKU charges it.
@@ -118,7 +131,9 @@ fn rows(catalogue: &Catalogue, outcomes: BTreeMap<Resource, Outcomes>, costs: &C
     let mut unused = Exact::zero();
     for part in costs.parts() {
         unused += part.unused_cost.unwrap_or(&Exact::zero());
-        if let Some((_, resource)) = part.row.zip(part.resource()).filter(|(row, _)| part.mark() == IDLE || is_idle(catalogue, row.sku)) {
+        if let Some((_, resource)) =
+            part.row.zip(part.resource()).filter(|(row, _)| part.mark() == IDLE || is_idle(catalogue, row.sku))
+        {
             idle.entry(resource).or_default().add(&part);
         }
     }

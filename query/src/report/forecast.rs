@@ -1,6 +1,7 @@
 //! `forecast`: the bill of the month as it will be if usage goes on as it did.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 use paygrain_pricing::{Catalogue, Exact, Period};
@@ -99,7 +100,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         let request = bill_request(engine, &selection, month);
         months.push(RatedUsage::of(&session, engine.catalogue(), &request).await?);
     }
-    let rows: Vec<UsageRow> = months.iter().flat_map(usage_rows).collect();
+    let rows: Vec<UsageRow> = months.iter().flat_map(|month| usage_rows(month)).collect();
     let request = bill_request(engine, &selection, period);
     let Some(mut projection) = Projection::of(engine.catalogue(), rows, as_of, period) else {
         return Ok(Body::new::<ForecastRow>(Some(days), columns, &[]));
@@ -178,7 +179,7 @@ impl Projection {
     }
 
     /// The whole month rated, with so much of the expected usage.
-    fn rated(&self, catalogue: &Catalogue, request: &BillRequest, factor: &Exact) -> RatedUsage {
+    fn rated(&self, catalogue: &Catalogue, request: &BillRequest, factor: &Exact) -> Arc<RatedUsage> {
         let scaled = |row: &UsageRow| UsageRow { quantity: &row.quantity * factor, ..row.clone() };
         let rows = self.recorded.iter().cloned().chain(self.expected.iter().map(scaled));
         rate_rows(catalogue, request, &self.details, rows.collect())
@@ -259,7 +260,7 @@ mod tests {
         Usage(rows)
     }
 
-    async fn rated(usage: &Usage, request: &BillRequest) -> RatedUsage {
+    async fn rated(usage: &Usage, request: &BillRequest) -> Arc<RatedUsage> {
         RatedUsage::of(&usage.session(), &Catalogue::embedded().unwrap(), request).await.unwrap()
     }
 
@@ -281,13 +282,13 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         // With the free tier, which is used up in the month whatever is to come.
         let request = BillRequest::new("2026-10".parse().unwrap());
-        let truth = total(&rated(&usage("2026-10-01", "2026-10-31", weekly), &request).await);
+        let truth = total(rated(&usage("2026-10-01", "2026-10-31", weekly), &request).await.as_ref());
         assert!(truth.is_positive());
         let september = BillRequest::new("2026-09".parse().unwrap());
         for as_of in ["2026-09-30", "2026-10-01", "2026-10-11", "2026-10-30", "2026-10-31"] {
             let recorded = usage("2026-09-03", as_of, weekly);
-            let mut rows = usage_rows(&rated(&recorded, &september).await);
-            rows.extend(usage_rows(&rated(&recorded, &request).await));
+            let mut rows = usage_rows(rated(&recorded, &september).await.as_ref());
+            rows.extend(usage_rows(rated(&recorded, &request).await.as_ref()));
             let projection = Projection::of(&catalogue, rows, day(as_of), request.period).unwrap();
             assert_eq!(total(&projection.rated(&catalogue, &request, &Exact::one())), truth, "{as_of}");
             assert_eq!(projection.history_from, day(as_of) - chrono::Duration::days(27));
@@ -335,7 +336,7 @@ mod tests {
         let selection = selection("2026-10");
         let request = BillRequest { rating: selection.rating.clone(), ..BillRequest::new("2026-10".parse().unwrap()) };
         let catalogue = Catalogue::embedded().unwrap();
-        let rows = usage_rows(&rated(&usage("2026-10-01", "2026-10-10", weekly), &request).await);
+        let rows = usage_rows(rated(&usage("2026-10-01", "2026-10-10", weekly), &request).await.as_ref());
         let projection = Projection::of(&catalogue, rows, day("2026-10-10"), request.period).unwrap();
         let by = [Dimension::Resource];
         let group = |factor: Exact| {

@@ -256,8 +256,8 @@ pub(crate) fn marked(resource: &str) -> (&str, &str) {
 }
 
 /// The same session with some columns of a table as they might have been (name and SQL of each), and every resource in
-/// it marked by the value of `mark`, a SQL text: cost by resource and mark is cost by what the mark says. For
-/// `invocations` and `requests` the session must be one without rollups.
+/// it marked by the value of `mark`, a SQL text: cost by resource and mark is cost by what the mark says. The session must
+/// be one without rollups and kept answers.
 ///
 /// Prices do not depend on a resource's name, and what is summed by resource is summed by resource and mark.
 pub(crate) async fn what_if(

@@ -17,6 +17,8 @@ impl Random {
     }
 }
 
+use std::sync::Arc;
+
 use paygrain_ingest::record::Invocation;
 use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
 
@@ -88,7 +90,7 @@ impl Usage {
     }
 
     /// Rates a month of them, without allowances.
-    pub async fn rated(&self, month: &str) -> RatedUsage {
+    pub async fn rated(&self, month: &str) -> Arc<RatedUsage> {
         let mut request = BillRequest::new(month.parse().unwrap());
         request.rating.allowances = Allowances::None;
         request.by = Dimension::ALL.to_vec();

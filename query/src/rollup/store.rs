@@ -45,6 +45,8 @@ struct State {
     declared: Declared,
     classes: HashMap<Table, Classes>,
     days: HashMap<(Table, i32), Vec<Arc<Day>>>,
+    /// Files of each day, and the provider and service of its records.
+    services: HashMap<(Table, i32), (Vec<UsageDataFile>, BTreeSet<(String, String)>)>,
     /// Data files that cannot be rolled up.
     refused: BTreeSet<(Table, String)>,
     views: Vec<(ViewKey, Arc<View>)>,
@@ -96,16 +98,9 @@ impl Rollups {
         if let Some((_, view)) = state.views.iter().find(|(known, _)| *known == key) {
             return Ok(Some(view.clone()));
         }
-        let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(None) };
-        let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
-        for file in files.into_iter().filter(|file| days.contains(&file.day)) {
-            if state.refused.contains(&(source.table, file.path.clone())) {
-                return Ok(None);
-            }
-            by_day.entry(file.day).or_default().push(file);
-        }
+        let Some(by_day) = by_day(source)? else { return Ok(None) };
         let mut found = Vec::new();
-        for (day, files) in by_day {
+        for (day, files) in by_day.into_iter().filter(|(day, _)| days.contains(day)) {
             let Some(of_day) = state.of_day(source, day, &files).await? else { return Ok(None) };
             found.extend(of_day);
         }
@@ -128,25 +123,32 @@ impl Rollups {
         source: &Source<'_>,
         done: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Result<u64, QueryError> {
-        let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(0) };
-        let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
-        for file in files {
-            by_day.entry(file.day).or_default().push(file);
-        }
+        let Some(by_day) = by_day(source)? else { return Ok(0) };
         let (mut count, days) = (0, by_day.len());
         for (number, (day, files)) in by_day.into_iter().enumerate() {
-            let mut state = self.state.lock().await;
-            let known = state.days.contains_key(&(source.table, day));
-            if state.of_day(source, day, &files).await?.is_some() {
+            if self.state.lock().await.services_of_day(source, day, &files).await?.is_some() {
                 count += files.len() as u64;
-            }
-            // What nobody has asked for does not stay in memory.
-            if !known {
-                state.days.remove(&(source.table, day));
             }
             done(number + 1, days);
         }
         Ok(count)
+    }
+
+    /// Provider and service of all records of a table; nothing where its rows cannot be rolled up.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn services(&self, source: &Source<'_>) -> Result<Option<BTreeSet<(String, String)>>, QueryError> {
+        let Some(by_day) = by_day(source)? else { return Ok(None) };
+        let mut found = BTreeSet::new();
+        let mut state = self.state.lock().await;
+        for (day, files) in by_day {
+            match state.services_of_day(source, day, &files).await? {
+                Some(services) => found.extend(services.iter().cloned()),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(found))
     }
 
     /// Forgets every rollup, in memory and in files.
@@ -162,7 +164,38 @@ impl Rollups {
     }
 }
 
+/// The data files of a table by day.
+fn by_day(source: &Source<'_>) -> Result<Option<BTreeMap<i32, Vec<UsageDataFile>>>, QueryError> {
+    let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(None) };
+    let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
+    for file in files {
+        by_day.entry(file.day).or_default().push(file);
+    }
+    Ok(Some(by_day))
+}
+
 impl State {
+    /// Provider and service of the records of a day. What nobody has asked more of does not stay in memory.
+    async fn services_of_day(
+        &mut self,
+        source: &Source<'_>,
+        day: i32,
+        files: &[UsageDataFile],
+    ) -> Result<Option<&BTreeSet<(String, String)>>, QueryError> {
+        let key = (source.table, day);
+        if !self.services.get(&key).is_some_and(|(known, _)| known == files) {
+            let known = self.days.contains_key(&key);
+            let Some(found) = self.of_day(source, day, files).await? else { return Ok(None) };
+            let services = found.iter().flat_map(|day| &day.rollup.services);
+            let services = services.map(|(provider, service, _)| (provider.clone(), service.clone())).collect();
+            self.services.insert(key, (files.to_vec(), services));
+            if !known {
+                self.days.remove(&key);
+            }
+        }
+        Ok(self.services.get(&key).map(|(_, services)| services))
+    }
+
     /// Rollups of exactly these files of a day.
     async fn of_day(
         &mut self,
@@ -170,6 +203,9 @@ impl State {
         day: i32,
         files: &[UsageDataFile],
     ) -> Result<Option<Vec<Arc<Day>>>, QueryError> {
+        if files.iter().any(|file| self.refused.contains(&(source.table, file.path.clone()))) {
+            return Ok(None);
+        }
         let directory = source.lake.derived_directory()?;
         let mut missing: BTreeMap<&str, &UsageDataFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
         let mut found = self.days.remove(&(source.table, day)).unwrap_or_default();

@@ -50,7 +50,7 @@ struct Page {
 }
 
 impl Page {
-    fn dimensions(&self) -> [Dimension; 7] {
+    fn dimensions(&self) -> [Dimension; Dimension::ALL.len()] {
         Dimension::ALL
     }
 

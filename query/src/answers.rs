@@ -1,0 +1,94 @@
+//! Answers that are kept for as long as the lake is as it was when they were given.
+//!
+//! A key says what was asked and of which versions of the tables, so an answer is never of another state. Whoever asks the
+//! same at the same time waits for one answer.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::error::QueryError;
+
+/// What all kept answers together may weigh, in rows.
+const WEIGHT_MAX: usize = 4_000_000;
+/// Most answers that are kept.
+const ANSWERS_MAX: usize = 64;
+
+/// An answer, when there is one.
+type Cell = Arc<OnceCell<(Arc<dyn Any + Send + Sync>, usize)>>;
+
+/// Kept answers, the one that was asked for last at the end.
+#[derive(Default)]
+pub(crate) struct Answers {
+    kept: Mutex<Vec<(String, Cell)>>,
+}
+
+impl Answers {
+    /// The answer kept under a key, or the one that is made now, with its weight in rows.
+    ///
+    /// # Errors
+    /// Those of making it; nothing is kept then.
+    pub async fn get<T: Any + Send + Sync>(
+        &self,
+        key: String,
+        make: impl Future<Output = Result<(T, usize), QueryError>>,
+    ) -> Result<Arc<T>, QueryError> {
+        let cell = {
+            let mut kept = self.kept.lock().await;
+            let cell = match kept.iter().position(|(known, _)| *known == key) {
+                Some(place) => kept.remove(place).1,
+                None => Cell::default(),
+            };
+            kept.push((key, cell.clone()));
+            shrink(&mut kept);
+            cell
+        };
+        let made = cell.get_or_try_init(|| async {
+            let (answer, weight) = make.await?;
+            Ok::<_, QueryError>((Arc::new(answer) as Arc<dyn Any + Send + Sync>, weight))
+        });
+        let (answer, _) = made.await?;
+        // A key stands for one type.
+        Arc::clone(answer)
+            .downcast::<T>()
+            .map_err(|_| QueryError::Write(std::io::Error::other("an answer of another kind")))
+    }
+}
+
+/// Lets go of what was not asked for the longest.
+fn shrink(kept: &mut Vec<(String, Cell)>) {
+    let weight = |kept: &[(String, Cell)]| kept.iter().filter_map(|(_, cell)| Some(cell.get()?.1)).sum::<usize>();
+    while kept.len() > 1 && (kept.len() > ANSWERS_MAX || weight(kept) > WEIGHT_MAX) {
+        kept.remove(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_made_once_and_let_go_when_it_weighs_too_much() {
+        let (answers, made) = (Answers::default(), AtomicUsize::new(0));
+        let ask = |key: &str, weight: usize| {
+            let (key, made) = (key.to_owned(), &made);
+            answers.get(key.clone(), async move {
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok((key, weight))
+            })
+        };
+        let (one, same) = futures::join!(ask("a", 1), ask("a", 1));
+        assert_eq!((one.unwrap().as_str(), same.unwrap().as_str()), ("a", "a"));
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        ask("b", WEIGHT_MAX).await.unwrap();
+        ask("b", 1).await.unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+        // Both are too much together, and `a` was asked for before.
+        ask("a", 1).await.unwrap();
+        assert_eq!(made.load(Ordering::Relaxed), 3);
+    }
+}
