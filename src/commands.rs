@@ -12,6 +12,7 @@ pub mod lake;
 pub mod prices;
 pub mod reconcile;
 pub mod rejected;
+pub mod report;
 pub mod samples;
 pub mod serve;
 pub mod sql;
@@ -54,6 +55,7 @@ enum Command {
     Close(close::Close),
     Bills(bills::Bills),
     Explain(explain::Explain),
+    Report(report::Report),
     Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
     Export(export::Export),
@@ -119,6 +121,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Close(command) => command.run(&context).await,
         Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
+        Command::Report(command) => command.run(&context).await,
         Command::Reconcile(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,

@@ -47,7 +47,7 @@ pub use explanation::{BeforeRounding, Breakdown, TierLine};
 pub use expression::{Expression, Unrounded, Value};
 pub use nearest::nearest;
 pub use period::{ParsePeriodError, Period};
-pub use rating::{Allowances, FeeDay, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
+pub use rating::{AllowanceUse, Allowances, FeeDay, Rated, RatingOptions, SliceCost, UnpricedSlice, UsageSlice, rate};
 pub use scope::Scope;
 pub use table::Table;
 pub use unit::{Unit, Window};

@@ -89,6 +89,29 @@ pub struct Rated {
     pub fee_days: Vec<FeeDay>,
     /// Slices without a price.
     pub unpriced: Vec<UnpricedSlice>,
+    /// What each allowance gave that was drawn on, by book, allowance, scope and window.
+    pub allowances: Vec<AllowanceUse>,
+}
+
+/// What one allowance gave in one scope and window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowanceUse {
+    /// The price book: `aws/lambda`.
+    pub price_book: String,
+    /// The allowance's id in it.
+    pub allowance: String,
+    /// Whose it is: the columns of the allowance's scope.
+    pub scope: Scope,
+    /// Start of the hour or day it is given for, UTC microseconds; nothing for the billing period.
+    pub window_from_us: Option<i64>,
+    /// All of it, in `unit`.
+    pub granted: Exact,
+    /// What was taken, in `unit`.
+    pub used: Exact,
+    /// Unit of the quantities: the book's currency for money.
+    pub unit: String,
+    /// The hour whose usage took the last of it, UTC microseconds.
+    pub exhausted_at_us: Option<i64>,
 }
 
 /// The part of a fee that belongs to one day; the parts of a charge sum to 1.

@@ -243,8 +243,8 @@ pub(crate) struct RatedUsage {
     services: Vec<String>,
     scopes: Vec<Scope>,
     /// Columns of records that were asked for, and their values for each scope.
-    details: Vec<&'static str>,
-    detail_values: Vec<Details>,
+    pub details: Vec<&'static str>,
+    pub detail_values: Vec<Details>,
     /// For each slice given to rating, its rows.
     pub slice_rows: Vec<Vec<usize>>,
     /// Quantity of each slice.
@@ -294,6 +294,16 @@ impl RatedUsage {
         details: Vec<&'static str>,
     ) -> Result<Self, QueryError> {
         let metered = meter(session, catalogue, request.period, request.provider.as_deref(), &details).await?;
+        Ok(Self::of_metered(catalogue, request, metered, details))
+    }
+
+    /// Rates what was metered, apart by some columns.
+    pub fn of_metered(
+        catalogue: &Catalogue,
+        request: &BillRequest,
+        metered: Metered,
+        details: Vec<&'static str>,
+    ) -> Self {
         let Metered { rows, services, scopes, details: detail_values, mut unpriced, record_count, .. } = metered;
         // What of a scope a SKU asks for, by number: there are few, and many rows.
         let mut known: HashMap<Scope, usize> = HashMap::new();
@@ -337,7 +347,7 @@ impl RatedUsage {
         }));
         let slice_quantities = slices.into_iter().map(|slice| slice.quantity).collect();
         let unpriced = merge_unpriced(unpriced);
-        Ok(Self {
+        Self {
             rows,
             services,
             scopes,
@@ -348,7 +358,7 @@ impl RatedUsage {
             rated,
             unpriced,
             record_count,
-        })
+        }
     }
 
     /// Whose usage a row is.
@@ -524,7 +534,7 @@ pub(crate) fn proportion(part: &Exact, whole: &Exact, amount: &Exact) -> Exact {
 }
 
 /// The value of a dimension of a charge that no usage is behind.
-fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -> String {
+pub(crate) fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -> String {
     match dimension {
         Dimension::Provider => charge.provider.clone(),
         Dimension::Service => charge.service.clone(),

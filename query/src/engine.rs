@@ -21,6 +21,7 @@ use crate::metering::cell;
 use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
+use crate::report::{self, ReportAnswer};
 use crate::sandbox::SqlSandbox;
 use crate::session::{session, session_and_versions};
 use crate::workload::Workload;
@@ -250,6 +251,15 @@ impl Engine {
     /// When the lake cannot be read.
     pub async fn billed_periods(&self) -> Result<Vec<Period>, QueryError> {
         reconcile::periods(&session(self.lake()).await?).await
+    }
+
+    /// A report by its name, with parameters as texts: [`REPORTS`](crate::REPORTS) lists both.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchChoice`] or [`QueryError::BadValue`] for what the report does not know, or as
+    /// [`Engine::bill`]. A lake without usage is no error: the answer has no rows.
+    pub async fn report(&self, name: &str, parameters: &[(String, String)]) -> Result<ReportAnswer, QueryError> {
+        report::answer(self, name, parameters).await
     }
 
     /// Every upload, latest first.

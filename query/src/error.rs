@@ -23,6 +23,16 @@ pub enum QueryError {
         /// What there is.
         known: Vec<&'static str>,
     },
+    /// A value of a parameter that cannot be read.
+    #[error("`{name}` is `{value}`, expected {expected}")]
+    BadValue {
+        /// The parameter.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What it takes.
+        expected: &'static str,
+    },
     /// A number of an export does not fit the decimals of its format.
     #[error("`{column}` is {value}, and a decimal of Parquet has {digits} digits before the point")]
     TooLarge {
@@ -195,6 +205,7 @@ impl QueryError {
             Self::NoSuchView { known, .. } if known.is_empty() => Some("bring a bill in: `paygrain ingest` takes a Cost and Usage Report, FOCUS, a Cost Explorer answer, and the exports of Azure and Google Cloud".into()),
             Self::NoSuchDimension { .. }
             | Self::NoSuchChoice { .. }
+            | Self::BadValue { .. }
             | Self::NoSuchView { .. }
             | Self::Write(_)
             | Self::Overflow { .. }

@@ -150,7 +150,7 @@ impl Series {
 }
 
 /// Time of the latest record of a period.
-async fn latest_us(session: &SessionContext, bounds: (i64, i64)) -> Result<Option<i64>, QueryError> {
+pub(crate) async fn latest_us(session: &SessionContext, bounds: (i64, i64)) -> Result<Option<i64>, QueryError> {
     let mut latest = None;
     for table in Table::USAGE {
         let time = table.time_column();

@@ -2,7 +2,7 @@
 
 use crate::harness::{Invocation, Workplace, text_log};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "ingest",
     "lake",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 14] = [
     "close",
     "bills",
     "explain",
+    "report",
     "reconcile",
     "estimate",
     "export",

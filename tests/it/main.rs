@@ -47,6 +47,8 @@ mod quarantine;
 mod reconcile;
 /// Files that other projects recorded, read through the command line.
 mod recorded_files;
+/// Reports, on the command line and over HTTP, against the bill and the records.
+mod reports;
 /// The dashboard and the API over a socket.
 mod server;
 /// SQL: its answers, its limits, and attacks on them.

@@ -10,5 +10,6 @@ pub mod metadata;
 pub mod overview;
 pub mod periods;
 pub mod reconcile;
+pub mod reports;
 pub mod sql;
 pub mod uploads;

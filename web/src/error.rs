@@ -130,7 +130,10 @@ impl AppError {
             | Self::NoFile
             | Self::NothingToSet
             | Self::Query(
-                QueryError::NoSuchDimension { .. } | QueryError::NoSuchChoice { .. } | QueryError::BadSql { .. },
+                QueryError::NoSuchDimension { .. }
+                | QueryError::NoSuchChoice { .. }
+                | QueryError::BadValue { .. }
+                | QueryError::BadSql { .. },
             ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,

@@ -36,6 +36,11 @@ impl FromIterator<(String, String)> for Params {
 }
 
 impl Params {
+    /// Every name and value, in order.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     /// The last value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())

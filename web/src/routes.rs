@@ -30,6 +30,8 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/charges", get(api::charges::list))
         .route("/api/v1/explain", get(api::explain::show))
         .route("/api/v1/reconcile", get(api::reconcile::show))
+        .route("/api/v1/reports", get(api::reports::list))
+        .route("/api/v1/reports/{name}", get(api::reports::show))
         .route("/api/v1/bills", get(api::bills::list).post(api::bills::create))
         .route("/api/v1/bills/{id}", get(api::bills::show))
         .route("/api/v1/exports/{file}", get(api::exports::focus))

@@ -43,7 +43,8 @@ impl Rating<'_> {
         }
         self.slice_costs.sort_by_key(|cost| (cost.slice, cost.charge));
         self.unpriced.sort_by_key(|slice| slice.slice);
-        Rated { charges, slice_costs: self.slice_costs, fee_days, unpriced: self.unpriced }
+        let allowances = self.pots.uses(self.plans.catalogue.books());
+        Rated { charges, slice_costs: self.slice_costs, fee_days, unpriced: self.unpriced, allowances }
     }
 }
 

@@ -3,12 +3,12 @@ use std::collections::HashMap;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{Allowances, RatingOptions, ScopeKey};
+use super::{AllowanceUse, Allowances, RatingOptions, ScopeKey};
 use crate::{
     book::{Allowance, Grant, PriceBook, Sku, in_force},
     exact::Exact,
     period::Period,
-    scope::SCOPE_COLUMNS,
+    scope::{SCOPE_COLUMNS, Scope},
     zone::Zone,
 };
 
@@ -33,7 +33,14 @@ type PotKey<'a> = (usize, usize, ScopeKey<'a>, i64);
 /// What is left of the allowances. Quantities are kept in base units, so that SKUs with different units can share.
 #[derive(Default)]
 pub(super) struct Pots<'a> {
-    left: HashMap<PotKey<'a>, Exact>,
+    pots: HashMap<PotKey<'a>, Pot>,
+}
+
+/// One allowance in one scope and window.
+struct Pot {
+    full: Exact,
+    left: Exact,
+    exhausted_at_us: Option<i64>,
 }
 
 /// Whether the options of a rating give an allowance in a period at all.
@@ -96,21 +103,50 @@ impl<'a> Pots<'a> {
             }
         }
         let window = draw.allowance.window.map_or(0, |window| draw.zone.window(window, at_us).0);
-        let left = self.left.entry((book, draw.index, key_scope, window)).or_insert_with(|| draw.full.clone());
+        let pot = self.pots.entry((book, draw.index, key_scope, window)).or_insert_with(|| Pot {
+            full: draw.full.clone(),
+            left: draw.full.clone(),
+            exhausted_at_us: None,
+        });
+        let left = &mut pot.left;
         if left.is_zero() {
             return Exact::zero();
         }
-        let Some(base_per_unit) = &draw.base_per_unit else {
-            let taken = wanted.min(left).clone();
-            *left -= &taken;
-            return taken;
-        };
+        let one = Exact::one();
+        let base_per_unit = draw.base_per_unit.as_ref().unwrap_or(&one);
         let wanted_base = wanted * base_per_unit;
-        if wanted_base <= *left {
+        if wanted_base < *left {
             *left -= wanted_base;
             return wanted.clone();
         }
+        pot.exhausted_at_us = Some(at_us);
         let all = std::mem::take(left);
-        all.checked_div(base_per_unit).unwrap_or_default()
+        if wanted_base == all { wanted.clone() } else { all.checked_div(base_per_unit).unwrap_or_default() }
+    }
+
+    /// What each allowance that was drawn on gave, by book, allowance, scope and window.
+    pub fn uses(&self, books: &[PriceBook]) -> Vec<AllowanceUse> {
+        let mut pots: Vec<_> = self.pots.iter().collect();
+        pots.sort_by_key(|(key, _)| **key);
+        let one = |((number, index, scope, window), pot): (&PotKey<'_>, &Pot)| {
+            let book = books.get(*number)?;
+            let allowance = book.allowances.get(*index)?;
+            let (granted, unit) = match &allowance.grant {
+                Grant::Credit(credit) => (credit, book.currency.as_str()),
+                Grant::Quantity { quantity, unit } => (quantity, unit.text()),
+            };
+            let [organisation, account, region, resource] = scope.map(|value| value.map(str::to_owned));
+            Some(AllowanceUse {
+                price_book: book.name.clone(),
+                allowance: allowance.id.clone(),
+                scope: Scope { organisation, account, region, resource },
+                window_from_us: allowance.window.map(|_| *window),
+                used: (&pot.full - &pot.left).checked_div(&pot.full).unwrap_or_default() * granted,
+                granted: granted.clone(),
+                unit: unit.to_owned(),
+                exhausted_at_us: pot.exhausted_at_us,
+            })
+        };
+        pots.into_iter().filter_map(one).collect()
     }
 }

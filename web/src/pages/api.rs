@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 20] = [
+const OPERATIONS: [Operation; 22] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -92,6 +92,18 @@ const OPERATIONS: [Operation; 20] = [
     },
     Operation {
         method: "GET",
+        path: "/api/v1/reports",
+        input: "",
+        answer: "the reports there are, with what they answer and their parameters",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/reports/{name}",
+        input: "?period, or from and to; provider, resource, filter=dimension=value, limit, and what the list says",
+        answer: "the rows of a report, with what its columns mean and how they are worked out",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/bills",
         input: "",
         answer: "the bills that were issued, by period, provider and revision",
@@ -132,7 +144,7 @@ const OPERATIONS: [Operation; 20] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 20],
+    operations: [Operation; 22],
 }
 
 /// `GET /api`
