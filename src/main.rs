@@ -14,6 +14,10 @@ use clap::Parser;
 const DEFAULT_LOG: &str = "warn,deltalake_core=error,deltalake_core::kernel::transaction=off";
 
 fn main() -> ExitCode {
+    // Before there is a thread or anything else that its limits would not be over.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == paygrain_query::sandbox::WORKER_ARGUMENT) {
+        return paygrain_query::sandbox::worker_main();
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_LOG.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = commands::Arguments::parse();

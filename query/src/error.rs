@@ -53,6 +53,34 @@ pub enum QueryError {
     BadSql {
         /// The engine's words.
         problem: String,
+        /// What to do about it, where the engine knows.
+        hint: Option<String>,
+    },
+    /// A query did not end within its time.
+    #[error("the query did not end within {} s", limit.as_secs_f64())]
+    SqlTimeout {
+        /// Its time.
+        limit: std::time::Duration,
+    },
+    /// A query needs more memory or temporary files than it may have.
+    #[error("{problem}")]
+    SqlTooLarge {
+        /// More than what.
+        problem: String,
+    },
+    /// As many queries run as may.
+    #[error("{running} queries are running, and no more may at once")]
+    SqlBusy {
+        /// How many.
+        running: usize,
+    },
+    /// The process of a query failed, not the query.
+    #[error("{problem}")]
+    SqlFailed {
+        /// What happened.
+        problem: String,
+        /// What to do about it, where it is known.
+        hint: Option<String>,
     },
     /// A quantity does not fit the exact arithmetic.
     #[error("`{sku}`: a sum of quantities does not fit 76 decimal digits")]
@@ -149,7 +177,12 @@ impl QueryError {
         match self {
             Self::NoSuchCharge { .. } => Some("`paygrain bill --period YYYY-MM --format json` lists the charge ids".into()),
             Self::ManyCurrencies { .. } => Some("ask for one provider at a time with `--provider`".into()),
-            Self::BadSql { .. } => Some("one SELECT over invocations, requests, uploads, rejected_rows, bills, charges and price_books; `SHOW COLUMNS FROM invocations` lists columns".into()),
+            Self::BadSql { hint: Some(hint), .. } => Some(hint.clone()),
+            Self::BadSql { .. } => Some("one SELECT over the tables of the lake; `SHOW TABLES` lists them, `SELECT * FROM column_documentation` says what their columns mean".into()),
+            Self::SqlTimeout { .. } => Some("ask for less, for example fewer days with `WHERE date >= '2026-10-01'`, or allow more time".into()),
+            Self::SqlTooLarge { .. } => Some("ask for less: fewer days, fewer columns, an aggregate instead of rows, a join on equal columns".into()),
+            Self::SqlBusy { .. } => Some("send the query again in a moment".into()),
+            Self::SqlFailed { hint, .. } => hint.clone(),
             Self::Lake(error) => error.hint(),
             Self::TooLarge { .. } => Some("export CSV, which has as many digits as a number needs".into()),
             Self::NothingToClose { .. } => Some("`paygrain bill` shows the latest month with usage".into()),

@@ -17,6 +17,7 @@ pub mod metering;
 pub mod overview;
 pub mod reconcile;
 pub mod rejected_rows;
+pub mod sandbox;
 pub mod session;
 pub mod sql;
 #[cfg(test)]
@@ -35,3 +36,4 @@ pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
 pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
+pub use sandbox::{SqlEnd, SqlLimits, SqlParameter, SqlQuery, SqlSandbox, SqlStream};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{cast, ident, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
@@ -30,7 +31,31 @@ pub async fn session(lake: &Lake) -> Result<SessionContext, QueryError> {
 /// # Errors
 /// As [`session`].
 pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext, LakeVersions), QueryError> {
-    let (session, mut versions) = (empty_session(), LakeVersions::new());
+    let session = empty_session();
+    let versions = register_tables(&session, lake).await?;
+    Ok((session, versions))
+}
+
+/// A session for queries that others write: within the limits of an environment, on so many threads.
+///
+/// # Errors
+/// As [`session`].
+pub(crate) async fn session_with(
+    lake: &Lake,
+    environment: Arc<RuntimeEnv>,
+    threads: usize,
+) -> Result<SessionContext, QueryError> {
+    let mut config = config().with_target_partitions(threads.max(1));
+    // Errors name the place in the query.
+    config.options_mut().sql_parser.collect_spans = true;
+    let session = SessionContext::new_with_config_rt(config, environment);
+    register_tables(&session, lake).await?;
+    Ok(session)
+}
+
+/// Registers every table of the lake as it is now.
+async fn register_tables(session: &SessionContext, lake: &Lake) -> Result<LakeVersions, QueryError> {
+    let mut versions = LakeVersions::new();
     let declared = lake.table(Table::Declarations).await?;
     let declarations = match &declared {
         Some(table) => Declared::of(lake.declarations_in(table).await?),
@@ -46,9 +71,9 @@ pub(crate) async fn session_and_versions(lake: &Lake) -> Result<(SessionContext,
             Some(delta) => Some(delta.table_provider().await.map_err(boxed)?),
             None => None,
         };
-        register(&session, table, provider, &declarations)?;
+        register(session, table, provider, &declarations)?;
     }
-    Ok((session, versions))
+    Ok(versions)
 }
 
 /// A session that sees the usage tables as they were, and nothing else.
@@ -72,13 +97,17 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
 }
 
 fn empty_session() -> SessionContext {
+    SessionContext::new_with_config(config())
+}
+
+fn config() -> SessionConfig {
     let mut config = SessionConfig::new().with_information_schema(true);
     let options = config.options_mut();
     // A literal such as 0.1 is a decimal: money must not meet floats.
     options.sql_parser.parse_float_as_decimal = true;
     options.execution.parquet.pushdown_filters = true;
     options.execution.time_zone = Some("+00:00".into());
-    SessionContext::new_with_config(config)
+    config
 }
 
 fn register(
