@@ -15,6 +15,11 @@ use paygrain_ingest::table::Table;
 use crate::declared::Declared;
 use crate::error::QueryError;
 
+/// Name of the catalogue, which Postgres calls a database.
+pub(crate) const CATALOG: &str = "paygrain";
+/// Name of the schema of our tables.
+pub(crate) const SCHEMA: &str = "public";
+
 /// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
 
@@ -101,7 +106,8 @@ fn empty_session() -> SessionContext {
 }
 
 fn config() -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    let mut config =
+        SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
     // A literal such as 0.1 is a decimal: money must not meet floats.
     options.sql_parser.parse_float_as_decimal = true;
