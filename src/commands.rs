@@ -77,6 +77,11 @@ impl Context {
         self.engine_over(self.lake.open()?)
     }
 
+    /// The lake.
+    pub fn lake(&self) -> Result<Lake, Failure> {
+        self.lake.open()
+    }
+
     /// As [`Context::engine`], over another lake.
     pub fn engine_over(&self, lake: Lake) -> Result<Engine, Failure> {
         let engine = Engine::new(lake, self.price_books.catalogue()?);

@@ -4,12 +4,16 @@
 //! `date` is the UTC day of the event and the partition. Only text, 64-bit integers, decimals, booleans, dates,
 //! timestamps and the 16-byte `record_key` are used: every engine that reads Delta tables reads these.
 
+mod documentation;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::lake::{INTEGER_COLUMNS, TEXT_COLUMNS};
 use crate::record::{BilledLine, Export, Invocation, MeteredQuantity, RecordKey, Request, StoredBytes};
+
+pub use documentation::sql_type;
 
 /// Microseconds of a day.
 pub const DAY_US: i64 = 86_400_000_000;

@@ -18,8 +18,8 @@ use crate::metering::cell;
 use crate::overview::Overview;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
+use crate::sandbox::SqlSandbox;
 use crate::session::session;
-use crate::sql::SqlAnswer;
 
 /// Answers questions about a lake; cheap to clone.
 #[derive(Clone)]
@@ -271,11 +271,11 @@ impl Engine {
         Ok(Advice::of_row(self.catalogue(), upload, &self.lake().declarations().await?))
     }
 
-    /// Runs one read-only query over the tables of the lake.
+    /// Runs queries of strangers over the tables of the lake, each in a process of its own.
     ///
     /// # Errors
-    /// [`QueryError::BadSql`] for anything but a query, or when it fails.
-    pub async fn sql(&self, text: &str) -> Result<SqlAnswer, QueryError> {
-        SqlAnswer::of(&session(self.lake()).await?, text).await
+    /// As [`SqlSandbox::new`].
+    pub fn sandbox(&self) -> Result<SqlSandbox, QueryError> {
+        SqlSandbox::new(self.lake())
     }
 }

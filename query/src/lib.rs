@@ -7,10 +7,12 @@ pub mod advice;
 pub mod bill;
 pub mod closing;
 mod declared;
+pub mod documentation;
 pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod focus;
+pub mod functions;
 mod incomplete;
 mod intervals;
 pub mod metering;
@@ -21,6 +23,7 @@ pub mod rejected_rows;
 pub mod sandbox;
 pub mod session;
 pub mod sql;
+pub mod sql_text;
 #[cfg(test)]
 mod testing;
 
@@ -39,3 +42,4 @@ pub use postgres::PostgresClient;
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
 pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 pub use sandbox::{SqlEnd, SqlLimits, SqlParameter, SqlQuery, SqlSandbox, SqlStream};
+pub use sql_text::{SqlFormat, SqlText};

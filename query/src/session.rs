@@ -14,6 +14,7 @@ use paygrain_ingest::table::Table;
 
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::{documentation, functions};
 
 /// Name of the catalogue, which Postgres calls a database.
 pub(crate) const CATALOG: &str = "paygrain";
@@ -54,6 +55,8 @@ pub(crate) async fn session_with(
     // Errors name the place in the query.
     config.options_mut().sql_parser.collect_spans = true;
     let session = SessionContext::new_with_config_rt(config, environment);
+    functions::register(&session);
+    documentation::register(&session)?;
     register_tables(&session, lake).await?;
     Ok(session)
 }
@@ -101,8 +104,11 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
     Ok(session)
 }
 
-fn empty_session() -> SessionContext {
-    SessionContext::new_with_config(config())
+/// A session without tables, with the functions of our own.
+pub(crate) fn empty_session() -> SessionContext {
+    let session = SessionContext::new_with_config(config());
+    functions::register(&session);
+    session
 }
 
 fn config() -> SessionConfig {

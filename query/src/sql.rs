@@ -1,14 +1,11 @@
-//! SQL over the lake: one query, nothing that changes anything.
+//! SQL of our own over the lake: one query, nothing that changes anything. That of others is for [`sandbox`](crate::sandbox).
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
-use serde_json::{Map, Value};
 
 use crate::error::QueryError;
-use crate::metering::cell;
+use crate::sql_text::text_rows;
 
 /// The rows a query gave.
 #[derive(Clone, Debug)]
@@ -37,49 +34,7 @@ impl SqlAnswer {
     /// # Errors
     /// For a type that has no text form.
     pub fn text_rows(&self) -> Result<Vec<Vec<Option<String>>>, QueryError> {
-        let mut rows = Vec::with_capacity(self.row_count());
-        for batch in &self.batches {
-            for row in 0..batch.num_rows() {
-                rows.push((0..batch.num_columns()).map(|column| cell(batch, column, row)).collect::<Result<_, _>>()?);
-            }
-        }
-        Ok(rows)
+        let batches = self.batches.iter().map(text_rows).collect::<Result<Vec<_>, _>>()?;
+        Ok(batches.into_iter().flatten().collect())
     }
-
-    /// The rows as JSON objects: whole numbers and booleans as such, decimals and everything else as text.
-    ///
-    /// # Errors
-    /// For a type that has no text form.
-    pub fn json_rows(&self) -> Result<Vec<Value>, QueryError> {
-        let mut rows = Vec::with_capacity(self.row_count());
-        for batch in &self.batches {
-            for row in 0..batch.num_rows() {
-                let mut object = Map::new();
-                for (column, name) in self.columns.iter().enumerate() {
-                    object.insert(name.clone(), json_cell(batch, column, row)?);
-                }
-                rows.push(Value::Object(object));
-            }
-        }
-        Ok(rows)
-    }
-}
-
-fn json_cell(batch: &RecordBatch, column: usize, row: usize) -> Result<Value, QueryError> {
-    let array = batch.column(column);
-    if array.is_null(row) {
-        return Ok(Value::Null);
-    }
-    Ok(match array.data_type() {
-        DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
-        kind if kind.is_integer() && kind != &DataType::UInt64 => {
-            let one = cast(&array.slice(row, 1), &DataType::Int64)?;
-            Value::from(one.as_primitive::<Int64Type>().value(0))
-        }
-        DataType::Float64 | DataType::Float32 | DataType::UInt64 => {
-            let text = cell(batch, column, row)?.unwrap_or_default();
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
-        }
-        _ => cell(batch, column, row)?.map_or(Value::Null, Value::String),
-    })
 }

@@ -10,7 +10,7 @@ use paygrain_ingest::lake::Compaction;
 use paygrain_ingest::table::Table;
 use paygrain_ingest::{EventLog, EventLogOptions, Lake};
 use paygrain_pricing::grouped;
-use paygrain_query::{BillRequest, Engine};
+use paygrain_query::{BillRequest, Engine, SqlLimits, SqlSandbox};
 use paygrain_web::{App, WebConfig};
 use tokio::sync::Notify;
 
@@ -52,7 +52,19 @@ pub struct Serve {
     /// How often small files are put together, in seconds; 0 is never
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     compact_every: u64,
+    /// Longest time of a query in SQL, in seconds
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    sql_timeout: u64,
+    /// Most memory of a query in SQL, in MiB, beyond what its process needs to start
+    #[arg(long, default_value_t = 1024, value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
+    sql_memory: u64,
+    /// How many queries in SQL run at once; others wait for up to 5 seconds, then they are told to come again
+    #[arg(long, default_value_t = 4, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    sql_queries: u16,
 }
+
+/// How long a query in SQL waits for another to end.
+const SQL_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Serve {
     /// Runs the command.
@@ -80,13 +92,26 @@ impl Serve {
         print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
         let stop = Arc::new(Notify::new());
         let upkeep = tokio::spawn(compact(engine.lake().clone(), self.compact_every, stop.clone()));
-        let app = App::new(engine, config).with_events(events.clone());
+        let sandbox = self.sandbox(&engine)?;
+        let app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
         stop.notify_one();
         events.close().await;
         // Cut off, a compaction has done nothing; but it may be about to end.
         let _ = tokio::time::timeout(COMPACTION_END, upkeep).await;
         served
+    }
+}
+
+impl Serve {
+    /// Where queries of users run.
+    fn sandbox(&self, engine: &Engine) -> Result<SqlSandbox, Failure> {
+        let limits = SqlLimits {
+            memory_bytes: self.sql_memory << 20,
+            timeout: Duration::from_secs(self.sql_timeout),
+            ..SqlLimits::default()
+        };
+        Ok(engine.sandbox()?.with_limits(limits).with_places(self.sql_queries.into(), SQL_PATIENCE))
     }
 }
 

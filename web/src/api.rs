@@ -10,4 +10,5 @@ pub mod metadata;
 pub mod overview;
 pub mod periods;
 pub mod reconcile;
+pub mod sql;
 pub mod uploads;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use paygrain_ingest::EventLog;
-use paygrain_query::Engine;
+use paygrain_query::{Engine, SqlSandbox};
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
+use crate::error::AppError;
 use crate::running::Running;
 
 /// The state of the server; cheap to clone.
@@ -18,6 +19,7 @@ pub struct App {
     /// Room for bodies that bring events, in KiB.
     event_memory: Arc<Semaphore>,
     running: Running,
+    sql: Option<SqlSandbox>,
 }
 
 /// Memory that bodies with events may take at the same time, in KiB.
@@ -27,7 +29,23 @@ impl App {
     /// A server over an engine.
     pub fn new(engine: Engine, config: WebConfig) -> Self {
         let event_memory = Arc::new(Semaphore::new(EVENT_MEMORY_KIB));
-        Self { engine, config: Arc::new(config), events: None, event_memory, running: Running::default() }
+        let sql = engine.sandbox().ok();
+        Self { engine, config: Arc::new(config), events: None, event_memory, running: Running::default(), sql }
+    }
+
+    /// The same server with other limits for queries of its users.
+    #[must_use]
+    pub fn with_sql(self, sandbox: SqlSandbox) -> Self {
+        Self { sql: Some(sandbox), ..self }
+    }
+
+    /// Runs the queries of users.
+    ///
+    /// # Errors
+    /// [`AppError::Internal`] where the system does not say which program this is.
+    pub fn sql(&self) -> Result<&SqlSandbox, AppError> {
+        let cause = || AppError::Internal { cause: "the system does not say which program this is".into() };
+        self.sql.as_ref().ok_or_else(cause)
     }
 
     /// The same server, taking events.

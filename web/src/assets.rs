@@ -28,6 +28,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         asset("app.css", "text/css; charset=utf-8", include_bytes!("../static/app.css")),
         asset("app.js", "text/javascript; charset=utf-8", include_bytes!("../static/app.js")),
         asset("upload.js", "text/javascript; charset=utf-8", include_bytes!("../static/upload.js")),
+        asset("sql.js", "text/javascript; charset=utf-8", include_bytes!("../static/sql.js")),
         asset("theme.js", "text/javascript; charset=utf-8", include_bytes!("../static/theme.js")),
         asset("icon.svg", "image/svg+xml", include_bytes!("../static/icon.svg")),
     ]

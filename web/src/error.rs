@@ -134,7 +134,9 @@ impl AppError {
             ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. } | Self::Query(QueryError::SqlBusy { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Query(QueryError::SqlTimeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Query(QueryError::SqlTooLarge { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Self::UnsupportedMedia { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Timeout { .. } | Self::NotWritten { .. } | Self::NoEvents => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
@@ -151,7 +153,7 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, uploads `/uploads` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NothingKept { refused: 0 } => return None,
@@ -168,6 +170,7 @@ impl AppError {
             Self::Busy { .. } => "send the request again after the time in `Retry-After`; repeating events is harmless".into(),
             Self::NotWritten { .. } => "none of these events was taken; see to the disk of the lake, then send them again".into(),
             Self::NoEvents => "`paygrain serve` takes events".into(),
+            Self::UnsupportedMedia { what: "content type of the query", .. } => "send `application/json`, `application/sql` or `text/plain`".into(),
             Self::UnsupportedMedia { what: "content type", .. } => "send `application/cloudevents+json`, `application/cloudevents-batch+json`, `application/x-ndjson` or `application/json`, or attributes in `ce-` headers".into(),
             Self::UnsupportedMedia { .. } => "send the body uncompressed".into(),
             Self::Timeout { .. } => "ask for less at once, for example fewer dimensions".into(),
@@ -245,6 +248,8 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Not a type we read",
         StatusCode::UNPROCESSABLE_ENTITY => "That cannot be processed",
         StatusCode::SERVICE_UNAVAILABLE => "Not possible right now",
+        StatusCode::GATEWAY_TIMEOUT => "Not done in time",
+        StatusCode::INSUFFICIENT_STORAGE => "Needs more than it may have",
         _ => "Something went wrong",
     }
 }

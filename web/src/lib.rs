@@ -23,6 +23,7 @@ mod receive;
 mod routes;
 mod running;
 mod server;
+mod sql_answer;
 mod submission;
 
 pub use app::App;

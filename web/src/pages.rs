@@ -6,6 +6,7 @@ pub mod explain;
 pub mod overview;
 pub mod reconcile;
 pub mod samples;
+pub mod sql;
 pub mod upload;
 pub mod uploads;
 

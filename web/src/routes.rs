@@ -40,6 +40,12 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
         .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
+    // Queries end at a deadline of their own, and are stopped when nobody waits for them.
+    let queries = Router::new()
+        .route("/sql", get(pages::sql::page))
+        .route("/sql/{file}", get(pages::sql::file))
+        .route("/api/v1/sql", post(api::sql::run));
+
     // As large and as slow as they need to be: they count their own bytes and watch for a sender that has gone quiet.
     let uploads = Router::new()
         .route("/uploads", post(pages::uploads::submit))
@@ -51,6 +57,7 @@ pub fn router(app: App) -> Router {
 
     let answers = pages.merge(api).layer(axum::middleware::from_fn_with_state(app.clone(), middleware::timeout));
     let all = answers
+        .merge(queries)
         .merge(uploads)
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed);

@@ -219,7 +219,7 @@ impl Worker {
             return QueryError::SqlTooLarge {
                 problem: match too_deep {
                     true => "the query is nested too deeply".into(),
-                    false => format!("the query needs more memory than {}", shown_bytes(self.limits.memory_bytes)),
+                    false => out_of_memory(&self.limits),
                 },
             };
         }
@@ -276,6 +276,11 @@ impl Drop for Worker {
 pub(super) fn spilled(limits: &SqlLimits) -> QueryError {
     let problem = format!("the query needs more than {} of temporary files", shown_bytes(limits.spill_bytes));
     QueryError::SqlTooLarge { problem }
+}
+
+/// What a query that fills the memory is told.
+pub(super) fn out_of_memory(limits: &SqlLimits) -> String {
+    format!("the query needs more memory than {}", shown_bytes(limits.memory_bytes))
 }
 
 /// A size for people: the largest unit that leaves no fraction.

@@ -22,7 +22,7 @@ use futures::StreamExt;
 use paygrain_ingest::Lake;
 
 use super::message::{Failure, FailureKind, Report, Request};
-use super::stream::{shown_bytes, spilled};
+use super::stream::{out_of_memory, shown_bytes, spilled};
 use super::{FILE_THREADS, PARAMETER_TYPES, STACK_BYTES, SqlLimits, SqlParameter, SqlQuery};
 use crate::error::QueryError;
 use crate::session::session_with;
@@ -300,39 +300,43 @@ fn plain(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, datafus
 /// An error of the engine in its own words, with the place in the query where it is known.
 fn told(error: DataFusionError, limits: &SqlLimits) -> Failure {
     let root = error.find_root();
-    let words = root.strip_backtrace();
+    let words = match root {
+        DataFusionError::SQL(error, _) => error.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let too_large = |problem: String| Failure { kind: FailureKind::TooLarge, problem, hint: None };
     match root {
         DataFusionError::ResourcesExhausted(_) if words.contains("disk space") => {
-            Failure { kind: FailureKind::TooLarge, problem: spilled(limits).to_string(), hint: None }
+            too_large(spilled(limits).to_string())
         }
-        DataFusionError::ResourcesExhausted(_) => Failure {
-            kind: FailureKind::TooLarge,
-            problem: format!("the query needs more memory than {}", shown_bytes(limits.memory_bytes)),
-            hint: None,
-        },
+        DataFusionError::ResourcesExhausted(_) => too_large(out_of_memory(limits)),
+        _ if words.contains("memory allocation failed") => too_large(out_of_memory(limits)),
         DataFusionError::External(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
             Failure { kind: FailureKind::Engine, problem: words, hint: None }
         }
-        _ => bad_sql(&error, words),
+        DataFusionError::NotImplemented(_) if words.contains("single SQL statement") => bad_sql(&error, ONE_QUERY),
+        _ => bad_sql(&error, &words),
     }
 }
 
-fn bad_sql(error: &DataFusionError, words: String) -> Failure {
-    let mut problem = without_stage(&words).to_owned();
+const ONE_QUERY: &str = "there are several statements, expected one query";
+
+fn bad_sql(error: &DataFusionError, words: &str) -> Failure {
+    let mut problem = without_stage(words).to_owned();
     let (mut hint, mut place) = (None, None);
     if let Some(diagnostic) = error.diagnostic() {
         hint = diagnostic.helps.first().map(|help| help.message.clone());
         place = diagnostic.span.map(|span| (span.start.line, span.start.column));
     }
-    if let Some((line, column)) = place.filter(|(line, _)| *line > 0 && !words.contains("Line:")) {
-        problem += &format!(" (line {line}, column {column})");
+    if let Some((line, column)) = place.filter(|(line, _)| *line > 0) {
+        problem = format!("line {line}, column {column}: {problem}");
     }
     Failure { kind: FailureKind::BadSql, problem, hint }
 }
 
 /// The words without what only names the stage of the engine.
 fn without_stage(words: &str) -> &str {
-    let stages = ["Error during planning: ", "SQL error: ", "Schema error: ", "Execution error: "];
+    let stages = ["Error during planning: ", "sql parser error: ", "Schema error: ", "Execution error: "];
     stages.iter().find_map(|stage| words.strip_prefix(stage)).unwrap_or(words)
 }
 

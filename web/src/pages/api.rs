@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 19] = [
+const OPERATIONS: [Operation; 20] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -116,6 +116,12 @@ const OPERATIONS: [Operation; 19] = [
     },
     Operation {
         method: "POST",
+        path: "/api/v1/sql",
+        input: "one read-only query, as application/sql, or JSON: query, format=json|csv|arrow, max_rows, timeout_ms; Accept also names the format",
+        answer: "its rows: JSON objects, CSV or an Arrow IPC stream. 400 for bad SQL, 504 past the deadline, 507 for more memory than it may have, 429 when too many run",
+    },
+    Operation {
+        method: "POST",
         path: "/api/v1/estimate",
         input: "usage described in JSON",
         answer: "what it would cost, by the same rating",
@@ -126,7 +132,7 @@ const OPERATIONS: [Operation; 19] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 19],
+    operations: [Operation; 20],
 }
 
 /// `GET /api`

@@ -8,15 +8,16 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 4] = [
+const EMPTY_PAGES: [(&str, &str); 5] = [
     ("overview-empty", "/"),
     ("bill-empty", "/bill"),
     ("reconcile-empty", "/reconcile"),
     ("uploads-empty", "/uploads"),
+    ("sql-empty", "/sql"),
 ];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 11] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
@@ -24,6 +25,8 @@ const PAGES: [(&str, &str); 9] = [
     ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
     ("reconcile-without-bill", "/reconcile"),
     ("uploads", "/uploads"),
+    ("sql", "/sql"),
+    ("sql-answer", "/sql?query=SELECT%20*%20FROM%20invocations%20ORDER%20BY%20started_at%20LIMIT%2050"),
     ("api", "/api"),
     ("not-found", "/nothing-here"),
 ];
