@@ -106,7 +106,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
         let until = if starting { begins + STARTUP_TIMEOUT } else { Instant::now() + IDLE_TIMEOUT };
         let message = tokio::select! {
             message = timeout_at(until, socket.next()) => message,
-            _ = stop.wait_for(|stops| *stops) => return last_word(&mut socket, stopping()).await,
+            () = stops(&mut stop) => return last_word(&mut socket, stopping()).await,
         };
         let message = match message {
             Ok(Some(Ok(PgWireFrontendMessage::Terminate(_))) | None) => return,
@@ -138,8 +138,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
                 }
             };
             let stopped = async {
-                // Also when whoever would say so is gone.
-                let _ = stop.wait_for(|stops| *stops).await;
+                stops(&mut stop).await;
                 tokio::time::sleep(STOP_TIMEOUT).await;
             };
             // What is not awaited any more is dropped, and with it the process of its query.
@@ -170,6 +169,11 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
             }
         }
     }
+}
+
+/// Until the server stops, or whoever would say so is gone.
+async fn stops(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stops| *stops).await;
 }
 
 fn is_starting(socket: &Socket) -> bool {

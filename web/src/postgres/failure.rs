@@ -19,8 +19,6 @@ pub(super) mod code {
     pub(crate) const INVALID_TEXT: &str = "22P02";
     /// `invalid_binary_representation`
     pub(crate) const INVALID_BINARY: &str = "22P03";
-    /// `data_exception`
-    pub(crate) const DATA: &str = "22000";
     /// `read_only_sql_transaction`
     pub(crate) const READ_ONLY: &str = "25006";
     /// `in_failed_sql_transaction`
