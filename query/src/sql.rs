@@ -17,7 +17,10 @@ pub struct SqlAnswer {
 
 impl SqlAnswer {
     pub(crate) async fn of(session: &SessionContext, text: &str) -> Result<Self, QueryError> {
-        let bad = |error: datafusion::error::DataFusionError| QueryError::BadSql { problem: error.strip_backtrace(), hint: None };
+        let bad = |error: datafusion::error::DataFusionError| QueryError::BadSql {
+            problem: error.strip_backtrace(),
+            hint: None,
+        };
         let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = session.sql_with_options(text, read_only).await.map_err(bad)?;
         let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();

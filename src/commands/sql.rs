@@ -85,7 +85,10 @@ impl Sql {
             let mut rows = sandbox.run_within(&query, &limits).await?;
             self.print(&mut rows).await?;
             if let Some(end) = rows.end().filter(|end| end.truncated) {
-                eprintln!("note: the first {} rows; there are more, `--max-rows` says how many to print", end.row_count);
+                eprintln!(
+                    "note: the first {} rows; there are more, `--max-rows` says how many to print",
+                    end.row_count
+                );
             }
             Ok(())
         };
@@ -126,9 +129,7 @@ impl Sql {
     fn print_tables(&self) -> Result<(), Failure> {
         let tables = documentation::tables();
         match self.format {
-            Format::Json => {
-                print_json(&serde_json::json!({ "tables": tables, "functions": FUNCTIONS }))
-            }
+            Format::Json => print_json(&serde_json::json!({ "tables": tables, "functions": FUNCTIONS })),
             Format::Table => columns_of(&tables).print(),
             Format::Csv => columns_of(&tables).print_csv(),
             Format::Arrow => Err(Failure::usage(

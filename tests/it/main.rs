@@ -49,5 +49,7 @@ mod reconcile;
 mod recorded_files;
 /// The dashboard and the API over a socket.
 mod server;
+/// SQL: its answers, its limits, and attacks on them.
+mod sql;
 /// House rules that a reader should not have to check.
 mod tidy;

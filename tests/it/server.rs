@@ -32,6 +32,11 @@ impl Server {
         panic!("the server did not start: {}", server.printed);
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// kill -9
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -140,7 +140,10 @@ const BILLED: Texts = &[
     ("provider", "Provider that sent the bill: `aws`, `gcp`, `azure`, `oci`, …"),
     ("charge_period_start", "Start of the charge period, UTC."),
     ("charge_period_end", "End of the charge period, UTC."),
-    ("export_kind", "Which view of the bill: `aws-cur`, `focus`, `azure-actual`, … Views are never added to each other."),
+    (
+        "export_kind",
+        "Which view of the bill: `aws-cur`, `focus`, `azure-actual`, … Views are never added to each other.",
+    ),
     ("billing_account_id", "Account that is billed."),
     ("billing_period_start", "Start of the billing period, UTC."),
     ("billing_period_end", "End of the billing period, UTC."),
@@ -301,8 +304,14 @@ const CHARGES: Texts = &[
     ("list_cost", "Cost without any allowance or discount, in `currency`, exact text."),
     ("contracted_cost", "Cost without any allowance, in `currency`, exact text."),
     ("billed_cost", "What is charged, in `currency`, exact text."),
-    ("effective_cost", "What is charged, with fees of commitments spread over the usage they cover, in `currency`, exact text."),
-    ("adjustment", "Part of `billed_cost` that whole packages, minimums and volume prices add, in `currency`, exact text."),
+    (
+        "effective_cost",
+        "What is charged, with fees of commitments spread over the usage they cover, in `currency`, exact text.",
+    ),
+    (
+        "adjustment",
+        "Part of `billed_cost` that whole packages, minimums and volume prices add, in `currency`, exact text.",
+    ),
     ("currency", "Currency of all amounts, ISO 4217."),
     ("pricing_currency", "Currency of the published price, ISO 4217."),
     ("exchange_rate", "Units of `currency` for one of `pricing_currency`, exact text."),
@@ -320,11 +329,8 @@ const CHARGES: Texts = &[
     ("mark", "How sure the price is: `seen`, `derived` or `remembered`."),
 ];
 
-const PRICE_BOOKS: Texts = &[
-    ("sha256", "SHA-256 of the text, in hex."),
-    ("name", "Price book: `aws/lambda`."),
-    ("text", "The book, TOML."),
-];
+const PRICE_BOOKS: Texts =
+    &[("sha256", "SHA-256 of the text, in hex."), ("name", "Price book: `aws/lambda`."), ("text", "The book, TOML.")];
 
 #[cfg(test)]
 mod tests {
@@ -340,7 +346,9 @@ mod tests {
                 let first = text.chars().next().unwrap();
                 assert!(first.is_uppercase() || first == '`', "{}.{}: {text}", table.name(), field.name());
                 assert!(text.ends_with('.') || text.ends_with('…') || text.ends_with('`'), "{text}");
-                for (end, unit) in [("_us", "microseconds"), ("_ms", "milliseconds"), ("_bytes", "bytes"), ("_mb", "MB")] {
+                for (end, unit) in
+                    [("_us", "microseconds"), ("_ms", "milliseconds"), ("_bytes", "bytes"), ("_mb", "MB")]
+                {
                     assert!(!field.name().ends_with(end) || text.contains(unit), "{}: no unit", field.name());
                 }
             }

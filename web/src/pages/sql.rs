@@ -51,10 +51,7 @@ const EXAMPLES: [Example; 6] = [
         title: "Why rows were refused",
         query: "SELECT name, reason, count(*) AS rows\nFROM rejected_rows JOIN uploads ON upload_id = id\nGROUP BY name, reason\nORDER BY rows DESC",
     },
-    Example {
-        title: "Every column",
-        query: "SELECT * FROM column_documentation",
-    },
+    Example { title: "Every column", query: "SELECT * FROM column_documentation" },
 ];
 
 /// A column of the answer.
