@@ -28,6 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::{CATALOG, SCHEMA};
 
+/// As which version of Postgres clients should treat us.
+const VERSION: &str = concat!("PostgreSQL 16.6 (Paygrain ", env!("CARGO_PKG_VERSION"), ")");
 /// Schemas that describe the others.
 const DESCRIBING: [&str; 2] = ["pg_catalog", "information_schema"];
 /// Words that only the catalogue of Postgres knows, beside those that begin with `pg_`.
@@ -131,11 +133,14 @@ async fn register_catalogue(session: &SessionContext, client: &PostgresClient) -
     if let Some(catalog) = session.catalog(CATALOG) {
         catalog.register_schema(DESCRIBING[0], Arc::new(provider))?;
     }
-    let user = client.user.clone();
-    let named = move |_: &[ColumnarValue]| {
-        Ok(ColumnarValue::Array(Arc::new(StringArray::from(vec![user.clone()]))))
-    };
-    session.register_udf(create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(named)));
+    // Drivers read the number out of the version.
+    for (name, text) in [("session_user", client.user.as_str()), ("version", VERSION)] {
+        let text = text.to_owned();
+        let told = move |_: &[ColumnarValue]| {
+            Ok(ColumnarValue::Array(Arc::new(StringArray::from(vec![text.clone()]))))
+        };
+        session.register_udf(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(told)));
+    }
     // Numbers are given out at the first look: always the same one, so that the next process gives out the same.
     session.sql("SELECT count(*) FROM pg_catalog.pg_class").await?.collect().await?;
     Ok(())

@@ -15,10 +15,10 @@ use crate::harness::{Invocation, Workplace, text_log};
 use crate::server::Server;
 
 mod attacks;
-mod processes;
+pub mod processes;
 
 /// A place with some usage, and a file that nobody may read through SQL.
-fn with_usage() -> Workplace {
+pub fn with_usage() -> Workplace {
     let place = Workplace::new();
     let log = place.file("a.log", text_log(&Invocation::many(90, 50)));
     place.ingest(&["--resource", "f", "--region", "us-east-1"], &[&log]);

@@ -37,6 +37,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long what runs may go on when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often to look whether a client that sent more has gone.
+const GONE_EVERY: Duration = Duration::from_millis(500);
 /// How long a last word may take.
 const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -90,6 +92,7 @@ impl Drop for Registration {
 /// Serves one connection to its end; one that is not admitted is told so.
 pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool, mut stop: watch::Receiver<bool>) {
     let begins = Instant::now();
+    let Ok((stream, twin)) = doubled(stream) else { return };
     let acceptor = shared.tls.as_ref().map(|(acceptor, _)| acceptor.clone());
     let Ok(Ok(Some(negotiated))) = timeout(STARTUP_TIMEOUT, negotiate_tls(stream, acceptor)).await else { return };
     let old = negotiated.into_parts();
@@ -145,6 +148,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
             tokio::select! {
                 done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
                 () = cancelled => Err(PgWireError::QueryCanceled),
+                () = gone(&twin) => return,
                 () = stopped => Err(stopping()),
                 () = tokio::time::sleep(patience) => Err(too_slow(patience)),
             }
@@ -168,6 +172,21 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
                 }
             }
         }
+    }
+}
+
+/// The stream, and the same again to see its end while the first is in use.
+fn doubled(stream: TcpStream) -> std::io::Result<(TcpStream, TcpStream)> {
+    let stream = stream.into_std()?;
+    let twin = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, TcpStream::from_std(twin)?))
+}
+
+/// Until the client has closed its side: nobody waits for the answer then.
+async fn gone(stream: &TcpStream) {
+    // What was sent already is in front of the end.
+    while stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0) {
+        tokio::time::sleep(GONE_EVERY).await;
     }
 }
 

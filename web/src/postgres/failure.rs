@@ -55,6 +55,8 @@ pub(super) mod code {
     pub(crate) const TOO_MANY: &str = "53300";
     /// `configuration_limit_exceeded`
     pub(crate) const TOO_LARGE: &str = "53400";
+    /// `statement_too_complex`
+    pub(crate) const TOO_COMPLEX: &str = "54001";
     /// `query_canceled`
     pub(crate) const CANCELED: &str = "57014";
     /// `admin_shutdown`
@@ -106,8 +108,13 @@ impl From<Failure> for PgWireError {
     }
 }
 
+/// What to do about a statement that writes.
+pub(super) const ONLY_READS: &str = "this server only reads; `paygrain ingest` brings usage in";
+
 /// What begins the engine's words, or is in them, and the SQLSTATE of it. The first that fits counts.
-const WORDS: [(&str, &str); 31] = [
+const WORDS: [(&str, &str); 33] = [
+    ("mmap failed to allocate stack", code::TOO_COMPLEX),
+    ("recursion limit exceeded", code::TOO_COMPLEX),
     ("SQL error: ", code::SYNTAX),
     ("ParserError", code::SYNTAX),
     ("TokenizerError", code::SYNTAX),
@@ -143,10 +150,17 @@ const WORDS: [(&str, &str); 31] = [
 
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
-        let hint = error.hint();
+        let mut hint = error.hint();
         let code = match &error {
-            QueryError::BadSql { problem, .. } => {
-                WORDS.iter().find(|(words, _)| problem.contains(words)).map_or(code::BAD_SQL, |(_, code)| *code)
+            QueryError::BadSql { problem, hint: known } => {
+                let code = WORDS.iter().find(|(words, _)| problem.contains(words)).map_or(code::BAD_SQL, |(_, code)| *code);
+                match code {
+                    code::READ_ONLY => hint = Some(ONLY_READS.to_owned()),
+                    // What tables and columns there are.
+                    code::NO_TABLE | code::NO_COLUMN => {}
+                    _ => hint.clone_from(known),
+                }
+                code
             }
             QueryError::SqlTimeout { .. } => code::CANCELED,
             QueryError::SqlTooLarge { .. } => code::OUT_OF_MEMORY,
@@ -160,11 +174,5 @@ impl From<QueryError> for Failure {
             }
         };
         Self { code, message: error.to_string(), hint }
-    }
-}
-
-impl From<QueryError> for Box<Failure> {
-    fn from(error: QueryError) -> Self {
-        Self::new(error.into())
     }
 }

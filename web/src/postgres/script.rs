@@ -76,7 +76,10 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 pub(super) fn classify(text: &str) -> Result<Statement, Refusal> {
     let words = Words::of(text);
     let first = words.upper(0);
-    let named = || [first.as_str(), words.upper(1).as_str()].join(" ").trim().to_owned();
+    let named = || match first.as_str() {
+        "ALTER" | "CREATE" | "DROP" => [first.as_str(), words.upper(1).as_str()].join(" ").trim().to_owned(),
+        _ => first.clone(),
+    };
     Ok(match first.as_str() {
         "SELECT" | "WITH" | "VALUES" | "TABLE" | "(" | "EXPLAIN" | "DESCRIBE" | "DESC" => Statement::Query(text.to_owned()),
         "SHOW" => show(&words, text),

@@ -32,7 +32,7 @@ use paygrain_query::{PostgresClient, SqlParameter, SqlQuery, SqlSandbox};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::failure::{Failure, code};
+use super::failure::{Failure, ONLY_READS, code};
 use super::parameters::parameter;
 use super::rows::{Answer, Cursor, Notices, columns, wire_type};
 use super::script::{self, Refusal, Statement};
@@ -345,7 +345,7 @@ impl From<Refusal> for Failure {
         match refusal {
             Refusal::Writes(words) => {
                 Self::new(code::READ_ONLY, format!("cannot execute {} in a read-only transaction", shown(&words)))
-                    .with_hint("this server only reads; `paygrain ingest` brings usage in")
+                    .with_hint(ONLY_READS)
             }
             Refusal::Unsupported(words) => {
                 Self::new(code::FEATURE_NOT_SUPPORTED, format!("{} is not supported", shown(&words)))
