@@ -136,9 +136,7 @@ async fn register_catalogue(session: &SessionContext, client: &PostgresClient) -
     // Drivers read the number out of the version.
     for (name, text) in [("session_user", client.user.as_str()), ("version", VERSION)] {
         let text = text.to_owned();
-        let told = move |_: &[ColumnarValue]| {
-            Ok(ColumnarValue::Array(Arc::new(StringArray::from(vec![text.clone()]))))
-        };
+        let told = move |_: &[ColumnarValue]| Ok(ColumnarValue::Array(Arc::new(StringArray::from(vec![text.clone()]))));
         session.register_udf(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(told)));
     }
     // Numbers are given out at the first look: always the same one, so that the next process gives out the same.
@@ -183,12 +181,7 @@ impl CatalogInfo for Ordered {
         Ok(schema.table(table).await?.map(|table| table.schema()))
     }
 
-    async fn table_type(
-        &self,
-        _: &str,
-        schema: &str,
-        _: &str,
-    ) -> Result<Option<TableType>, DataFusionError> {
+    async fn table_type(&self, _: &str, schema: &str, _: &str) -> Result<Option<TableType>, DataFusionError> {
         // Some of ours are completed when they are read, which makes them views; they are tables to everyone else.
         Ok(Some(if schema == SCHEMA { TableType::Base } else { TableType::View }))
     }

@@ -19,9 +19,9 @@ use tokio::sync::Notify;
 use super::Context;
 use super::bill::print_bill;
 use super::ingest::read_mapping;
-use postgres::PostgresOptions;
 use crate::failure::Failure;
 use crate::output::print_text;
+use postgres::PostgresOptions;
 
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
 const SAMPLES_LAKE: &str = "paygrain-samples-lake";

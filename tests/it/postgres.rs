@@ -154,7 +154,10 @@ const ATTACKS: &[(&str, &[&str])] = &[
     ("SELECT CAST('x' AS INT)", &["22P02"]),
     ("SELECT array_length(range(0, 3000000000))", &["53200"]),
     ("SELECT repeat('x', 2000000000)", &["53200"]),
-    ("SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value < b.value", &["57014"]),
+    (
+        "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value < b.value",
+        &["57014"],
+    ),
 ];
 
 /// Attacks that are too long to write down: a parser or a plan that recurses.
@@ -198,7 +201,9 @@ fn several_statements_run_one_after_the_other_up_to_the_first_that_fails() {
     let place = with_usage();
     let server = server(&place, &[]);
     let Some(mut command) = psql(server.postgres()) else { return };
-    let run = Run::of(command.args(["-A", "-t", "-c", "SELECT 1; SELECT ';'; DROP TABLE uploads; SELECT 3"]).output().unwrap());
+    let run = Run::of(
+        command.args(["-A", "-t", "-c", "SELECT 1; SELECT ';'; DROP TABLE uploads; SELECT 3"]).output().unwrap(),
+    );
     assert_eq!(run.stdout, "1\n;\n");
     assert!(run.stderr.contains("25006"), "{}", run.stderr);
 }
@@ -220,9 +225,8 @@ fn rows_beyond_the_limit_are_cut_off_with_a_notice() {
     let place = with_usage();
     let server = server(&place, &[]);
     let Some(mut command) = psql(server.postgres()) else { return };
-    let run = Run::of(
-        command.args(["-A", "-t", "-c", "SELECT value FROM generate_series(1, 1100000)"]).output().unwrap(),
-    );
+    let run =
+        Run::of(command.args(["-A", "-t", "-c", "SELECT value FROM generate_series(1, 1100000)"]).output().unwrap());
     assert_eq!(run.stdout.lines().count(), 1_000_000);
     assert!(run.stderr.contains("NOTICE:  53400: the answer is cut off after 1,000,000 rows"), "{}", run.stderr);
 }

@@ -204,7 +204,7 @@ async fn parameters_have_types_and_a_plan_has_columns() {
         parameter("Decimal128(38, 18)", Some("0.100000000000000001")),
         parameter("Utf8", None),
     ];
-    let query = SqlQuery { text: text.clone(), parameters, plan_only: false };
+    let query = SqlQuery { text: text.clone(), parameters, ..SqlQuery::default() };
     let mut answer = sandbox.run_within(&query, &limits).await.unwrap();
     let batch = answer.next().await.unwrap().unwrap();
     let expected = [Some("50"), Some("0.100000000000000001"), None].map(|cell| cell.map(str::to_owned));

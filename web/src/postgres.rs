@@ -95,9 +95,10 @@ impl PostgresError {
                 listen.port()
             )),
             Self::EmptyCredentials { .. } => Some("give a user, and a file with a password in its first line".into()),
-            Self::Tls { .. } => {
-                Some("give a certificate and its private key, both in PEM, or neither for connections without encryption".into())
-            }
+            Self::Tls { .. } => Some(
+                "give a certificate and its private key, both in PEM, or neither for connections without encryption"
+                    .into(),
+            ),
             Self::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program uses the port; choose one, or port 0 for any that is free".into())
             }

@@ -155,7 +155,13 @@ fn messages_that_ask_for_too_much_do_no_harm() {
     wire.send_bytes(b"Q\x3f\xff\xff\x00");
     wire.send_bytes(&vec![b' '; 2 << 20]);
     assert!(wire.refusal().len() <= 1);
-    for bytes in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"\0\0\0\0\0\0\0\0", b"\0\0\0\x04", b"\x16\x03\x01\x02\x00", &[0xff; 64]] {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"\0\0\0\0\0\0\0\0",
+        b"\0\0\0\x04",
+        b"\x16\x03\x01\x02\x00",
+        &[0xff; 64],
+    ] {
         let mut wire = Wire::to(address);
         wire.send_bytes(bytes);
         wire.stream.shutdown(std::net::Shutdown::Write).unwrap();

@@ -25,7 +25,11 @@ fn certificate(place: &Workplace) -> Option<(PathBuf, PathBuf)> {
     let (certificate, key) = (place.path("server.crt"), place.path("server.key"));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
-    command.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"]).arg(&key).arg("-out").arg(&certificate);
+    command
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate);
     super::printed(&mut command);
     Some((certificate, key))
 }
@@ -108,7 +112,8 @@ fn connections_are_encrypted_with_a_certificate() {
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{mode}: {}", run.stderr);
     }
     let mut shown = psql(server.postgres()).unwrap();
-    let told = super::printed(shown.env("PGPASSWORD", "pass word ß").env("PGSSLMODE", "require").args(["-c", "\\conninfo"]));
+    let told =
+        super::printed(shown.env("PGPASSWORD", "pass word ß").env("PGSSLMODE", "require").args(["-c", "\\conninfo"]));
     assert!(told.contains("SSL connection (protocol: TLSv1.3"), "{told}");
 }
 
@@ -130,7 +135,8 @@ fn what_would_be_unsafe_does_not_start() {
     let login = |file| ["--postgres", "127.0.0.1:0", "--postgres-user", "me", "--postgres-password-file", file];
     refused(&login("gone.txt"), "gone.txt");
     refused(&login("empty.txt"), "the password is empty");
-    let files = |certificate, key| ["--postgres", "127.0.0.1:0", "--postgres-certificate", certificate, "--postgres-key", key];
+    let files =
+        |certificate, key| ["--postgres", "127.0.0.1:0", "--postgres-certificate", certificate, "--postgres-key", key];
     refused(&files("gone.pem", "gone.key"), "gone.pem");
     refused(&files("no.pem", "no.pem"), "it has no certificate");
     let Some((certificate, key)) = certificate(&place) else { return };

@@ -108,9 +108,10 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
         let starting = is_starting(&socket);
         let until = if starting { begins + STARTUP_TIMEOUT } else { Instant::now() + IDLE_TIMEOUT };
         let message = tokio::select! {
-            message = timeout_at(until, socket.next()) => message,
+            message = timeout_at(until, AssertUnwindSafe(socket.next()).catch_unwind()) => message,
             () = stops(&mut stop) => return last_word(&mut socket, stopping()).await,
         };
+        let message = message.map(|read| read.unwrap_or_else(|panic| Some(Err(panicked(panic.as_ref())))));
         let message = match message {
             Ok(Some(Ok(PgWireFrontendMessage::Terminate(_))) | None) => return,
             Ok(Some(Ok(PgWireFrontendMessage::CancelRequest(request)))) => {
@@ -201,12 +202,7 @@ fn is_starting(socket: &Socket) -> bool {
 }
 
 /// Whether a connection may begin at all.
-fn admit(
-    message: &PgWireFrontendMessage,
-    socket: &Socket,
-    shared: &Shared,
-    admitted: bool,
-) -> Result<(), Failure> {
+fn admit(message: &PgWireFrontendMessage, socket: &Socket, shared: &Shared, admitted: bool) -> Result<(), Failure> {
     if !matches!(message, PgWireFrontendMessage::Startup(_)) {
         return Ok(());
     }
@@ -276,11 +272,7 @@ impl AsyncRead for Metered {
 }
 
 impl AsyncWrite for Metered {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(context, bytes)
     }
 

@@ -112,10 +112,12 @@ impl From<Failure> for PgWireError {
 pub(super) const ONLY_READS: &str = "this server only reads; `paygrain ingest` brings usage in";
 
 /// What begins the engine's words, or is in them, and the SQLSTATE of it. The first that fits counts.
-const WORDS: [(&str, &str); 33] = [
+const WORDS: [(&str, &str); 35] = [
     ("mmap failed to allocate stack", code::TOO_COMPLEX),
     ("recursion limit exceeded", code::TOO_COMPLEX),
     ("SQL error: ", code::SYNTAX),
+    ("Expected: ", code::SYNTAX),
+    ("Unterminated", code::SYNTAX),
     ("ParserError", code::SYNTAX),
     ("TokenizerError", code::SYNTAX),
     ("DDL not supported", code::READ_ONLY),
@@ -153,7 +155,8 @@ impl From<QueryError> for Failure {
         let mut hint = error.hint();
         let code = match &error {
             QueryError::BadSql { problem, hint: known } => {
-                let code = WORDS.iter().find(|(words, _)| problem.contains(words)).map_or(code::BAD_SQL, |(_, code)| *code);
+                let code =
+                    WORDS.iter().find(|(words, _)| problem.contains(words)).map_or(code::BAD_SQL, |(_, code)| *code);
                 match code {
                     code::READ_ONLY => hint = Some(ONLY_READS.to_owned()),
                     // What tables and columns there are.

@@ -150,7 +150,9 @@ mod tests {
     fn what_is_no_number_is_refused() {
         let bytes = |words: &[i16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
         let nan = i16::from_be_bytes([0xc0, 0]);
-        for words in [&[0, 0, nan, 0][..], &[2, 0, 0, 0, 1], &[1, 0, 0, 0, 10_000], &[1, 32_000, 0, 0, 1], &[-1, 0, 0, 0], &[]] {
+        for words in
+            [&[0, 0, nan, 0][..], &[2, 0, 0, 0, 1], &[1, 0, 0, 0, 10_000], &[1, 32_000, 0, 0, 1], &[-1, 0, 0, 0], &[]]
+        {
             assert_eq!(from_binary(&bytes(words)), None, "{words:?}");
         }
     }

@@ -88,10 +88,11 @@ impl Answer {
     pub(super) fn into_response(self, format: &Format) -> PgWireResult<QueryResponse> {
         let columns = Arc::new(columns(&self.schema, format)?);
         let encoder = DataRowEncoder::new(columns.clone());
-        let rows = futures::stream::unfold((self, encoder, columns.clone()), |(mut answer, mut encoder, columns)| async {
-            let row = answer.next(&mut encoder, &columns).await?;
-            Some((row, (answer, encoder, columns)))
-        });
+        let rows =
+            futures::stream::unfold((self, encoder, columns.clone()), |(mut answer, mut encoder, columns)| async {
+                let row = answer.next(&mut encoder, &columns).await?;
+                Some((row, (answer, encoder, columns)))
+            });
         Ok(QueryResponse::new(columns, rows))
     }
 }

@@ -43,10 +43,42 @@ pub(super) enum Refusal {
 
 /// What would change something here, or on the machine, if it were run.
 const WRITES: [&str; 36] = [
-    "ALTER", "ANALYZE", "ATTACH", "CACHE", "CALL", "CHECKPOINT", "CLUSTER", "COMMENT", "COPY", "CREATE", "DELETE",
-    "DETACH", "DO", "DROP", "GRANT", "IMPORT", "INSERT", "INSTALL", "LOAD", "LOCK", "MERGE", "OPTIMIZE", "PRAGMA",
-    "REASSIGN", "REFRESH", "REINDEX", "REPLACE", "REVOKE", "SECURITY", "TRUNCATE", "UNCACHE", "UNLOAD", "UPDATE",
-    "UPSERT", "USE", "VACUUM",
+    "ALTER",
+    "ANALYZE",
+    "ATTACH",
+    "CACHE",
+    "CALL",
+    "CHECKPOINT",
+    "CLUSTER",
+    "COMMENT",
+    "COPY",
+    "CREATE",
+    "DELETE",
+    "DETACH",
+    "DO",
+    "DROP",
+    "GRANT",
+    "IMPORT",
+    "INSERT",
+    "INSTALL",
+    "LOAD",
+    "LOCK",
+    "MERGE",
+    "OPTIMIZE",
+    "PRAGMA",
+    "REASSIGN",
+    "REFRESH",
+    "REINDEX",
+    "REPLACE",
+    "REVOKE",
+    "SECURITY",
+    "TRUNCATE",
+    "UNCACHE",
+    "UNLOAD",
+    "UPDATE",
+    "UPSERT",
+    "USE",
+    "VACUUM",
 ];
 
 /// The texts of the statements, without those that are only blanks and comments.
@@ -81,7 +113,9 @@ pub(super) fn classify(text: &str) -> Result<Statement, Refusal> {
         _ => first.clone(),
     };
     Ok(match first.as_str() {
-        "SELECT" | "WITH" | "VALUES" | "TABLE" | "(" | "EXPLAIN" | "DESCRIBE" | "DESC" => Statement::Query(text.to_owned()),
+        "SELECT" | "WITH" | "VALUES" | "TABLE" | "(" | "EXPLAIN" | "DESCRIBE" | "DESC" => {
+            Statement::Query(text.to_owned())
+        }
         "SHOW" => show(&words, text),
         "BEGIN" | "START" => Statement::Begin,
         "COMMIT" | "END" if words.upper(1) != "PREPARED" => Statement::Commit,
@@ -385,13 +419,24 @@ mod tests {
     #[test]
     fn the_first_words_decide() {
         let query = |text: &str| Ok(Statement::Query(text.to_owned()));
-        for text in ["select 1", "/* x */ WITH a AS (SELECT 1) SELECT", "(SELECT 1)", "values (1)", "explain select 1", "SHOW TABLES"] {
+        for text in [
+            "select 1",
+            "/* x */ WITH a AS (SELECT 1) SELECT",
+            "(SELECT 1)",
+            "values (1)",
+            "explain select 1",
+            "SHOW TABLES",
+        ] {
             assert_eq!(classify(text), query(text), "{text}");
         }
-        for text in ["insert into x values (1)", "-- x\ncopy x to '/tmp/x'", "Create external table x", "VACUUM", "do $$ x $$"] {
+        for text in
+            ["insert into x values (1)", "-- x\ncopy x to '/tmp/x'", "Create external table x", "VACUUM", "do $$ x $$"]
+        {
             assert!(matches!(classify(text), Err(Refusal::Writes(_))), "{text}");
         }
-        for text in ["prepare x as insert into y", "listen x", "commit prepared 'x'", "declare c scroll cursor for select 1"] {
+        for text in
+            ["prepare x as insert into y", "listen x", "commit prepared 'x'", "declare c scroll cursor for select 1"]
+        {
             assert!(matches!(classify(text), Err(Refusal::Unsupported(_))), "{text}");
         }
         for text in ["selec 1", "1", "set", "set x 1", "'", "discard"] {
@@ -405,7 +450,10 @@ mod tests {
         assert_eq!(classify("SET statement_timeout = '5s'"), set("statement_timeout", "5s"));
         assert_eq!(classify("set session DateStyle to ISO, MDY"), set("datestyle", "ISO, MDY"));
         assert_eq!(classify("SET datafusion.execution.batch_size = 1"), set("datafusion.execution.batch_size", "1"));
-        assert_eq!(classify("SET \"datafusion.execution.batch_size\" = 1"), set("datafusion.execution.batch_size", "1"));
+        assert_eq!(
+            classify("SET \"datafusion.execution.batch_size\" = 1"),
+            set("datafusion.execution.batch_size", "1")
+        );
         assert_eq!(classify("set time zone 'UTC'"), set("timezone", "UTC"));
         assert_eq!(classify("SET LOCAL x TO DEFAULT"), Ok(Statement::Set("x".into(), None)));
         assert_eq!(classify("RESET ALL"), Ok(Statement::Set("all".into(), None)));

@@ -350,10 +350,8 @@ impl From<Refusal> for Failure {
             Refusal::Unsupported(words) => {
                 Self::new(code::FEATURE_NOT_SUPPORTED, format!("{} is not supported", shown(&words)))
             }
-            Refusal::Syntax(words) => {
-                Self::new(code::SYNTAX, format!("syntax error at or near \"{}\"", shown(&words)))
-                    .with_hint("a statement begins with SELECT, WITH, VALUES, EXPLAIN or SHOW")
-            }
+            Refusal::Syntax(words) => Self::new(code::SYNTAX, format!("syntax error at or near \"{}\"", shown(&words)))
+                .with_hint("a statement begins with SELECT, WITH, VALUES, EXPLAIN or SHOW"),
         }
     }
 }
