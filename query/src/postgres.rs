@@ -79,7 +79,7 @@ pub(crate) async fn plan(
     register_catalogue(session, client).await?;
     let rewritten = rewritten(session, text).await;
     match rewritten {
-        Ok(plan) if !reads_lake(&plan)? => Ok(plan),
+        Ok(plan) if !reads_lake(session, &plan)? => Ok(plan),
         Ok(_) => plain(session, text).await,
         Err(error) => match plain(session, text).await {
             Ok(plan) => Ok(plan),
@@ -114,11 +114,18 @@ fn asks_catalogue(text: &str) -> bool {
     })
 }
 
-fn reads_lake(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+/// What a table of the lake is called where it is completed from several.
+const UNNAMED: &str = "?table?";
+
+fn reads_lake(session: &SessionContext, plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let ours = session.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            found |= !scan.table_name.schema().is_some_and(|schema| DESCRIBING.contains(&schema));
+            let name = scan.table_name.table();
+            let describes = scan.table_name.schema().is_some_and(|schema| DESCRIBING.contains(&schema));
+            let known = name == UNNAMED || ours.as_ref().is_none_or(|ours| ours.table_exist(name));
+            found |= known && !describes;
         }
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
@@ -184,5 +191,42 @@ impl CatalogInfo for Ordered {
     async fn table_type(&self, _: &str, schema: &str, _: &str) -> Result<Option<TableType>, DataFusionError> {
         // Some of ours are completed when they are read, which makes them views; they are tables to everyone else.
         Ok(Some(if schema == SCHEMA { TableType::Base } else { TableType::View }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use paygrain_ingest::Lake;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_reads_the_lake_is_never_rewritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let lake = Lake::open(directory.path().to_str().unwrap()).unwrap();
+        let client = PostgresClient { user: "me".into() };
+        let planned = async |text: &str| {
+            let session = crate::session::session(&lake).await.unwrap();
+            let plan = plan(&session, text, &client).await?;
+            let frame = session.execute_logical_plan(plan).await?;
+            frame.collect().await.map(|rows| rows.iter().map(|batch| batch.num_rows()).sum::<usize>())
+        };
+        // The rules would make null of it.
+        let correlated = "SELECT (SELECT max(i.billed_ms) FROM invocations i WHERE i.resource = r.resource), \
+             (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relname = r.resource) FROM invocations r";
+        let session = crate::session::session(&lake).await.unwrap();
+        let shown = plan(&session, correlated, &client).await.map(|plan| plan.to_string());
+        assert!(shown.is_err() || shown.is_ok_and(|plan| plan.contains("max(i.billed_ms)")));
+        // The catalogue takes what only Postgres knows.
+        for text in [
+            "SELECT 'pg_class'::regclass::oid",
+            "SELECT current_user",
+            "SELECT oid FROM pg_class WHERE oid = 'invocations'::regclass",
+            "SELECT nspname FROM pg_namespace n, generate_series(1, 1) WHERE nspname = 'public'",
+        ] {
+            assert_eq!(planned(text).await.unwrap(), 1, "{text}");
+        }
+        assert_eq!(planned("SELECT count(*) FROM invocations").await.unwrap(), 1);
+        planned("SELECT oid FROM pg_class; SELECT 1").await.unwrap_err();
     }
 }

@@ -113,12 +113,17 @@ with psycopg.connect(host="127.0.0.1", port=given["port"], user="me", dbname="pa
 connection.execute("SET application_name = 'test'")
 same(one("SHOW application_name"), "test", "a setting")
 same(connection.info.parameter_status("application_name"), "test", "a setting is told")
-for name, value in [("TimeZone", "Europe/Berlin"), ("client_encoding", "LATIN1")]:
+for name, value in [("DateStyle", "German"), ("client_encoding", "LATIN1")]:
     try:
         connection.execute(f"SET {name} = '{value}'")
         raise AssertionError(f"{name} is not kept")
     except psycopg.errors.InvalidParameterValue:
         pass
+notices = []
+connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+connection.execute("SET TimeZone = 'Europe/Berlin'")
+same(notices, ["times are told in UTC whatever the time zone is"], "time zone")
+same(one("SHOW TimeZone"), "UTC", "time zone")
 connection.execute("DISCARD ALL")
 
 # Cancelled on request: the session goes on.

@@ -36,7 +36,7 @@ use super::failure::{Failure, ONLY_READS, code};
 use super::parameters::parameter;
 use super::rows::{Answer, Cursor, Notices, columns, wire_type};
 use super::script::{self, Refusal, Statement};
-use super::settings::{Settings, reported};
+use super::settings::{Settings, is_utc, reported};
 
 /// Most bytes of statements and bound parameters that a session may keep.
 const KEPT_BYTES_MAX: usize = 16 << 20;
@@ -166,6 +166,13 @@ impl Session {
             Statement::Deallocate(None) => {
                 self.forget_statements(client);
                 done("DEALLOCATE ALL")
+            }
+            Statement::Set(name, Some(value)) if name == "timezone" && !is_utc(&value.to_lowercase()) => {
+                // Tools ask for their own zone when they connect. Times say that they are in UTC, so none is wrong.
+                let problem = "times are told in UTC whatever the time zone is";
+                let notice = Failure::new(code::FEATURE_NOT_SUPPORTED, problem);
+                locked(&self.notices).push(notice.with_hint("`to_local_time` and `AT TIME ZONE` convert"));
+                done("SET")
             }
             Statement::Set(name, value) => {
                 let resets = value.is_none();
@@ -509,6 +516,7 @@ impl ExtendedQueryHandler for Session {
                 Outcome::Done(tag) => {
                     *state = PortalExecutionState::Finished;
                     send_execution_response(client, tag).await?;
+                    self.tell(client).await?;
                     client.set_state(PgWireConnectionState::ReadyForQuery);
                     return Ok(());
                 }

@@ -59,7 +59,7 @@ impl Settings {
             "client_encoding" if !["utf8", "utf-8", "unicode", "auto"].contains(&lower.as_str()) => "UTF8",
             "datestyle" if !lower.starts_with("iso") => "ISO",
             "standard_conforming_strings" if !["on", "true", "1", "yes"].contains(&lower.as_str()) => "on",
-            "timezone" if !is_utc(&lower) => "UTC; `AT TIME ZONE` and `to_local_time` convert",
+            "timezone" if !is_utc(&lower) => "UTC",
             "statement_timeout" if duration(&lower).is_none() => "a time, such as 500, '500ms', '5s' or '1min'",
             "" => "a name",
             _ if self.set.len() >= SETTINGS_MAX => "fewer settings",
@@ -129,7 +129,8 @@ pub(super) fn reported(name: &str) -> Option<&'static str> {
     })
 }
 
-fn is_utc(value: &str) -> bool {
+/// Whether a time zone is the one that all times are told in.
+pub(super) fn is_utc(value: &str) -> bool {
     let names = ["utc", "etc/utc", "gmt", "etc/gmt", "z", "zulu", "0", "+0", "+00", "+00:00", "local", "default"];
     names.contains(&value)
 }
