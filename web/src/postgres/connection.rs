@@ -55,10 +55,13 @@ pub(super) struct Shared {
     pub(super) connections_max: usize,
 }
 
+/// Connections by process and key, as a request to cancel names them.
+type Known = Arc<Mutex<HashMap<(i32, Bytes), Arc<Notify>>>>;
+
 /// Connections by what a request to cancel names them with.
 #[derive(Default)]
 pub(super) struct Cancels {
-    known: Arc<Mutex<HashMap<(i32, Bytes), Arc<Notify>>>>,
+    known: Known,
 }
 
 impl Cancels {
@@ -79,7 +82,7 @@ impl Cancels {
 
 /// Takes a connection off the list when dropped.
 struct Registration {
-    known: Arc<Mutex<HashMap<(i32, Bytes), Arc<Notify>>>>,
+    known: Known,
     name: (i32, Bytes),
 }
 
@@ -130,29 +133,11 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
             return last_word(&mut socket, failure.fatal()).await;
         }
         let extended = message.is_extended_query();
-        let done = {
-            let nothing = Arc::new(NoopHandler);
-            let (door, session) = (door.clone(), session.clone());
-            let work = process_message(message, &mut socket, door, session.clone(), session, nothing.clone(), nothing);
-            let patience = shared.sandbox.limits().timeout + MESSAGE_TIMEOUT;
-            let cancelled = async {
-                match &cancellation {
-                    Some((notify, _)) => notify.notified().await,
-                    None => std::future::pending().await,
-                }
-            };
-            let stopped = async {
-                stops(&mut stop).await;
-                tokio::time::sleep(STOP_TIMEOUT).await;
-            };
-            // What is not awaited any more is dropped, and with it the process of its query.
-            tokio::select! {
-                done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))),
-                () = cancelled => Err(PgWireError::QueryCanceled),
-                () = gone(&twin) => return,
-                () = stopped => Err(stopping()),
-                () = tokio::time::sleep(patience) => Err(too_slow(patience)),
-            }
+        let notify = cancellation.as_ref().map(|(notify, _)| notify.as_ref());
+        let done = tokio::select! {
+            done = answer(message, &mut socket, &door, &session) => done,
+            error = interrupted(notify, &mut stop, &shared) => Err(error),
+            () = gone(&twin) => return,
         };
         match done {
             Ok(()) if starting && !is_starting(&socket) => {
@@ -173,6 +158,38 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
                 }
             }
         }
+    }
+}
+
+/// Does what a message asks for. What is not awaited any more is dropped, and with it the process of its query.
+async fn answer(
+    message: PgWireFrontendMessage,
+    socket: &mut Socket,
+    door: &Arc<Door>,
+    session: &Arc<Session>,
+) -> Result<(), PgWireError> {
+    let (nothing, door, session) = (Arc::new(NoopHandler), door.clone(), session.clone());
+    let work = process_message(message, socket, door, session.clone(), session, nothing.clone(), nothing);
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+}
+
+/// Until a message is not to be worked on any more, and why.
+async fn interrupted(cancel: Option<&Notify>, stop: &mut watch::Receiver<bool>, shared: &Shared) -> PgWireError {
+    let patience = shared.sandbox.limits().timeout + MESSAGE_TIMEOUT;
+    let cancelled = async {
+        match cancel {
+            Some(notify) => notify.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = async {
+        stops(stop).await;
+        tokio::time::sleep(STOP_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = cancelled => PgWireError::QueryCanceled,
+        () = stopped => stopping(),
+        () = tokio::time::sleep(patience) => too_slow(patience),
     }
 }
 

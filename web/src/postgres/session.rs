@@ -161,37 +161,13 @@ impl Session {
                 self.forget_statements(client);
                 done("DEALLOCATE ALL")
             }
-            Statement::Set(name, Some(value)) if name == "timezone" && !is_utc(&value.to_lowercase()) => {
-                // Tools ask for their own zone when they connect. Times say that they are in UTC, so none is wrong.
-                let problem = "times are told in UTC whatever the time zone is";
-                let notice = Failure::new(code::FEATURE_NOT_SUPPORTED, problem);
-                locked(&self.notices).push(notice.with_hint("`to_local_time` and `AT TIME ZONE` convert"));
-                done("SET")
-            }
             Statement::Set(name, value) => {
-                let resets = value.is_none();
-                locked(&self.settings).set(name, value.clone())?;
-                if let Some(shown) = reported(name) {
-                    let value = locked(&self.settings).show(name).unwrap_or_default();
-                    let told = ParameterStatus::new(shown.to_owned(), value);
-                    client.feed(PgWireBackendMessage::ParameterStatus(told)).await?;
-                }
-                done(if resets { "RESET" } else { "SET" })
+                self.set(client, name, value.clone()).await?;
+                done(if value.is_none() { "RESET" } else { "SET" })
             }
             Statement::Show(name) => self.show(client, name, format).map(Outcome::Rows),
             Statement::Declare(name, text) => {
-                let count = locked(&self.cursors).len();
-                if locked(&self.cursors).contains_key(name) {
-                    let problem = format!("cursor `{name}` exists already");
-                    return Err(Failure::new(code::DUPLICATE_CURSOR, problem).into());
-                }
-                if count >= CURSORS_MAX {
-                    let problem = format!("{count} cursors are open, and no more may be at once");
-                    return Err(Failure::new(code::TOO_MANY, problem).with_hint("close one first").into());
-                }
-                let query = self.query(client, text, parameters);
-                let cursor = Cursor::of(self.run(query).await?);
-                locked(&self.cursors).insert(name.clone(), cursor);
+                self.declare(name, self.query(client, text, parameters)).await?;
                 done("DECLARE CURSOR")
             }
             Statement::Fetch(count, name) => Ok(Outcome::Rows(self.cursor(name)?.fetch(*count, format)?)),
@@ -207,6 +183,42 @@ impl Session {
         }
     }
 
+    /// Changes a setting, and tells what clients want to be told of.
+    async fn set<C>(&self, client: &mut C, name: &str, value: Option<String>) -> PgWireResult<()>
+    where
+        C: Sink<PgWireBackendMessage> + Unpin + Send,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if name == "timezone" && value.as_ref().is_some_and(|value| !is_utc(&value.to_lowercase())) {
+            // Tools ask for their own zone when they connect. Times say that they are in UTC, so none is wrong.
+            let problem = "times are told in UTC whatever the time zone is";
+            let notice = Failure::new(code::FEATURE_NOT_SUPPORTED, problem);
+            locked(&self.notices).push(notice.with_hint("`to_local_time` and `AT TIME ZONE` convert"));
+            return Ok(());
+        }
+        locked(&self.settings).set(name, value)?;
+        if let Some(shown) = reported(name) {
+            let value = locked(&self.settings).show(name).unwrap_or_default();
+            let told = ParameterStatus::new(shown.to_owned(), value);
+            client.feed(PgWireBackendMessage::ParameterStatus(told)).await?;
+        }
+        Ok(())
+    }
+
+    async fn declare(&self, name: &str, query: SqlQuery) -> Result<(), Failure> {
+        let count = locked(&self.cursors).len();
+        if locked(&self.cursors).contains_key(name) {
+            return Err(Failure::new(code::DUPLICATE_CURSOR, format!("cursor `{name}` exists already")));
+        }
+        if count >= CURSORS_MAX {
+            let problem = format!("{count} cursors are open, and no more may be at once");
+            return Err(Failure::new(code::TOO_MANY, problem).with_hint("close one first"));
+        }
+        let cursor = Cursor::of(self.run(query).await?);
+        locked(&self.cursors).insert(name.to_owned(), cursor);
+        Ok(())
+    }
+
     fn cursor(&self, name: &str) -> Result<Cursor, Failure> {
         let none = || Failure::new(code::NO_CURSOR, format!("there is no cursor `{name}`"));
         locked(&self.cursors).get(name).cloned().ok_or_else(none)
@@ -214,8 +226,7 @@ impl Session {
 
     fn forget_statements(&self, client: &impl ClientPortalStore<PortalStore: PortalStore>) {
         let mut kept = locked(&self.kept);
-        for (kind, name) in kept.keys().filter(|(kind, _)| *kind == b'S') {
-            debug_assert_eq!(*kind, b'S');
+        for (_, name) in kept.keys().filter(|(kind, _)| *kind == b'S') {
             client.portal_store().rm_statement(name);
         }
         kept.retain(|(kind, _), _| *kind != b'S');
