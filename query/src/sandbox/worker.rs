@@ -306,9 +306,7 @@ fn told(error: DataFusionError, limits: &SqlLimits) -> Failure {
     };
     let too_large = |problem: String| Failure { kind: FailureKind::TooLarge, problem, hint: None };
     match root {
-        DataFusionError::ResourcesExhausted(_) if words.contains("disk space") => {
-            too_large(spilled(limits).to_string())
-        }
+        _ if words.contains("disk space during the spilling") => too_large(spilled(limits).to_string()),
         DataFusionError::ResourcesExhausted(_) => too_large(out_of_memory(limits)),
         _ if words.contains("memory allocation failed") => too_large(out_of_memory(limits)),
         DataFusionError::External(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {

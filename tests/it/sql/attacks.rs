@@ -142,11 +142,14 @@ fn attacks_over_http_are_refused_or_stopped_and_the_server_goes_on() {
 #[test]
 fn attacks_on_the_command_line_end_with_a_message() {
     let place = with_usage();
+    let temporary = place.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
     let mut faults = Vec::new();
     for (attack, ending) in all_attacks() {
         let file = place.file("query.sql", &attack);
         let timeout = if matches!(ending, Refused(_) | TooLarge) { "60" } else { "1" };
-        let mut command = place.command(&["sql", "--memory", "256", "--timeout", timeout]);
+        let mut command = place.command(&["sql", "--memory", "256", "--temporary", "64", "--timeout", timeout]);
+        command.env("TMPDIR", &temporary);
         // A command line takes no argument that is much longer.
         match attack.len() < 100_000 {
             true => command.args(["--", &attack]),
@@ -166,7 +169,27 @@ fn attacks_on_the_command_line_end_with_a_message() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(!place.path("out.csv").exists() && !place.path("out.parquet").exists());
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "temporary files are left");
     assert_eq!(place.count("SELECT count(*) FROM invocations"), 50);
+}
+
+#[test]
+fn what_does_not_fit_in_memory_goes_to_temporary_files_within_their_limit() {
+    let place = with_usage();
+    let temporary = place.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let sorted = "SELECT count(*) AS n FROM (SELECT value, row_number() OVER (ORDER BY value % 1000, value) AS place
+         FROM generate_series(1, 2000000)) WHERE place >= 1";
+    let run = |most: &str| {
+        let mut command = place.command(&["sql", "--memory", "64", "--temporary", most, "--format", "csv", sorted]);
+        Run::of(command.env("TMPDIR", &temporary).output().unwrap())
+    };
+    let whole = run("1024");
+    assert_eq!((whole.code, whole.stdout.as_str()), (Some(0), "n\n2000000\n"), "{}", whole.stderr);
+    let refused = run("8");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("more than 8 MiB of temporary files"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "temporary files are left");
 }
 
 fn fault(attack: &str, what: &str) -> String {

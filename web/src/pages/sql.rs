@@ -87,7 +87,8 @@ struct Page {
     tables: Vec<DocumentedTable>,
     functions: [DocumentedFunction; FUNCTIONS.len()],
     examples: [Example; EXAMPLES.len()],
-    limits: SqlLimits,
+    timeout_s: f64,
+    memory_mib: u64,
 }
 
 /// `GET /sql`
@@ -106,6 +107,7 @@ pub async fn page(State(app): State<App>, params: Params, headers: HeaderMap) ->
             }
         }
     }
+    let limits = app.sql()?.limits();
     let page = Page {
         query,
         answer,
@@ -115,7 +117,8 @@ pub async fn page(State(app): State<App>, params: Params, headers: HeaderMap) ->
         tables: documentation::tables(),
         functions: FUNCTIONS,
         examples: EXAMPLES,
-        limits: app.sql()?.limits().clone(),
+        timeout_s: limits.timeout.as_secs_f64(),
+        memory_mib: limits.memory_bytes >> 20,
     };
     Ok((status, html(&page)?).into_response())
 }
