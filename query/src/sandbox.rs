@@ -22,6 +22,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::error::QueryError;
+use crate::postgres::PostgresClient;
 
 pub use stream::{SqlEnd, SqlStream};
 pub use worker::worker_main;
@@ -84,6 +85,9 @@ pub struct SqlQuery {
     /// Only plan it: the answer has a schema and no row. The schema's metadata then has [`PARAMETER_TYPES`].
     #[serde(default)]
     pub plan_only: bool,
+    /// Read as Postgres reads SQL, with its catalogue, for this client.
+    #[serde(default)]
+    pub postgres: Option<PostgresClient>,
 }
 
 /// Key in the metadata of a planned query's schema: a JSON object from the name of each parameter (`$1`) to its Arrow type,
@@ -93,7 +97,8 @@ pub const PARAMETER_TYPES: &str = "paygrain.parameter_types";
 /// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqlParameter {
-    /// Arrow type as `DataType` prints it: `Int64`, `Utf8`, `Decimal128(38, 10)`.
+    /// Arrow type as `DataType` prints it: `Int64`, `Utf8`, `Decimal128(38, 10)`. A value of `Null` is of the type that the
+    /// query makes of it, and text where it makes none.
     pub data_type: String,
     /// As text; `None` is null.
     pub value: Option<String>,

@@ -18,6 +18,11 @@ use crate::error::QueryError;
 use crate::lake_state::{Kept, LakeState};
 use crate::{documentation, functions};
 
+/// Name of the catalogue, which Postgres calls a database.
+pub(crate) const CATALOG: &str = "paygrain";
+/// Name of the schema of our tables.
+pub(crate) const SCHEMA: &str = "public";
+
 /// Versions of the usage tables and of the declarations that complete them, by name; nothing for a table that was never written.
 pub type LakeVersions = BTreeMap<String, Option<u64>>;
 
@@ -132,7 +137,8 @@ pub(crate) fn empty_session() -> SessionContext {
 }
 
 fn config() -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    let mut config =
+        SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema(CATALOG, SCHEMA);
     let options = config.options_mut();
     // A literal such as 0.1 is a decimal: money must not meet floats.
     options.sql_parser.parse_float_as_decimal = true;

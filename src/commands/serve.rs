@@ -1,4 +1,6 @@
-//! `paygrain serve`: the dashboard and the API.
+//! `paygrain serve`: the dashboard, the API and the Postgres wire.
+
+mod postgres;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use super::bill::print_bill;
 use super::ingest::read_mapping;
 use crate::failure::Failure;
 use crate::output::print_text;
+use postgres::PostgresOptions;
 
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
 const SAMPLES_LAKE: &str = "paygrain-samples-lake";
@@ -26,13 +29,16 @@ const SAMPLES_LAKE: &str = "paygrain-samples-lake";
 /// How long the server waits for a compaction when it stops.
 const COMPACTION_END: Duration = Duration::from_secs(10);
 
-/// Serve the dashboard and the API
+/// Serve the dashboard and the API, and on request the Postgres wire
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   paygrain serve --samples                  load sample data, print its bill, serve the dashboard
   paygrain serve --lake /data/lake --listen 127.0.0.1:9000
-  paygrain serve --events-mapping usage.toml     take events at /api/v1/events by a mapping")]
+  paygrain serve --events-mapping usage.toml     take events at /api/v1/events by a mapping
+  paygrain serve --postgres 127.0.0.1:5432       let psql and drivers read: psql -h 127.0.0.1 -U me paygrain
+  paygrain serve --postgres 0.0.0.0:5432 --postgres-user grafana --postgres-password-file password.txt \\
+    --postgres-certificate server.crt --postgres-key server.key")]
 pub struct Serve {
     /// Address to listen on; only loopback addresses, as there are no credentials
     #[arg(long, default_value = "127.0.0.1:8080", env = "PAYGRAIN_LISTEN", value_name = "ADDRESS")]
@@ -61,6 +67,8 @@ pub struct Serve {
     /// How many queries in SQL run at once; others wait for up to 5 seconds, then they are told to come again
     #[arg(long, default_value_t = 4, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     sql_queries: u16,
+    #[command(flatten)]
+    postgres: PostgresOptions,
 }
 
 /// How long a query in SQL waits for another to end.
@@ -73,11 +81,17 @@ impl Serve {
         let refused = |error: paygrain_web::WebError| Failure::new(&error, error.hint());
         // Before the samples: an address that is taken should be told at once.
         let listener = paygrain_web::bind(&config).await.map_err(refused)?;
+        let wire = self.postgres.config()?;
         let lake = match self.samples && context.lake.is_default() {
             true => Lake::open(SAMPLES_LAKE)?,
             false => context.lake.open()?,
         };
         let engine = context.engine_over(lake)?;
+        let sandbox = self.sandbox(&engine)?;
+        let wire = match &wire {
+            Some(config) => Some(postgres::bind(config, &sandbox).await?),
+            None => None,
+        };
         engine.lake().recover().await?;
         let events = EventLogOptions {
             mapping: self.events_mapping.as_deref().map(read_mapping).transpose()?,
@@ -89,16 +103,27 @@ impl Serve {
         if self.samples {
             load_samples(&engine).await?;
         }
-        print_text(&format!("\nDashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
+        let wire_address = wire.as_ref().map(|wire| wire.local_addr()).transpose()?;
+        let shown = wire_address.map(|address| format!("Postgres:  {address}\n")).unwrap_or_default();
+        print_text(&format!("\n{shown}Dashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
         let stop = Arc::new(Notify::new());
+        let (wire_stop, wire_stopped) = tokio::sync::oneshot::channel::<()>();
+        let wire = wire.map(|wire| {
+            tokio::spawn(wire.serve(async {
+                let _ = wire_stopped.await;
+            }))
+        });
         let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, stop.clone()));
-        let sandbox = self.sandbox(&engine)?;
         let app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
         stop.notify_one();
+        drop(wire_stop);
         events.close().await;
         // Cut off, a compaction has done nothing; but it may be about to end.
         let _ = tokio::time::timeout(COMPACTION_END, upkeep).await;
+        if let Some(wire) = wire {
+            let _ = wire.await;
+        }
         served
     }
 }

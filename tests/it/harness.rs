@@ -40,7 +40,17 @@ impl Workplace {
         let program = std::env::var_os("PAYGRAIN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_paygrain").into());
         let mut command = Command::new(program);
         command.current_dir(self.directory.path()).args(arguments).stdin(Stdio::null());
-        for name in ["PAYGRAIN_LAKE", "PAYGRAIN_LISTEN", "PAYGRAIN_PRICE_BOOKS", "PAYGRAIN_AGREEMENT", "RUST_LOG"] {
+        for name in [
+            "PAYGRAIN_LAKE",
+            "PAYGRAIN_LISTEN",
+            "PAYGRAIN_PRICE_BOOKS",
+            "PAYGRAIN_AGREEMENT",
+            "RUST_LOG",
+            "PAYGRAIN_POSTGRES",
+            "PAYGRAIN_POSTGRES_USER",
+            "PAYGRAIN_POSTGRES_PASSWORD",
+            "PAYGRAIN_POSTGRES_PASSWORD_FILE",
+        ] {
             command.env_remove(name);
         }
         command

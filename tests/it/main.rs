@@ -39,6 +39,8 @@ mod mapping;
 mod metadata;
 /// Many formats, cut, repeated, mixed, at once and killed: each record counts once.
 mod mixture;
+/// The Postgres wire, with psql, a Python driver and bare messages.
+mod postgres;
 /// Price books of one's own.
 mod price_books;
 /// Refused rows taken out, mended and ingested again.

@@ -32,6 +32,12 @@ impl Server {
         panic!("the server did not start: {}", server.printed);
     }
 
+    /// Where it speaks the Postgres wire.
+    pub fn postgres(&self) -> std::net::SocketAddr {
+        let line = self.printed.lines().find_map(|line| line.strip_prefix("Postgres:"));
+        line.unwrap_or_else(|| panic!("no Postgres: {}", self.printed)).trim().parse().unwrap()
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()

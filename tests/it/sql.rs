@@ -15,10 +15,10 @@ use crate::harness::{Invocation, Workplace, text_log};
 use crate::server::Server;
 
 mod attacks;
-mod processes;
+pub mod processes;
 
 /// A place with some usage, and a file that nobody may read through SQL.
-fn with_usage() -> Workplace {
+pub fn with_usage() -> Workplace {
     let place = Workplace::new();
     let log = place.file("a.log", text_log(&Invocation::many(90, 50)));
     place.ingest(&["--resource", "f", "--region", "us-east-1"], &[&log]);
@@ -205,7 +205,7 @@ async fn parameters_have_types_and_a_plan_has_columns() {
         parameter("Decimal128(38, 18)", Some("0.100000000000000001")),
         parameter("Utf8", None),
     ];
-    let query = SqlQuery { text: text.clone(), parameters, plan_only: false };
+    let query = SqlQuery { text: text.clone(), parameters, ..SqlQuery::default() };
     let mut answer = sandbox.run_within(&query, &limits).await.unwrap();
     let batch = answer.next().await.unwrap().unwrap();
     let expected = [Some("50"), Some("0.100000000000000001"), None].map(|cell| cell.map(str::to_owned));

@@ -18,6 +18,7 @@ mod names;
 mod number;
 mod pages;
 mod params;
+mod postgres;
 mod receive;
 mod routes;
 mod running;
@@ -27,5 +28,6 @@ mod submission;
 
 pub use app::App;
 pub use config::{WebConfig, WebError};
+pub use postgres::{Credentials, PostgresConfig, PostgresError, PostgresServer, TlsFiles};
 pub use routes::router;
 pub use server::{bind, serve, serve_on};

@@ -163,7 +163,10 @@ async fn answer(request: Request) -> Result<Report, Failure> {
 
 /// The plan of a query that only reads, with its parameters.
 async fn plan(session: &SessionContext, query: &SqlQuery) -> Result<LogicalPlan, DataFusionError> {
-    let plan = session.state().create_logical_plan(&query.text).await?;
+    let plan = match &query.postgres {
+        Some(client) => crate::postgres::plan(session, &query.text, client).await?,
+        None => session.state().create_logical_plan(&query.text).await?,
+    };
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     read_only.verify_plan(&plan)?;
     plan.apply_with_subqueries(|node| match node {
@@ -175,12 +178,19 @@ async fn plan(session: &SessionContext, query: &SqlQuery) -> Result<LogicalPlan,
     if query.parameters.is_empty() {
         return Ok(plan);
     }
-    let values = query.parameters.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-    plan.with_param_values(values)
+    let implied = plan.get_parameter_types()?;
+    let values = query.parameters.iter().enumerate().map(|(place, parameter)| {
+        let implied = implied.get(&format!("${}", place + 1)).cloned().flatten();
+        value(parameter, implied)
+    });
+    plan.with_param_values(values.collect::<Result<Vec<_>, _>>()?)
 }
 
-fn value(parameter: &SqlParameter) -> Result<ScalarValue, DataFusionError> {
-    let data_type: DataType = parameter.data_type.parse()?;
+fn value(parameter: &SqlParameter, implied: Option<DataType>) -> Result<ScalarValue, DataFusionError> {
+    let data_type = match parameter.data_type.parse()? {
+        DataType::Null => implied.unwrap_or(DataType::Utf8),
+        known => known,
+    };
     match &parameter.value {
         Some(text) => ScalarValue::try_from_string(text.clone(), &data_type),
         None => ScalarValue::try_from(&data_type),
