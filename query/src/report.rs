@@ -22,9 +22,9 @@ mod durations;
 mod errors;
 mod forecast;
 mod movers;
-mod parameters;
+pub(crate) mod parameters;
 mod right_sizing;
-mod source;
+pub(crate) mod source;
 mod statistics;
 mod sweep;
 #[cfg(test)]

@@ -12,7 +12,6 @@ use super::statistics::Histogram;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 pub(super) const INFO: ReportInfo = ReportInfo {
     name: "durations",
@@ -51,7 +50,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::new::<DurationRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let found = records.duration_histogram(&session(engine.lake()).await?).await?;
+    let found = records.durations(engine).await?;
     Ok(Body::new(Some(days), columns, &limited(rows(found), selection.limit)))
 }
 

@@ -134,7 +134,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::new::<SizeRow>(None, columns, &[])) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let mut rows = rows(records.memory_histogram(&session(engine.lake()).await?).await?, &headroom);
+    let mut rows = rows(records.memory_used(engine).await?, &headroom);
     let as_is = marked_sizes(session(engine.lake()).await?).await?;
     let as_is = Costs::in_session(engine, &as_is, &selection, days).await?;
     let proposed = resized(session(engine.lake()).await?, &rows).await?;

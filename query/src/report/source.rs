@@ -2,7 +2,7 @@
 //!
 //! Each answer is one query over `invocations` or `requests`, and nothing is worked out here beyond sums.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use datafusion::arrow::array::AsArray;
@@ -21,12 +21,16 @@ use super::{ColumnKind, ReportColumn, column};
 use crate::bill::Dimension;
 use crate::engine::Engine;
 use crate::error::QueryError;
+use crate::lake_state::{services_of, view_of};
 use crate::metering::{literal, timestamp};
 use crate::overview::latest_us;
+use crate::rollup::Rollup;
+use crate::rollup::class::{Class, is_common};
+use crate::rollup::histogram::Histogram;
 use crate::sql::SqlAnswer;
 
 /// Whose records: the columns that tell resources apart; empty where the log does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) struct Resource {
     /// Provider.
     pub provider: String,
@@ -64,11 +68,21 @@ pub(crate) struct Records {
     days: String,
     /// The filters, each after ` AND `.
     filters: String,
+    /// What was asked for, for rollups.
+    asked: Asked,
+}
+
+/// Days and filters as they were asked for.
+struct Asked {
+    days: Days,
+    provider: Option<String>,
+    only: Vec<(Dimension, String)>,
 }
 
 impl Records {
     /// The records of a selection. Days are those of each provider's zone, as on bills.
     pub fn of(table: Table, catalogue: &Catalogue, selection: &Selection, days: Days) -> Result<Self, QueryError> {
+        let asked = Asked { days, provider: selection.provider.clone(), only: selection.only.clone() };
         let days = in_days(table, catalogue, days);
         let mut filters = String::new();
         if let Some(provider) = &selection.provider {
@@ -93,7 +107,7 @@ impl Records {
             let column = dimension.name();
             filters += &format!(" AND coalesce(CAST(\"{column}\" AS VARCHAR), '') IN ({})", values.join(", "));
         }
-        Ok(Self { table, days, filters })
+        Ok(Self { table, days, filters, asked })
     }
 
     /// What follows `FROM`.
@@ -142,6 +156,90 @@ impl Records {
     /// Memory used in MB, by resource and memory size (0: the log does not say).
     pub async fn memory_histogram(&self, session: &SessionContext) -> Result<Vec<HistogramRow>, QueryError> {
         self.histogram(session, "memory_used_mb", " AND memory_used_mb IS NOT NULL").await
+    }
+
+    /// [`Records::duration_histogram`], from rollups where they say it.
+    pub async fn durations(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
+        let session = engine.session().await?;
+        match self.rolled(&session, engine.catalogue(), |rollup| &rollup.durations).await? {
+            Some(found) => Ok(found),
+            None => self.duration_histogram(&session).await,
+        }
+    }
+
+    /// [`Records::memory_histogram`], from rollups where they say it.
+    pub async fn memory_used(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
+        let session = engine.session().await?;
+        match self.rolled(&session, engine.catalogue(), |rollup| &rollup.memory_used).await? {
+            Some(found) => Ok(found),
+            None => self.memory_histogram(&session).await,
+        }
+    }
+
+    /// A histogram from rollups. They are of UTC days: nothing where a service has others, or a filter asks for more.
+    async fn rolled(
+        &self,
+        session: &SessionContext,
+        catalogue: &Catalogue,
+        histogram: impl Fn(&Rollup) -> &Histogram,
+    ) -> Result<Option<Vec<HistogramRow>>, QueryError> {
+        let (table, Asked { days, provider, only }) = (self.table, &self.asked);
+        let utc = paygrain_pricing::Zone::default();
+        let Some(services) = services_of(session, catalogue, table).await? else { return Ok(None) };
+        let is_asked = |name: &str| provider.as_deref().is_none_or(|provider| provider == name);
+        let mut asked = services.iter().filter(|(provider, _)| is_asked(provider));
+        let plain = asked.all(|(provider, service)| catalogue.zone(provider, service) == utc);
+        if !plain || !only.iter().all(|(dimension, _)| is_common(table, dimension.name())) {
+            return Ok(None);
+        }
+        let end = utc.day_start_us(days.to.succ_opt().unwrap_or(days.to));
+        let bounds = (utc.day_start_us(days.from), end);
+        let Some(view) = view_of(session, catalogue, table, bounds).await? else { return Ok(None) };
+        let passes = |class: &Class| {
+            let dimensions: BTreeSet<Dimension> = only.iter().map(|(dimension, _)| *dimension).collect();
+            is_asked(class.text(table, "provider").unwrap_or_default())
+                && dimensions.into_iter().all(|dimension| {
+                    let value = class.detail(table, dimension.name()).unwrap_or_default();
+                    only.iter().any(|(other, wanted)| *other == dimension && *wanted == value)
+                })
+        };
+        let keys: Vec<Option<(Resource, i64)>> = view
+            .classes
+            .iter()
+            .map(|class| {
+                let text = |column: &str| class.text(table, column).unwrap_or_default().to_owned();
+                let resource = || Resource {
+                    provider: text("provider"),
+                    service: text("service"),
+                    account: text("account"),
+                    region: text("region"),
+                    resource: text("resource"),
+                };
+                passes(class).then(|| (resource(), class.integer(table, "memory_mb").unwrap_or(0)))
+            })
+            .collect();
+        let mut numbers: HashMap<&(Resource, i64), usize> = HashMap::new();
+        let mut counts: HashMap<(usize, i64), u64> = HashMap::new();
+        let of_class: Vec<Option<usize>> = keys
+            .iter()
+            .map(|key| {
+                let next = numbers.len();
+                key.as_ref().map(|key| *numbers.entry(key).or_insert(next))
+            })
+            .collect();
+        for day in &view.days {
+            for (class, value, count) in histogram(&day.rollup).entries() {
+                let Some(number) = of_class[day.numbers[class as usize] as usize] else { continue };
+                *counts.entry((number, i64::try_from(value).unwrap_or(i64::MAX))).or_default() += count;
+            }
+        }
+        let mut named = vec![None; numbers.len()];
+        numbers.into_iter().for_each(|(key, number)| named[number] = Some(key));
+        let row = |((number, value), count): ((usize, i64), u64)| {
+            let (resource, memory_mb) = named[number]?;
+            Some(HistogramRow { resource: resource.clone(), memory_mb: *memory_mb, value, count })
+        };
+        Ok(Some(counts.into_iter().filter_map(row).collect()))
     }
 
     async fn histogram(

@@ -7,14 +7,17 @@ use std::fmt::Write;
 use paygrain_ingest::lake::{Compaction, Declaration, DeclarationScope};
 use paygrain_ingest::table::Table;
 use paygrain_ingest::{Defaults, IngestOptions, Lake, Mapping, upload};
-use paygrain_pricing::Catalogue;
 use paygrain_pricing::table::ColumnKind;
+use paygrain_pricing::{Catalogue, RatingOptions};
 use serde_json::{Map, Value};
 
 use super::class::{integer_columns, text_columns};
-use crate::bill::{BillRequest, Dimension, RatedUsage};
+use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
 use crate::metering::{meter, pricing_table};
+use crate::report::Days;
+use crate::report::parameters::Selection;
+use crate::report::source::{HistogramRow, Records};
 use crate::session::session;
 
 const PERIOD: &str = "2026-10";
@@ -189,6 +192,7 @@ async fn rollups_give_what_the_records_give() {
     let said = said_by_records(&engine).await;
     let read = agree(&engine, &said).await;
     // What cannot be answered from rollups: rules that round what one column says or, where it is absent, another.
+    histograms_agree(&engine).await;
     let services = catalogue.services().len();
     assert!(read.len() * 10 < services, "{read:?} of {services}");
     assert!(walk(&place.path().join("rollups")) >= 6);
@@ -203,6 +207,34 @@ async fn rollups_give_what_the_records_give() {
     agree(&Engine::new(lake.clone(), catalogue.clone()), &said).await;
     std::fs::remove_dir_all(place.path().join("rollups")).unwrap();
     agree(&Engine::new(lake, catalogue), &said).await;
+}
+
+/// Histograms from rollups are those of the records.
+async fn histograms_agree(engine: &Engine) {
+    let days = Days::of(request().period);
+    let only = vec![(Dimension::Architecture, "arm64".to_owned()), (Dimension::Architecture, String::new())];
+    for only in [Vec::new(), only] {
+        let selection = Selection {
+            days: Some(days),
+            provider: Some("aws".into()),
+            by: Vec::new(),
+            only,
+            limit: None,
+            rating: RatingOptions::default(),
+            attribution: Attribution::Time,
+        };
+        let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
+        let sorted = |mut rows: Vec<HistogramRow>| {
+            rows.sort_by(|a, b| (&a.resource, a.memory_mb, a.value).cmp(&(&b.resource, b.memory_mb, b.value)));
+            rows
+        };
+        let session = session(engine.lake()).await.unwrap();
+        let found = sorted(records.durations(engine).await.unwrap());
+        assert!(found.len() > 20, "{}", found.len());
+        assert_eq!(found, sorted(records.duration_histogram(&session).await.unwrap()));
+        let found = sorted(records.memory_used(engine).await.unwrap());
+        assert_eq!(found, sorted(records.memory_histogram(&session).await.unwrap()));
+    }
 }
 
 /// How many files there are below a directory.
