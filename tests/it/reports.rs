@@ -73,10 +73,8 @@ fn an_empty_lake_has_reports_without_rows() {
         assert_eq!((&answer["period"], &answer["from"]), (&Value::Null, &Value::Null), "{name}");
         let month = report(&place, name, &["--period", "2026-10"]);
         assert_eq!((month["period"].as_str(), rows(&month).len()), (Some("2026-10"), 0), "{name}");
-        for format in ["table", "csv"] {
-            let run = place.run(&["report", name, "--format", format]);
-            assert_eq!(run.code, Some(0), "{name} {format}: {}", run.stderr);
-        }
+        let table = place.run(&["report", name]);
+        assert_eq!(table.code, Some(0), "{name}: {}", table.stderr);
     }
     let listed = place.json(&["report", "--format", "json"]);
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|info| info["name"].as_str().unwrap()).collect();
@@ -152,15 +150,17 @@ fn cost_sums_to_the_bill_by_any_dimensions() {
         assert!(billed > 0);
         let mut dimensions =
             vec!["day,service,resource", "provider", "service", "account", "region", "resource", "sku", "month", "day"];
-        dimensions.extend([
-            "hour",
-            "status",
-            "cold_start",
-            "memory_mb",
-            "architecture",
-            "operation",
-            "status,resource,day",
-        ]);
+        if allowances == "all" {
+            dimensions.extend([
+                "hour",
+                "status",
+                "cold_start",
+                "memory_mb",
+                "architecture",
+                "operation",
+                "status,resource,day",
+            ]);
+        }
         for by in dimensions {
             let answer = report(&place, "cost", &["--period", "2026-10", "--by", by, "--allowances", allowances]);
             assert!(sums_to(rows(&answer), "billed_cost", billed), "{by}: {answer}");
@@ -228,8 +228,8 @@ fn reports_of_the_samples_say_what_is_known_of_them() {
     let errors = report(&place, "errors", &["--period", "2026-09"]);
     assert_eq!(row(&errors, "resource", "nightly-report")["failed_count"], 1);
 
-    let units = report(&place, "unit-economics", &[&october[..], &["--allowances", "none"]].concat());
-    let requests = rows(&units).iter().find(|row| row["basis"] == "aws.lambda.requests").unwrap();
+    let economics = report(&place, "unit-economics", &[&october[..], &["--allowances", "none"]].concat());
+    let requests = rows(&economics).iter().find(|row| row["basis"] == "aws.lambda.requests").unwrap();
     assert_eq!((&requests["unit"], &requests["billed_cost_per_unit"]), (&"1000000 request".into(), &"0.2".into()));
 
     // The free tier of the bill, and of the report.
