@@ -127,7 +127,7 @@ mod tests {
         chosen.days.as_mut().unwrap().to = "2026-10-15".parse().unwrap();
         let some = Costs::of_months(vec![usage.rated("2026-10").await], &chosen, chosen.days.unwrap());
         let mut expected = rows(&all, &by);
-        expected.retain(|row| row.key["resource"] <= "f1".to_owned() && row.key["day"] <= "2026-10-15".to_owned());
+        expected.retain(|row| row.key["resource"].as_str() <= "f1" && row.key["day"].as_str() <= "2026-10-15");
         assert!(!expected.is_empty());
         assert_eq!(rows(&some, &by), expected);
         assert!(expected.windows(2).all(|pair| pair[0].key["day"] <= pair[1].key["day"]));
