@@ -49,14 +49,14 @@ async fn run(given: &HashMap<String, String>) {
     let engine = Engine::new(lake, Catalogue::embedded().unwrap());
     for job in given["--jobs"].split(',') {
         let (mut cpu_s, mut wall_s) = (Vec::new(), Vec::new());
-        let mut answer = Vec::new();
+        let mut text = String::new();
         let started = cpu();
         while cpu_s.len() < repeat || (cpu_s.len() < REPEAT_MAX && cpu() - started < REPEAT_S) {
             let (cpu_before, wall) = (cpu(), Instant::now());
             // The lake is looked at anew each time; what was added up before and is still so may be used.
             let workload = engine.workload(MAY).await.unwrap();
             let workload = workload.as_ref().as_ref().expect("the lake has rollups of May 2026");
-            answer = match job {
+            let answer = match job {
                 "j2c" => rated(workload),
                 "q1" => by_team_function_day(workload),
                 "q2" => most(workload),
@@ -68,17 +68,56 @@ async fn run(given: &HashMap<String, String>) {
             };
             cpu_s.push(cpu() - cpu_before);
             wall_s.push(wall.elapsed().as_secs_f64());
-        }
-        let mut text = String::new();
-        for row in &answer {
-            writeln!(text, "{}", row.join(",")).unwrap();
+            if text.is_empty() {
+                text = answer.text();
+            }
         }
         fs::write(out.join(format!("{job}.csv")), text).unwrap();
         println!("{}", serde_json::json!({ "job": job, "cpu_s": cpu_s, "wall_s": wall_s, "peak_mb": peak_mb() }));
     }
 }
 
-type Row = Vec<String>;
+/// A cell of an answer.
+#[derive(Clone, Copy)]
+enum Cell<'a> {
+    Text(&'a str),
+    Number(i128),
+}
+
+/// The rows of an answer, one after the other.
+struct Answer<'a> {
+    width: usize,
+    cells: Vec<Cell<'a>>,
+}
+
+impl<'a> Answer<'a> {
+    fn new(width: usize) -> Self {
+        Self { width, cells: Vec::new() }
+    }
+
+    fn push<const N: usize>(&mut self, row: [Cell<'a>; N]) {
+        self.cells.extend(row);
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for row in self.cells.chunks(self.width) {
+            for (place, cell) in row.iter().enumerate() {
+                text += if place > 0 { "," } else { "" };
+                match cell {
+                    Cell::Text(word) => text += word,
+                    Cell::Number(number) => write!(text, "{number}").unwrap(),
+                }
+            }
+            text += "\n";
+        }
+        text
+    }
+}
+
+fn number(number: impl Into<i128>) -> Cell<'static> {
+    Cell::Number(number.into())
+}
 
 /// CPU seconds of the process. Its threads live as long as it does.
 fn cpu() -> f64 {
@@ -97,133 +136,159 @@ fn peak_mb() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// Function of each group.
-fn functions(workload: &Workload) -> Vec<&str> {
-    workload.groups().iter().map(|group| group.text("resource").unwrap_or_default()).collect()
+/// The different texts of a column, in order, and which of them each group has.
+fn named<'a>(workload: &'a Workload, column: &str) -> (Vec<&'a str>, Vec<usize>) {
+    let of_group: Vec<&str> = workload.groups().iter().map(|group| group.text(column).unwrap_or_default()).collect();
+    let mut names = of_group.clone();
+    names.sort_unstable();
+    names.dedup();
+    let places = of_group.iter().map(|name| names.binary_search(name).unwrap()).collect();
+    (names, places)
 }
 
-fn memory(workload: &Workload) -> Vec<i64> {
-    workload.groups().iter().map(|group| group.integer("memory_mb").unwrap_or(0)).collect()
+fn memory(workload: &Workload) -> Vec<i128> {
+    workload.groups().iter().map(|group| group.integer("memory_mb").unwrap_or(0).into()).collect()
 }
 
-fn rated(workload: &Workload) -> Vec<Row> {
-    let (functions, memory) = (functions(workload), memory(workload));
-    let mut sums: HashMap<(i32, &str), (i128, i128)> = HashMap::new();
-    for sum in workload.by_day() {
-        let group = sum.group as usize;
-        let (requests, mb_ms) = sums.entry((sum.day, functions[group])).or_default();
-        *requests += i128::from(sum.count);
-        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * i128::from(memory[group]);
-    }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_unstable_by_key(|(key, _)| *key);
-    let (mut requests_before, mut mb_ms_before) = (0, 0);
-    let charge = |mb_ms: i128| {
-        let (mut from, mut charge) = (0, 0);
-        for (limit, price) in TIERS {
-            let to = limit * GB_S;
-            charge += (mb_ms.min(to) - from).max(0) * price;
-            from = to;
-        }
-        charge
-    };
-    let of_requests = |requests: i128| (requests - FREE_REQUESTS).max(0) * 2;
-    sums.into_iter()
-        .map(|((day, function), (requests, mb_ms))| {
-            let duration_charge = charge(mb_ms_before + mb_ms) - charge(mb_ms_before);
-            let request_charge = of_requests(requests_before + requests) - of_requests(requests_before);
-            requests_before += requests;
-            mb_ms_before += mb_ms;
-            [day.into(), 0, requests, mb_ms, duration_charge, request_charge]
-                .iter()
-                .enumerate()
-                .map(|(place, number)| if place == 1 { function.to_owned() } else { number.to_string() })
-                .collect()
-        })
-        .collect()
-}
-
-fn by_team_function_day(workload: &Workload) -> Vec<Row> {
+/// Requests and billed MB-ms by day (from the first) and function.
+fn by_day_and_function(workload: &Workload, functions: usize, places: &[usize]) -> Vec<(i128, i128)> {
     let memory = memory(workload);
-    let teams: Vec<_> = workload.groups().iter().map(|group| group.text("account").unwrap_or_default()).collect();
-    let functions = functions(workload);
-    let mut sums: HashMap<(&str, &str, i32), (u64, i128)> = HashMap::new();
+    let mut sums = vec![(0, 0); MAY.count() * functions];
     for sum in workload.by_day() {
         let group = sum.group as usize;
-        let (requests, mb_ms) = sums.entry((teams[group], functions[group], sum.day)).or_default();
-        *requests += sum.count;
-        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * i128::from(memory[group]);
+        let day = usize::try_from(sum.day - MAY.start()).unwrap();
+        let (requests, mb_ms) = &mut sums[day * functions + places[group]];
+        *requests += i128::from(sum.count);
+        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[group];
     }
-    sums.into_iter()
-        .map(|((team, function, day), (requests, mb_ms))| {
-            vec![team.to_owned(), function.to_owned(), day.to_string(), requests.to_string(), mb_ms.to_string()]
-        })
-        .collect()
+    sums
 }
 
-fn most(workload: &Workload) -> Vec<Row> {
-    let (functions, memory) = (functions(workload), memory(workload));
-    let mut sums: HashMap<&str, i128> = HashMap::new();
+/// What so many MB-ms cost, all together.
+fn duration_charge(mb_ms: i128) -> i128 {
+    let (mut from, mut charge) = (0, 0);
+    for (limit, price) in TIERS {
+        let to = limit * GB_S;
+        charge += (mb_ms.min(to) - from).max(0) * price;
+        from = to;
+    }
+    charge
+}
+
+fn request_charge(requests: i128) -> i128 {
+    (requests - FREE_REQUESTS).max(0) * 2
+}
+
+fn rated(workload: &Workload) -> Answer<'_> {
+    let (functions, places) = named(workload, "resource");
+    let mut answer = Answer::new(6);
+    let (mut requests_before, mut mb_ms_before) = (0, 0);
+    for (row, (requests, mb_ms)) in by_day_and_function(workload, functions.len(), &places).into_iter().enumerate() {
+        if requests == 0 {
+            continue;
+        }
+        let (day, function) = (row / functions.len(), functions[row % functions.len()]);
+        let (requests_after, mb_ms_after) = (requests_before + requests, mb_ms_before + mb_ms);
+        answer.push([
+            number(i128::from(*MAY.start()) + day as i128),
+            Cell::Text(function),
+            number(requests),
+            number(mb_ms),
+            number(duration_charge(mb_ms_after) - duration_charge(mb_ms_before)),
+            number(request_charge(requests_after) - request_charge(requests_before)),
+        ]);
+        (requests_before, mb_ms_before) = (requests_after, mb_ms_after);
+    }
+    answer
+}
+
+fn by_team_function_day(workload: &Workload) -> Answer<'_> {
+    let (teams, team_of) = named(workload, "account");
+    let (functions, function_of) = named(workload, "resource");
+    // A function of two teams is two.
+    let mut pairs: Vec<(usize, usize)> = team_of.into_iter().zip(function_of).collect();
+    let of_group = pairs.clone();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let places: Vec<usize> = of_group.iter().map(|pair| pairs.binary_search(pair).unwrap()).collect();
+    let mut answer = Answer::new(5);
+    for (row, (requests, mb_ms)) in by_day_and_function(workload, pairs.len(), &places).into_iter().enumerate() {
+        let (day, (team, function)) = (row / pairs.len(), pairs[row % pairs.len()]);
+        if requests > 0 {
+            let day = number(i128::from(*MAY.start()) + day as i128);
+            let (team, function) = (Cell::Text(teams[team]), Cell::Text(functions[function]));
+            answer.push([team, function, day, number(requests), number(mb_ms)]);
+        }
+    }
+    answer
+}
+
+fn most(workload: &Workload) -> Answer<'_> {
+    let (functions, places) = named(workload, "resource");
+    let memory = memory(workload);
+    let mut sums = vec![0; functions.len()];
     let from = workload.by_day().partition_point(|sum| sum.day < LAST_WEEK);
     for sum in &workload.by_day()[from..] {
         let group = sum.group as usize;
-        *sums.entry(functions[group]).or_default() +=
-            i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * i128::from(memory[group]);
+        sums[places[group]] += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[group];
     }
-    let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_unstable_by_key(|(function, mb_ms)| (-mb_ms, *function));
-    sums.truncate(20);
-    sums.into_iter().map(|(function, mb_ms)| vec![function.to_owned(), mb_ms.to_string()]).collect()
+    let mut sums: Vec<_> = sums.into_iter().zip(functions).collect();
+    sums.sort_unstable_by_key(|(mb_ms, function)| (-mb_ms, *function));
+    let mut answer = Answer::new(2);
+    sums.into_iter().take(20).for_each(|(mb_ms, function)| answer.push([Cell::Text(function), number(mb_ms)]));
+    answer
 }
 
-fn percentiles(workload: &Workload) -> Vec<Row> {
-    let mut groups: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-    for (number, function) in (0..).zip(functions(workload)) {
-        groups.entry(function).or_default().push(number);
-    }
-    let found = groups.into_iter().map(|(function, groups)| {
+fn percentiles(workload: &Workload) -> Answer<'_> {
+    let (functions, places) = named(workload, "resource");
+    let mut groups = vec![Vec::new(); functions.len()];
+    (0_u32..).zip(places).for_each(|(group, place)| groups[place].push(group));
+    let mut answer = Answer::new(5);
+    for (function, groups) in functions.into_iter().zip(groups) {
         let (count, [p50, p95, p99]) = workload.percentiles(&groups, [50, 95, 99]);
-        vec![function.to_owned(), count.to_string(), p50.to_string(), p95.to_string(), p99.to_string()]
-    });
-    found.filter(|row| row[1] != "0").collect()
+        if count > 0 {
+            answer.push([Cell::Text(function), number(count), number(p50), number(p95), number(p99)]);
+        }
+    }
+    answer
 }
 
-fn busy(workload: &Workload) -> Vec<Row> {
-    let row = |sum: &paygrain_query::workload::HourSum| {
-        vec![sum.hour.to_string(), sum.count.to_string(), sum.duration_us.to_string()]
-    };
-    workload.by_hour().iter().map(row).collect()
+fn busy(workload: &Workload) -> Answer<'_> {
+    let mut answer = Answer::new(3);
+    for sum in workload.by_hour() {
+        answer.push([number(sum.hour), number(sum.count), number(sum.duration_us)]);
+    }
+    answer
 }
 
-fn one_function(workload: &Workload) -> Vec<Row> {
-    let (functions, memory) = (functions(workload), memory(workload));
-    let mut sums: BTreeMap<i32, (u64, i128)> = BTreeMap::new();
-    for sum in workload.by_day().iter().filter(|sum| functions[sum.group as usize] == FUNCTION) {
+fn one_function(workload: &Workload) -> Answer<'_> {
+    let memory = memory(workload);
+    let is_one: Vec<bool> = workload.groups().iter().map(|group| group.text("resource") == Some(FUNCTION)).collect();
+    let groups: Vec<u32> = (0..).zip(&is_one).filter(|(_, is_one)| **is_one).map(|(group, _)| group).collect();
+    let mut sums: BTreeMap<i32, (i128, i128)> = BTreeMap::new();
+    for sum in workload.by_day().iter().filter(|sum| is_one[sum.group as usize]) {
         let (requests, mb_ms) = sums.entry(sum.day).or_default();
-        *requests += sum.count;
-        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * i128::from(memory[sum.group as usize]);
+        *requests += i128::from(sum.count);
+        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[sum.group as usize];
     }
-    let groups: Vec<u32> =
-        (0..).zip(&functions).filter(|(_, name)| **name == FUNCTION).map(|(group, _)| group).collect();
-    sums.into_iter()
-        .map(|(day, (requests, mb_ms))| {
-            let (_, [p95]) = workload.percentiles_of_day(day, &groups, [95]);
-            vec![day.to_string(), requests.to_string(), mb_ms.to_string(), p95.to_string()]
-        })
-        .collect()
+    let mut answer = Answer::new(4);
+    for (day, (requests, mb_ms)) in sums {
+        let (_, [p95]) = workload.percentiles_of_day(day, &groups, [95]);
+        answer.push([number(day), number(requests), number(mb_ms), number(p95)]);
+    }
+    answer
 }
 
-fn roundings(workload: &Workload) -> Vec<Row> {
-    let functions = functions(workload);
-    let mut sums: HashMap<&str, [i64; 4]> = HashMap::new();
+fn roundings(workload: &Workload) -> Answer<'_> {
+    let (functions, places) = named(workload, "resource");
+    let mut sums = vec![[0_i64; 4]; functions.len()];
     for sum in workload.by_day() {
-        let of_function = sums.entry(functions[sum.group as usize]).or_default();
-        of_function.iter_mut().zip(sum.rounded_us).for_each(|(all, one)| *all += one);
+        sums[places[sum.group as usize]].iter_mut().zip(sum.rounded_us).for_each(|(all, one)| *all += one);
     }
-    sums.into_iter()
-        .map(|(function, rounded)| {
-            let rounded = rounded.iter().map(|us| (us / 1000).to_string());
-            std::iter::once(function.to_owned()).chain(rounded).collect()
-        })
-        .collect()
+    let mut answer = Answer::new(5);
+    for (function, rounded) in functions.into_iter().zip(sums) {
+        let [a, b, c, d] = rounded.map(|us| number(us / 1000));
+        answer.push([Cell::Text(function), a, b, c, d]);
+    }
+    answer
 }

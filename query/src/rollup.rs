@@ -23,6 +23,8 @@ pub(crate) mod store;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use paygrain_ingest::table::Table;
 use paygrain_pricing::Catalogue;
@@ -65,6 +67,15 @@ pub(crate) struct Rollup {
     pub counts: Vec<u64>,
     /// For each term, its sum in each cell; nothing where all are 0.
     pub sums: Vec<Vec<i64>>,
+    /// Histograms, once they were asked for.
+    histograms: OnceLock<Histograms>,
+    /// The file they are in.
+    file: Option<(PathBuf, Table)>,
+}
+
+/// How often each value occurs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histograms {
     /// Records by class and duration in whole milliseconds, rounded up.
     pub durations: Histogram,
     /// Records by class and memory used, in MB.
@@ -78,10 +89,27 @@ impl Rollup {
         self.sums[term].get(cell).copied().unwrap_or(0)
     }
 
+    /// Its histograms; nothing where their file has gone meanwhile.
+    pub fn histograms(&self) -> Option<&Histograms> {
+        if let Some(known) = self.histograms.get() {
+            return Some(known);
+        }
+        let (path, table) = self.file.as_ref()?;
+        match pack::read_histograms(path, *table) {
+            Ok(found) => Some(self.histograms.get_or_init(|| found)),
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "histograms could not be read");
+                None
+            }
+        }
+    }
+
     /// How many numbers it is made of, about.
     pub fn weight(&self) -> usize {
         let sums: usize = self.sums.iter().map(Vec::len).sum();
-        sums + 2 * (self.counts.len() + self.durations.len() + self.memory_used.len())
+        let histograms = self.histograms.get();
+        let entries = histograms.map_or(0, |found| found.durations.len() + found.memory_used.len());
+        sums + 2 * (self.counts.len() + entries)
     }
 }
 

@@ -183,7 +183,7 @@ impl Workload {
         }
         let hours = (first_hour..).zip(hours).map(|(hour, sum)| HourSum { hour, ..sum });
         self.by_hour.extend(hours.filter(|sum| sum.count > 0));
-        let durations = rollup.durations.entries();
+        let durations = rollup.histograms()?.durations.entries();
         self.durations.extend(durations.map(|(class, value, count)| (key(day.numbers[class as usize], value), count)));
         Some(())
     }
@@ -227,7 +227,7 @@ impl Workload {
         let mut found = Vec::new();
         for part in self.view.days.iter().filter(|part| part.rollup.day == day) {
             for (class, _) in (0..).zip(&part.numbers).filter(|(_, group)| groups.contains(group)) {
-                found.extend(part.rollup.durations.of_class(class));
+                found.extend(part.rollup.histograms().into_iter().flat_map(|found| found.durations.of_class(class)));
             }
         }
         ranked(found, percentiles)

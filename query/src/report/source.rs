@@ -24,7 +24,7 @@ use crate::error::QueryError;
 use crate::lake_state::{services_of, view_of};
 use crate::metering::{literal, timestamp};
 use crate::overview::latest_us;
-use crate::rollup::Rollup;
+use crate::rollup::Histograms;
 use crate::rollup::class::{Class, is_common};
 use crate::rollup::histogram::Histogram;
 use crate::sql::SqlAnswer;
@@ -161,7 +161,7 @@ impl Records {
     /// [`Records::duration_histogram`], from rollups where they say it.
     pub async fn durations(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
         let session = engine.session().await?;
-        match self.rolled(&session, engine.catalogue(), |rollup| &rollup.durations).await? {
+        match self.rolled(&session, engine.catalogue(), |found| &found.durations).await? {
             Some(found) => Ok(found),
             None => self.duration_histogram(&session).await,
         }
@@ -170,7 +170,7 @@ impl Records {
     /// [`Records::memory_histogram`], from rollups where they say it.
     pub async fn memory_used(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
         let session = engine.session().await?;
-        match self.rolled(&session, engine.catalogue(), |rollup| &rollup.memory_used).await? {
+        match self.rolled(&session, engine.catalogue(), |found| &found.memory_used).await? {
             Some(found) => Ok(found),
             None => self.memory_histogram(&session).await,
         }
@@ -181,7 +181,7 @@ impl Records {
         &self,
         session: &SessionContext,
         catalogue: &Catalogue,
-        histogram: impl Fn(&Rollup) -> &Histogram,
+        histogram: impl Fn(&Histograms) -> &Histogram,
     ) -> Result<Option<Vec<HistogramRow>>, QueryError> {
         let (table, Asked { days, provider, only }) = (self.table, &self.asked);
         let utc = paygrain_pricing::Zone::default();
@@ -228,7 +228,8 @@ impl Records {
             })
             .collect();
         for day in &view.days {
-            for (class, value, count) in histogram(&day.rollup).entries() {
+            let Some(found) = day.rollup.histograms() else { return Ok(None) };
+            for (class, value, count) in histogram(found).entries() {
                 let Some(number) = of_class[day.numbers[class as usize] as usize] else { continue };
                 *counts.entry((number, i64::try_from(value).unwrap_or(i64::MAX))).or_default() += count;
             }

@@ -17,7 +17,7 @@ use paygrain_pricing::table::ColumnKind;
 
 use super::class::{Class, PROVIDER, SERVICE, integer_columns, measure_columns, text_columns};
 use super::histogram::{CLASSES_MAX, Counting};
-use super::{HOUR_US, HOURS, NeededTerm, Rollup, Terms, terms_of, usual_terms};
+use super::{HOUR_US, HOURS, Histograms, NeededTerm, Rollup, Terms, terms_of, usual_terms};
 use crate::error::QueryError;
 use crate::metering::pricing_table;
 
@@ -170,8 +170,8 @@ impl<'a> Builder<'a> {
         self.rollup.services.sort();
         self.rollup.terms = self.terms.into_iter().map(|summed| summed.term.sql).collect();
         self.rollup.classes = self.classes;
-        self.rollup.durations = self.durations.finish();
-        self.rollup.memory_used = self.memory_used.finish();
+        let (durations, memory_used) = (self.durations.finish(), self.memory_used.finish());
+        self.rollup.histograms = Histograms { durations, memory_used }.into();
         self.rollup.files = files;
         self.rollup.sorted()
     }

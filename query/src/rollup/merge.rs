@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::histogram::Counting;
-use super::{Rollup, Terms};
+use super::{Histograms, Rollup, Terms};
 
 impl Rollup {
-    /// The rollup of everything that some rollups of one day are of.
-    pub fn merged<'a>(rollups: impl IntoIterator<Item = &'a Rollup>) -> Self {
+    /// The rollup of everything that some rollups of one day are of; nothing where a histogram of theirs has gone.
+    pub fn merged<'a>(rollups: impl IntoIterator<Item = &'a Rollup>) -> Option<Self> {
         let mut merged = Self::default();
         let mut classes = HashMap::new();
         let mut cells = HashMap::new();
@@ -58,16 +58,17 @@ impl Rollup {
                     }
                 }
             }
-            for (histogram, merged) in [(&rollup.durations, &mut durations), (&rollup.memory_used, &mut memory_used)] {
+            let found = rollup.histograms()?;
+            for (histogram, merged) in [(&found.durations, &mut durations), (&found.memory_used, &mut memory_used)] {
                 for (class, value, count) in histogram.entries() {
                     merged.add_many(numbers[class as usize], value, count);
                 }
             }
         }
-        merged.durations = durations.finish();
-        merged.memory_used = memory_used.finish();
+        let (durations, memory_used) = (durations.finish(), memory_used.finish());
+        merged.histograms = Histograms { durations, memory_used }.into();
         merged.services.sort();
-        merged.sorted()
+        Some(merged.sorted())
     }
 
     /// Where a term is summed; a new one is summed from now on.

@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use super::class::{Class, integer_columns, text_columns};
 use super::histogram::{Histogram, key};
-use super::{Rollup, Terms};
+use super::{Histograms, Rollup, Terms};
 
 /// Version of the file format, and of what is kept: another one is not read.
 const VERSION: u32 = 2;
@@ -90,11 +90,12 @@ pub(crate) fn of_day(directory: &Path, table: Table, day: i32) -> Vec<PathBuf> {
 
 /// Writes a rollup: wholly or not at all.
 pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<PathBuf, PackError> {
+    let histograms = rollup.histograms().ok_or(PackError::Other("without its histograms"))?;
     let parts = [
         classes_batch(table, rollup)?,
         cells_batch(rollup)?,
-        histogram_batch(&rollup.durations)?,
-        histogram_batch(&rollup.memory_used)?,
+        histogram_batch(&histograms.durations)?,
+        histogram_batch(&histograms.memory_used)?,
     ];
     let parts = parts.iter().map(parquet).collect::<Result<Vec<_>, _>>()?;
     let mut hash = blake3::Hasher::new();
@@ -136,8 +137,8 @@ pub(crate) fn files_of(path: &Path, table: Table) -> Result<BTreeSet<String>, Pa
     checked(header, table).map(|header| header.files)
 }
 
-/// Reads a rollup.
-pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
+/// Reads what a file says it is, and the Parquet files in it.
+fn open(path: &Path, table: Table) -> Result<(Header, Vec<bytes::Bytes>), PackError> {
     let bytes = bytes::Bytes::from(fs::read(path)?);
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(PackError::Other("cut off"))?;
     let header = checked(serde_json::from_slice(&bytes[..end])?, table)?;
@@ -146,14 +147,30 @@ pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
         return Err(PackError::Other("damaged"));
     }
     let mut from = 0;
-    let mut batches = Vec::new();
+    let mut parts = Vec::with_capacity(header.parts.len());
     for length in &header.parts {
-        batches.push(batch_of(rest.slice(from..from + length))?);
+        parts.push(rest.slice(from..from + length));
         from += length;
     }
-    let [classes, cells, durations, memory_used] = &batches[..] else {
-        return Err(PackError::Other("of another version"));
-    };
+    Ok((header, parts))
+}
+
+/// Reads the histograms of a rollup.
+pub(crate) fn read_histograms(path: &Path, table: Table) -> Result<Histograms, PackError> {
+    match &open(path, table)?.1[..] {
+        [_, _, durations, memory_used] => Ok(Histograms {
+            durations: histogram(&batch_of(durations.clone())?)?,
+            memory_used: histogram(&batch_of(memory_used.clone())?)?,
+        }),
+        _ => Err(PackError::Other("of another version")),
+    }
+}
+
+/// Reads a rollup, without its histograms: they are read when they are asked for.
+pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
+    let (header, parts) = open(path, table)?;
+    let [classes, cells, _, _] = &parts[..] else { return Err(PackError::Other("of another version")) };
+    let (classes, cells) = (&batch_of(classes.clone())?, &batch_of(cells.clone())?);
     let services =
         header.services.into_iter().map(|(provider, service, terms)| Ok((provider, service, terms_of(&terms)?)));
     let services = services.collect::<Result<_, PackError>>()?;
@@ -169,8 +186,7 @@ pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
         let is_there = cells.column_by_name(&name).is_some();
         rollup.sums.push(if is_there { number(&name)?.values().to_vec() } else { Vec::new() });
     }
-    rollup.durations = histogram(durations)?;
-    rollup.memory_used = histogram(memory_used)?;
+    rollup.file = Some((path.to_owned(), table));
     Ok(rollup)
 }
 

@@ -247,8 +247,9 @@ impl State {
                 }
             }
         }
-        if found.len() > ROLLUPS_OF_A_DAY_MAX {
-            let merged = Rollup::merged(found.iter().map(|known| &known.rollup));
+        if found.len() > ROLLUPS_OF_A_DAY_MAX
+            && let Some(merged) = Rollup::merged(found.iter().map(|known| &known.rollup))
+        {
             debug_assert_eq!(merged.files.len(), all);
             if keep(&directory, source.table, &merged) {
                 for known in &found {
