@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{cast, ident, lit};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use deltalake::DeltaTable;
@@ -48,7 +50,7 @@ pub(crate) async fn session_and_versions(
     if let Some(kept) = kept {
         config = config.with_extension(Arc::new(LakeState::new(lake.clone(), &tables, kept.clone())));
     }
-    let session = SessionContext::new_with_config(config);
+    let session = context(config, Arc::default());
     functions::register(&session);
     tables.register(&session).await?;
     Ok((session, versions))
@@ -66,7 +68,7 @@ pub(crate) async fn session_with(
     let mut config = config().with_target_partitions(threads.max(1));
     // Errors name the place in the query.
     config.options_mut().sql_parser.collect_spans = true;
-    let session = SessionContext::new_with_config_rt(config, environment);
+    let session = context(config, environment);
     functions::register(&session);
     documentation::register(&session)?;
     Tables::of(lake).await?.register(&session).await?;
@@ -131,9 +133,23 @@ pub(crate) async fn session_at(lake: &Lake, versions: &LakeVersions) -> Result<S
 
 /// A session without tables, with the functions of our own.
 pub(crate) fn empty_session() -> SessionContext {
-    let session = SessionContext::new_with_config(config());
+    let session = context(config(), Arc::default());
     functions::register(&session);
     session
+}
+
+/// A session without tables.
+fn context(config: SessionConfig, environment: Arc<RuntimeEnv>) -> SessionContext {
+    // A scan of Delta that reads nothing but the log says that it keeps limits, and does not: with limits pushed into it,
+    // `SELECT date FROM invocations LIMIT 1` gives every row.
+    let rules = PhysicalOptimizer::new().rules.into_iter().filter(|rule| rule.name() != "LimitPushdown");
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_default_features()
+        .with_physical_optimizer_rules(rules.collect())
+        .build();
+    SessionContext::new_with_state(state)
 }
 
 fn config() -> SessionConfig {

@@ -103,6 +103,17 @@ fn exact_decimal(bytes: &[u8]) {
 }
 
 #[test]
+fn limits_are_kept_whatever_is_read() {
+    let place = with_usage();
+    for columns in ["date", "resource", "date, resource", "1", "*"] {
+        for limit in ["LIMIT 2", "LIMIT 2 OFFSET 3", "ORDER BY 1 LIMIT 2"] {
+            let found = place.json(&["sql", "--format", "json", &format!("SELECT {columns} FROM invocations {limit}")]);
+            assert_eq!(found.as_array().unwrap().len(), 2, "{columns} {limit}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_is_cut_off_says_so() {
     let place = with_usage();
     let server = Server::start(&place, &[]);
