@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
@@ -26,6 +27,8 @@ use crate::error::QueryError;
 const ROLLUPS_OF_A_DAY_MAX: usize = 8;
 /// How many numbers of rollups are kept in memory beside those of one view, about: half a gigabyte.
 const WEIGHT_MAX: usize = 64_000_000;
+/// Age from which on a file that is of no use to the latest state may go: others may be at an earlier one.
+const UNUSED_FOR: Duration = Duration::from_secs(600);
 /// Views that are kept.
 const VIEWS_MAX: usize = 16;
 
@@ -234,7 +237,8 @@ impl State {
                 }
             }
         }
-        if !missing.is_empty() {
+        let changed = !missing.is_empty();
+        if changed {
             let missing: Vec<&UsageDataFile> = missing.into_values().collect();
             match build(source, day, &missing).await? {
                 Some(rollup) => {
@@ -259,6 +263,9 @@ impl State {
                 }
             }
             found = vec![self.numbered(source.table, merged)];
+        }
+        if changed {
+            sweep(&directory, source.table, day, &found);
         }
         self.days.insert((source.table, day), found.clone());
         Ok(Some(found))
@@ -315,6 +322,21 @@ async fn build(source: &Source<'_>, day: i32, files: &[&UsageDataFile]) -> Resul
         }
     }
     Ok(Some(builder.finish(files.iter().map(|file| file.path.clone()).collect())))
+}
+
+/// Removes the files of a day that were of use some time ago and are not now: of data files that were put together. A
+/// question about an earlier state works its rollups out again.
+fn sweep(directory: &Path, table: Table, day: i32, found: &[Arc<Day>]) {
+    let used: BTreeSet<_> = found.iter().map(|known| pack::path(directory, table, day, &known.rollup.files)).collect();
+    let is_old = |path: &Path| {
+        let modified = std::fs::metadata(path).and_then(|facts| facts.modified());
+        modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > UNUSED_FOR))
+    };
+    for path in pack::of_day(directory, table, day) {
+        if !used.contains(&path) && is_old(&path) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// Writes a rollup to its file. Where that is not possible it is worked out again another time.

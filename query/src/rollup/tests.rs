@@ -201,7 +201,10 @@ async fn rollups_give_what_the_records_give() {
     for table in super::TABLES {
         lake.compact(table, Compaction::Full).await.unwrap();
     }
+    age(&place.path().join("rollups"));
     agree(&engine, &said).await;
+    // Of five days of two tables, with one data file each; what was of the files before is gone.
+    assert_eq!(walk(&place.path().join("rollups")), 10);
     // Files that are gone or damaged are worked out again.
     damage(&place.path().join("rollups"));
     agree(&Engine::new(lake.clone(), catalogue.clone()), &said).await;
@@ -241,6 +244,18 @@ async fn histograms_agree(engine: &Engine) {
 fn walk(directory: &std::path::Path) -> usize {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     entries.flatten().map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 }).sum()
+}
+
+/// Makes every file below a directory an hour old.
+fn age(directory: &std::path::Path) {
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        if entry.path().is_dir() {
+            age(&entry.path());
+        } else {
+            let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+            std::fs::File::options().write(true).open(entry.path()).unwrap().set_modified(an_hour_ago).unwrap();
+        }
+    }
 }
 
 /// Changes a byte in the middle of every file below a directory.
