@@ -103,7 +103,8 @@ pub fn prose(value: &str, _: &dyn Values) -> Result<Safe<String>> {
 pub fn heading(value: &str, _: &dyn Values) -> Result<String> {
     Ok(match value {
         "sku" => "SKU".into(),
-        _ => capital(value),
+        "memory_mb" => "Memory (MB)".into(),
+        _ => capital(&value.replace('_', " ")),
     })
 }
 

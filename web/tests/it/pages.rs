@@ -157,7 +157,7 @@ async fn a_mistake_is_told_with_what_was_expected() {
     for (url, status, words) in [
         ("/?period=October", 400, "expected a month as <code>YYYY-MM</code>"),
         ("/bill?period=2026-13", 400, "expected a month as <code>YYYY-MM</code>"),
-        ("/bill?by=colour", 400, "provider, service, account, region, resource, sku, day"),
+        ("/bill?by=colour", 400, "provider, service, account, region, resource, sku, month, day"),
         ("/explain", 400, "the id of a charge"),
         ("/explain?charge=2026-10/none", 404, "The bill of the month links to every charge that exists"),
         ("/explain?charge=none", 404, "There is no charge"),
