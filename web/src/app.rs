@@ -42,7 +42,7 @@ impl App {
     /// Runs the queries of users.
     ///
     /// # Errors
-    /// [`AppError::Internal`] where the system does not say which program this is.
+    /// An internal error where the system does not say which program this is.
     pub fn sql(&self) -> Result<&SqlSandbox, AppError> {
         let cause = || AppError::Internal { cause: "the system does not say which program this is".into() };
         self.sql.as_ref().ok_or_else(cause)
