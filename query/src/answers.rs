@@ -3,7 +3,6 @@
 //! A key says what was asked and of which versions of the tables, so an answer is never of another state. Whoever asks the
 //! same at the same time waits for one answer.
 
-use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -11,26 +10,32 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::error::QueryError;
 
-/// What all kept answers together may weigh, in rows.
+/// What all kept answers of a kind together may weigh, in rows.
 const WEIGHT_MAX: usize = 2_000_000;
-/// Most answers that are kept.
+/// Most answers of a kind that are kept.
 const ANSWERS_MAX: usize = 64;
 
-/// An answer, when there is one.
-type Cell = Arc<OnceCell<(Arc<dyn Any + Send + Sync>, usize)>>;
+/// A key, and its answer with its weight when there is one.
+type Kept<T> = (String, Arc<OnceCell<(Arc<T>, usize)>>);
 
-/// Kept answers, the one that was asked for last at the end.
-#[derive(Default)]
-pub(crate) struct Answers {
-    kept: Mutex<Vec<(String, Cell)>>,
+/// Kept answers of one kind, the one that was asked for last at the end.
+#[derive(Debug)]
+pub(crate) struct Answers<T> {
+    kept: Mutex<Vec<Kept<T>>>,
 }
 
-impl Answers {
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self { kept: Mutex::default() }
+    }
+}
+
+impl<T> Answers<T> {
     /// The answer kept under a key, or the one that is made now, with its weight in rows.
     ///
     /// # Errors
     /// Those of making it; nothing is kept then.
-    pub async fn get<T: Any + Send + Sync>(
+    pub async fn get(
         &self,
         key: String,
         make: impl Future<Output = Result<(T, usize), QueryError>>,
@@ -39,7 +44,7 @@ impl Answers {
             let mut kept = self.kept.lock().await;
             let cell = match kept.iter().position(|(known, _)| *known == key) {
                 Some(place) => kept.remove(place).1,
-                None => Cell::default(),
+                None => Arc::default(),
             };
             kept.push((key, cell.clone()));
             shrink(&mut kept);
@@ -47,19 +52,15 @@ impl Answers {
         };
         let made = cell.get_or_try_init(|| async {
             let (answer, weight) = make.await?;
-            Ok::<_, QueryError>((Arc::new(answer) as Arc<dyn Any + Send + Sync>, weight))
+            Ok::<_, QueryError>((Arc::new(answer), weight))
         });
-        let (answer, _) = made.await?;
-        // A key stands for one type.
-        Arc::clone(answer)
-            .downcast::<T>()
-            .map_err(|_| QueryError::Write(std::io::Error::other("an answer of another kind")))
+        Ok(made.await?.0.clone())
     }
 }
 
 /// Lets go of what was not asked for the longest.
-fn shrink(kept: &mut Vec<(String, Cell)>) {
-    let weight = |kept: &[(String, Cell)]| kept.iter().filter_map(|(_, cell)| Some(cell.get()?.1)).sum::<usize>();
+fn shrink<T>(kept: &mut Vec<Kept<T>>) {
+    let weight = |kept: &[Kept<T>]| kept.iter().filter_map(|(_, cell)| Some(cell.get()?.1)).sum::<usize>();
     while kept.len() > 1 && (kept.len() > ANSWERS_MAX || weight(kept) > WEIGHT_MAX) {
         kept.remove(0);
     }

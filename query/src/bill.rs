@@ -1,20 +1,22 @@
 //! The bill of a period: charges, their total, and the same cost grouped by any dimensions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::str::FromStr;
+mod dimension;
+mod groups;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, NaiveDate};
+use chrono::{DateTime, NaiveDate};
 use datafusion::prelude::SessionContext;
-use paygrain_pricing::{
-    Catalogue, Charge, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, SliceCost, UsageSlice, rate,
-};
+use paygrain_pricing::{Catalogue, Charge, Exact, Period, Rated, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
 use serde::{Deserialize, Serialize};
 
 use crate::closing::ClosedState;
 use crate::error::QueryError;
 use crate::lake_state::answer;
 use crate::metering::{Details, Metered, MeteredRow, meter};
+
+pub use dimension::Dimension;
 
 /// What to bill.
 #[derive(Clone, Debug)]
@@ -52,131 +54,6 @@ pub enum Attribution {
     Time,
     /// Every unit of the period bears the same cost.
     Proportional,
-}
-
-/// What cost can be grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dimension {
-    /// Cloud provider.
-    Provider,
-    /// Service of the price book.
-    Service,
-    /// Billing account.
-    Account,
-    /// Provider region.
-    Region,
-    /// Function, bucket, …
-    Resource,
-    /// SKU.
-    Sku,
-    /// Day of the provider's billing zone, `2026-10-31`.
-    Day,
-    /// Month of that day, `2026-10`.
-    Month,
-    /// Hour, UTC, `2026-10-31T23:00Z`.
-    Hour,
-    /// Status of the records.
-    Status,
-    /// Whether the records were cold starts, `true` or `false`.
-    ColdStart,
-    /// Configured memory in MB.
-    Memory,
-    /// Processor architecture.
-    Architecture,
-    /// Package type.
-    PackageType,
-    /// Runtime.
-    Runtime,
-    /// Capacity: on demand, provisioned, …
-    Capacity,
-    /// What caused the records.
-    Trigger,
-    /// Operation.
-    Operation,
-    /// Size, class or edition that picks the price.
-    Variant,
-    /// Storage class.
-    StorageClass,
-}
-
-impl Dimension {
-    /// Every dimension, in the order help lists them.
-    pub const ALL: [Dimension; 20] = [
-        Self::Provider,
-        Self::Service,
-        Self::Account,
-        Self::Region,
-        Self::Resource,
-        Self::Sku,
-        Self::Month,
-        Self::Day,
-        Self::Hour,
-        Self::Status,
-        Self::ColdStart,
-        Self::Memory,
-        Self::Architecture,
-        Self::PackageType,
-        Self::Runtime,
-        Self::Capacity,
-        Self::Trigger,
-        Self::Operation,
-        Self::Variant,
-        Self::StorageClass,
-    ];
-
-    /// Its name in requests and answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Service => "service",
-            Self::Account => "account",
-            Self::Region => "region",
-            Self::Resource => "resource",
-            Self::Sku => "sku",
-            Self::Day => "day",
-            Self::Month => "month",
-            Self::Hour => "hour",
-            Self::Status => "status",
-            Self::ColdStart => "cold_start",
-            Self::Memory => "memory_mb",
-            Self::Architecture => "architecture",
-            Self::PackageType => "package_type",
-            Self::Runtime => "runtime",
-            Self::Capacity => "capacity",
-            Self::Trigger => "trigger",
-            Self::Operation => "operation",
-            Self::Variant => "variant",
-            Self::StorageClass => "storage_class",
-        }
-    }
-
-    /// The column of usage records that says it and that metering does not look at unless it is asked for.
-    pub(crate) const fn detail(self) -> Option<&'static str> {
-        match self {
-            Self::Status
-            | Self::ColdStart
-            | Self::Memory
-            | Self::Architecture
-            | Self::PackageType
-            | Self::Runtime
-            | Self::Capacity
-            | Self::Trigger
-            | Self::Operation
-            | Self::Variant
-            | Self::StorageClass => Some(self.name()),
-            _ => None,
-        }
-    }
-}
-
-impl FromStr for Dimension {
-    type Err = QueryError;
-
-    fn from_str(name: &str) -> Result<Self, QueryError> {
-        Self::ALL.into_iter().find(|dimension| dimension.name() == name.trim()).ok_or_else(|| {
-            QueryError::NoSuchDimension { name: name.to_owned(), known: Self::ALL.map(Dimension::name).to_vec() }
-        })
-    }
 }
 
 /// The bill of a period.
@@ -279,7 +156,7 @@ impl RatedUsage {
         details.dedup();
         let BillRequest { period, provider, rating, .. } = request;
         let question = format!("rated {period} {provider:?} {details:?} {rating:?}");
-        answer(session, catalogue, &question, async {
+        answer(session, catalogue, |kept| &kept.rated, &question, async {
             let usage = Self::rated(session, catalogue, request, details).await?;
             let weight = usage.rows.len();
             Ok((usage, weight))
@@ -405,41 +282,6 @@ impl RatedUsage {
         shares
     }
 
-    /// Cost by the given dimensions, most expensive first; the groups sum to the bill exactly.
-    pub fn group(&self, by: &[Dimension], attribution: Attribution) -> Vec<CostGroup> {
-        let mut groups: BTreeMap<Vec<String>, (Exact, Exact)> = BTreeMap::new();
-        let mut sums = GroupSums::new(self, by);
-        for cost in &self.rated.slice_costs {
-            let (whole, charge) = (&self.slice_quantities[cost.slice], &self.rated.charges[cost.charge]);
-            let (list, billed) = match attribution {
-                Attribution::Time => {
-                    let adjustment = proportion(&cost.consumed_quantity, &charge.consumed_quantity, &charge.adjustment);
-                    (cost.list_cost.clone(), &cost.billed_cost + adjustment)
-                }
-                Attribution::Proportional => {
-                    let part = |amount| proportion(&cost.consumed_quantity, &charge.consumed_quantity, amount);
-                    (part(&charge.list_cost), part(&charge.billed_cost))
-                }
-            };
-            let one = Exact::one();
-            sums.add(cost, proportion(&one, whole, &list), proportion(&one, whole, &billed));
-        }
-        sums.into_groups(&mut groups);
-        for fee in &self.rated.fee_days {
-            let charge = &self.rated.charges[fee.charge];
-            let key = by.iter().map(|dimension| fee_value(*dimension, charge, fee.day)).collect();
-            let (list, billed) = groups.entry(key).or_default();
-            *list += &charge.list_cost * &fee.share;
-            *billed += &charge.billed_cost * &fee.share;
-        }
-        let mut groups: Vec<_> = groups
-            .into_iter()
-            .map(|(key, (list_cost, billed_cost))| CostGroup { key, list_cost, billed_cost })
-            .collect();
-        groups.sort_by(|a, b| (&b.billed_cost, &b.list_cost, &a.key).cmp(&(&a.billed_cost, &a.list_cost, &b.key)));
-        groups
-    }
-
     /// The value of a dimension of what a row bears of a charge.
     pub(crate) fn value(&self, dimension: Dimension, row: &MeteredRow, charge: usize) -> String {
         let charge = &self.rated.charges[charge];
@@ -452,7 +294,9 @@ impl RatedUsage {
             Dimension::Sku => charge.sku.clone(),
             Dimension::Day => row.day.to_string(),
             Dimension::Month => row.day.format("%Y-%m").to_string(),
-            Dimension::Hour => hour_text(row.hour_us),
+            Dimension::Hour => DateTime::from_timestamp_micros(row.hour_us)
+                .map(|hour| hour.format("%Y-%m-%dT%H:%MZ").to_string())
+                .unwrap_or_default(),
             detail => {
                 let place = detail.detail().and_then(|column| self.details.iter().position(|known| *known == column));
                 let values = self.detail_values.get(row.scope as usize);
@@ -544,113 +388,6 @@ pub(crate) fn fee_value(dimension: Dimension, charge: &Charge, day: NaiveDate) -
         Dimension::Day => day.to_string(),
         Dimension::Month => day.format("%Y-%m").to_string(),
         _ => String::new(),
-    }
-}
-
-/// An hour, UTC.
-fn hour_text(hour_us: i64) -> String {
-    DateTime::from_timestamp_micros(hour_us).map(|hour| hour.format("%Y-%m-%dT%H:%MZ").to_string()).unwrap_or_default()
-}
-
-/// Costs that are being summed by group, in whole numbers as long as that goes: many rows bear cost at few rates.
-struct GroupSums<'a> {
-    usage: &'a RatedUsage,
-    by: &'a [Dimension],
-    /// Which of the charge, the day and the hour tell groups apart, beside whose usage it is.
-    by_charge: bool,
-    by_time: Option<Dimension>,
-    groups: HashMap<(u32, u32, usize, i64), u32>,
-    keys: Vec<Vec<String>>,
-    numbers: HashMap<Vec<String>, u32>,
-    rates: HashMap<(Exact, Exact), u32>,
-    /// Base units by group and rate.
-    sums: HashMap<(u32, u32), i128>,
-    /// What no longer went into one of them.
-    beyond: Vec<(u32, Exact, Exact)>,
-}
-
-impl<'a> GroupSums<'a> {
-    fn new(usage: &'a RatedUsage, by: &'a [Dimension]) -> Self {
-        let has = |dimensions: &[Dimension]| by.iter().find(|dimension| dimensions.contains(dimension)).copied();
-        Self {
-            usage,
-            by,
-            by_charge: has(&[Dimension::Provider, Dimension::Service, Dimension::Sku]).is_some(),
-            by_time: has(&[Dimension::Hour]).or(has(&[Dimension::Day, Dimension::Month])),
-            groups: HashMap::new(),
-            keys: Vec::new(),
-            numbers: HashMap::new(),
-            rates: HashMap::new(),
-            sums: HashMap::new(),
-            beyond: Vec::new(),
-        }
-    }
-
-    /// Adds what the rows of a slice bear of a charge, at a cost per pricing unit.
-    fn add(&mut self, cost: &SliceCost, list: Exact, billed: Exact) {
-        let usage = self.usage;
-        let mut rate: Option<(&Arc<Exact>, u32)> = None;
-        for index in &usage.slice_rows[cost.slice] {
-            let row = &usage.rows[*index];
-            let factor = &row.quantity.factor;
-            let number = match rate {
-                Some((known, number)) if Arc::ptr_eq(known, factor) => number,
-                _ => {
-                    let next = u32::try_from(self.rates.len()).unwrap_or(u32::MAX);
-                    let per_base = (factor.as_ref() * &list, factor.as_ref() * &billed);
-                    *self.rates.entry(per_base).or_insert(next)
-                }
-            };
-            rate = Some((factor, number));
-            let group = self.group(row, cost.charge);
-            let sum = self.sums.entry((group, number)).or_default();
-            match sum.checked_add(row.quantity.base) {
-                Some(more) => *sum = more,
-                None => {
-                    let quantity = row.quantity.exact();
-                    self.beyond.push((group, &quantity * &list, quantity * &billed));
-                }
-            }
-        }
-    }
-
-    /// The group of what a row bears of a charge.
-    fn group(&mut self, row: &MeteredRow, charge: usize) -> u32 {
-        let time = match self.by_time {
-            Some(Dimension::Hour) => row.hour_us,
-            Some(_) => i64::from(row.day.num_days_from_ce()),
-            None => 0,
-        };
-        let key = (row.scope, row.service, if self.by_charge { charge } else { 0 }, time);
-        if let Some(group) = self.groups.get(&key) {
-            return *group;
-        }
-        let values: Vec<String> = self.by.iter().map(|dimension| self.usage.value(*dimension, row, charge)).collect();
-        let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        let group = *self.numbers.entry(values.clone()).or_insert(next);
-        if group == next {
-            self.keys.push(values);
-        }
-        self.groups.insert(key, group);
-        group
-    }
-
-    fn into_groups(self, groups: &mut BTreeMap<Vec<String>, (Exact, Exact)>) {
-        let mut rates = vec![None; self.rates.len()];
-        self.rates.into_iter().for_each(|(rate, number)| rates[number as usize] = Some(rate));
-        let mut found: Vec<(Exact, Exact)> = vec![Default::default(); self.keys.len()];
-        for ((group, rate), base) in self.sums {
-            if let Some((list, billed)) = &rates[rate as usize] {
-                let base = Exact::from_integer(base);
-                found[group as usize].0 += &base * list;
-                found[group as usize].1 += base * billed;
-            }
-        }
-        for (group, list, billed) in self.beyond {
-            found[group as usize].0 += list;
-            found[group as usize].1 += billed;
-        }
-        groups.extend(self.keys.into_iter().zip(found));
     }
 }
 

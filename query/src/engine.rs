@@ -34,28 +34,15 @@ pub struct Engine {
 
 struct Inner {
     lake: Lake,
-    catalogue: Catalogue,
     agreement: Agreement,
     kept: Kept,
-}
-
-impl Inner {
-    /// Around a lake, with what was kept of it.
-    fn new(lake: Lake, catalogue: Catalogue, agreement: Agreement, kept: Kept) -> Arc<Self> {
-        let mut inner = Arc::new(Self { lake, catalogue, agreement, kept });
-        // Where the catalogue is from now on: it says which answers are of it.
-        let address = std::ptr::from_ref(&inner.catalogue).addr();
-        if let Some(inner) = Arc::get_mut(&mut inner) {
-            inner.kept.catalogue = address;
-        }
-        inner
-    }
 }
 
 impl Engine {
     /// An engine over a lake, rating with a catalogue of price books.
     pub fn new(lake: Lake, catalogue: Catalogue) -> Self {
-        Self { inner: Inner::new(lake, catalogue, Agreement::default(), Kept::default()) }
+        let (agreement, kept) = (Agreement::default(), Kept::of(catalogue));
+        Self { inner: Arc::new(Inner { lake, agreement, kept }) }
     }
 
     /// The same engine for an account with an agreement: it holds for every request that brings none of its own.
@@ -64,10 +51,8 @@ impl Engine {
     /// When the agreement names what no price book has.
     pub fn with_agreement(self, agreement: Agreement) -> Result<Self, AgreementError> {
         agreement.check(self.catalogue())?;
-        let (lake, catalogue) = (self.inner.lake.clone(), self.inner.catalogue.clone());
-        // Answers are of a catalogue at its place.
-        let kept = Kept { rollups: self.inner.kept.rollups.clone(), ..Kept::default() };
-        Ok(Self { inner: Inner::new(lake, catalogue, agreement, kept) })
+        let (lake, kept) = (self.inner.lake.clone(), self.inner.kept.clone());
+        Ok(Self { inner: Arc::new(Inner { lake, agreement, kept }) })
     }
 
     /// A session over the lake as it is now, whose records rollups may stand for.
@@ -101,7 +86,7 @@ impl Engine {
 
     /// The price books in force.
     pub fn catalogue(&self) -> &Catalogue {
-        &self.inner.catalogue
+        &self.inner.kept.catalogue
     }
 
     /// Months with usage, latest first.

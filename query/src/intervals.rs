@@ -12,6 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use paygrain_ingest::table::Table;
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::unit::UnitError;
 use paygrain_pricing::{Catalogue, Exact, MeteringRule, Period, Scope, SkuIndex, Unit, Value, Window, Zone};
@@ -22,9 +23,6 @@ use crate::metering::{Details, Metered, MeteredRow, cell, literal, pricing_table
 
 #[cfg(test)]
 mod tests;
-
-/// Microseconds of an hour.
-const HOUR_US: i64 = 3_600_000_000;
 
 /// What a sum is of: SKU, start of the hour, scope, service of the rows.
 type SumKey = (SkuIndex, i64, Scope, String);

@@ -1,64 +1,115 @@
 //! What a session knows of the lake beside its tables: the rollups that may stand for records, and answers that were given
 //! before.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use paygrain_ingest::Lake;
+use paygrain_ingest::lake::UsageDataFile;
 use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
 
 use crate::answers::Answers;
+use crate::bill::RatedUsage;
 use crate::declared::Declared;
 use crate::error::QueryError;
 use crate::rollup::TABLES;
-use crate::rollup::store::{Rollups, Source, View};
+use crate::rollup::store::{Rollups, Services, Source, View};
 use crate::session::Tables;
+use crate::workload::Workload;
 
 /// The state of the lake that a session sees, and the rollups that may stand for its records.
 pub(crate) struct LakeState {
     lake: Lake,
-    tables: BTreeMap<Table, DeltaTable>,
+    tables: BTreeMap<Table, TableState>,
     declared: Declared,
     /// The versions of everything that usage is made of.
     versions: String,
     kept: Kept,
 }
 
+/// A usage table as a session sees it.
+struct TableState {
+    delta: DeltaTable,
+    /// Its data files by day, once they were asked for; nothing where they are not its rows.
+    files: OnceLock<Option<Vec<UsageDataFile>>>,
+}
+
 impl LakeState {
     /// Of the tables that a session is going to see.
     pub fn new(lake: Lake, tables: &Tables, kept: Kept) -> Self {
-        let (found, declared) = (tables.found.clone(), tables.declared.clone());
-        Self { lake, tables: found, declared, versions: format!("{:?}", tables.versions), kept }
+        let usage = Table::USAGE.into_iter().filter_map(|table| Some((table, tables.found.get(&table)?.clone())));
+        let usage = usage.map(|(table, delta)| (table, TableState { delta, files: OnceLock::new() }));
+        let (tables, declared, versions) = (usage.collect(), tables.declared.clone(), format!("{:?}", tables.versions));
+        Self { lake, tables, declared, versions, kept }
+    }
+
+    /// What a session has been told of the lake; nothing where it may only see records.
+    fn of(session: &SessionContext) -> Option<Arc<Self>> {
+        session.state().config().get_extension::<Self>()
+    }
+
+    /// The data files of a table by day: none where it was never written, nothing where only the records say.
+    fn files(&self, table: Table) -> Result<Option<&[UsageDataFile]>, QueryError> {
+        let Some(TableState { delta, files }) = self.tables.get(&table) else { return Ok(Some(&[])) };
+        if let Some(files) = files.get() {
+            return Ok(files.as_deref());
+        }
+        let found = self.lake.usage_data_files(delta)?;
+        Ok(files.get_or_init(|| found).as_deref())
+    }
+
+    /// Where the rollups of a table come from; nothing where only the records say.
+    fn source<'a>(
+        &'a self,
+        table: Table,
+        catalogue: &'a Catalogue,
+        session: &'a SessionContext,
+    ) -> Result<Option<Source<'a>>, QueryError> {
+        let (Some(TableState { delta, .. }), Some(files)) = (self.tables.get(&table), self.files(table)?) else {
+            return Ok(None);
+        };
+        Ok(Some(Source { lake: &self.lake, table, delta, files, declared: &self.declared, catalogue, session }))
     }
 }
 
 /// What is kept of a lake from question to question.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Kept {
+    /// The price books that answers are of.
+    pub catalogue: Arc<Catalogue>,
     pub rollups: Arc<Rollups>,
-    pub answers: Arc<Answers>,
-    /// Which catalogue answers are of: its address, for as long as it is kept beside this.
-    pub catalogue: usize,
+    pub rated: Arc<Answers<RatedUsage>>,
+    pub workloads: Arc<Answers<Option<Workload>>>,
+    /// Times of latest records, microseconds since 1970 UTC.
+    pub latest: Arc<Answers<Option<i64>>>,
 }
 
-/// An answer about usage that is kept for as long as there is no other usage.
+impl Kept {
+    /// Nothing yet, of what will be answered with some price books.
+    pub fn of(catalogue: Catalogue) -> Self {
+        let (rated, workloads, latest) = (Arc::default(), Arc::default(), Arc::default());
+        Self { catalogue: Arc::new(catalogue), rollups: Arc::default(), rated, workloads, latest }
+    }
+}
+
+/// An answer about usage, which is kept for as long as there is no other usage.
 ///
 /// # Errors
 /// Those of making it.
-pub(crate) async fn answer<T: Any + Send + Sync>(
+pub(crate) async fn answer<T>(
     session: &SessionContext,
     catalogue: &Catalogue,
+    answers: impl Fn(&Kept) -> &Answers<T>,
     question: &str,
     make: impl Future<Output = Result<(T, usize), QueryError>>,
 ) -> Result<Arc<T>, QueryError> {
-    match session.state().config().get_extension::<LakeState>() {
-        Some(state) if state.kept.catalogue == std::ptr::from_ref(catalogue).addr() => {
-            state.kept.answers.get(format!("{} {question}", state.versions), make).await
+    match LakeState::of(session) {
+        Some(state) if std::ptr::eq(state.kept.catalogue.as_ref(), catalogue) => {
+            answers(&state.kept).get(format!("{} {question}", state.versions), make).await
         }
         _ => Ok(Arc::new(make.await?.0)),
     }
@@ -71,9 +122,8 @@ pub(crate) async fn view_of(
     table: Table,
     (from_us, to_us): (i64, i64),
 ) -> Result<Option<Arc<View>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(None) };
-    let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
+    let Some(state) = LakeState::of(session) else { return Ok(None) };
+    let Some(source) = state.source(table, catalogue, session)? else { return Ok(None) };
     let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
     state.kept.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
 }
@@ -83,28 +133,28 @@ pub(crate) async fn services_of(
     session: &SessionContext,
     catalogue: &Catalogue,
     table: Table,
-) -> Result<Option<BTreeSet<(String, String)>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(Some(BTreeSet::new())) };
-    let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
+) -> Result<Option<Services>, QueryError> {
+    let Some(state) = LakeState::of(session) else { return Ok(None) };
+    if !state.tables.contains_key(&table) {
+        return Ok(Some(Services::new()));
+    }
+    let Some(source) = state.source(table, catalogue, session)? else { return Ok(None) };
     state.kept.rollups.services(&source).await
 }
 
 /// Whether a session sees no row of a table.
 pub(crate) fn is_empty(session: &SessionContext, table: Table) -> Result<bool, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(false) };
-    let Some(delta) = state.tables.get(&table) else { return Ok(true) };
-    Ok(state.lake.usage_data_files(delta)?.is_some_and(|files| files.is_empty()))
+    let Some(state) = LakeState::of(session) else { return Ok(false) };
+    Ok(state.files(table)?.is_some_and(<[_]>::is_empty))
 }
 
 /// The UTC days with usage; nothing where only the records say.
 pub(crate) fn days_with_usage(session: &SessionContext) -> Result<Option<BTreeSet<i32>>, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(None) };
+    let Some(state) = LakeState::of(session) else { return Ok(None) };
     let mut days = BTreeSet::new();
     for table in Table::USAGE {
-        let Some(delta) = state.tables.get(&table) else { continue };
-        let Some(files) = state.lake.usage_data_files(delta)? else { return Ok(None) };
-        days.extend(files.into_iter().map(|file| file.day));
+        let Some(files) = state.files(table)? else { return Ok(None) };
+        days.extend(files.iter().map(|file| file.day));
     }
     Ok(Some(days))
 }
@@ -115,12 +165,12 @@ pub(crate) async fn catch_up(
     catalogue: &Catalogue,
     done: &(dyn Fn(Table, usize, usize) + Send + Sync),
 ) -> Result<u64, QueryError> {
-    let Some(state) = session.state().config().get_extension::<LakeState>() else { return Ok(0) };
+    let Some(state) = LakeState::of(session) else { return Ok(0) };
     let mut count = 0;
     for table in TABLES {
-        let Some(delta) = state.tables.get(&table) else { continue };
-        let source = Source { lake: &state.lake, table, delta, declared: &state.declared, catalogue, session };
-        count += state.kept.rollups.catch_up(&source, &|days, all| done(table, days, all)).await?;
+        if let Some(source) = state.source(table, catalogue, session)? {
+            count += state.kept.rollups.catch_up(&source, &|days, all| done(table, days, all)).await?;
+        }
     }
     Ok(count)
 }

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::{DAY_US, Table};
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Activity, Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
 
 use crate::activity::{activities_of, columns_of, meter_activities};
@@ -21,7 +22,6 @@ use crate::error::QueryError;
 use crate::incomplete::{self, Incomplete};
 use crate::intervals::meter_intervals;
 use crate::lake_state::{is_empty, view_of};
-use crate::rollup::HOUR_US;
 use crate::rollup::class::{Class, PROVIDER, SERVICE};
 use crate::rollup::store::View;
 

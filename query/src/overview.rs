@@ -92,7 +92,7 @@ impl Overview {
             unpriced: bill.unpriced,
             record_count: bill.record_count,
             upload_count: engine.lake().uploads().await?.len() as u64,
-            latest_us: *answer(&session, engine.catalogue(), &format!("latest {period}"), async {
+            latest_us: *answer(&session, engine.catalogue(), |kept| &kept.latest, &format!("latest {period}"), async {
                 Ok((latest_us(&session, engine.catalogue().widest_period_us(period)).await?, 1))
             })
             .await?,

@@ -36,9 +36,6 @@ use crate::metering::pricing_table;
 
 /// Hours of a day.
 pub(crate) const HOURS: usize = 24;
-/// Microseconds of an hour.
-pub(crate) const HOUR_US: i64 = 3_600_000_000;
-
 /// The tables that have rollups: those with a row for each event.
 pub(crate) const TABLES: [Table; 2] = [Table::Invocations, Table::Requests];
 
@@ -157,11 +154,14 @@ pub(crate) fn usual_terms(table: Table) -> Vec<NeededTerm> {
     let measured = measure_columns(table)
         .iter()
         .map(|column| NeededTerm { sql: format!("\"{column}\""), columns: vec![(*column).to_owned()] });
-    let roundings = ROUNDINGS.iter().filter(|_| table == Table::Invocations).filter_map(|text| {
-        let sql = Expression::parse(text, pricing_table(table)).ok()?.to_sql();
-        Some(NeededTerm { sql, columns: vec!["duration_us".to_owned()] })
-    });
-    measured.chain(roundings).collect()
+    let roundings = rounding_terms().filter(|_| table == Table::Invocations);
+    measured.chain(roundings.map(|sql| NeededTerm { sql, columns: vec!["duration_us".to_owned()] })).collect()
+}
+
+/// The [`ROUNDINGS`] as SQL over invocations.
+pub(crate) fn rounding_terms() -> impl Iterator<Item = String> {
+    let sql = |text| Some(Expression::parse(text, paygrain_pricing::Table::Invocations).ok()?.to_sql());
+    ROUNDINGS.into_iter().filter_map(sql)
 }
 
 /// A rule taken apart for classes.

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::{DAY_US, Table};
-use paygrain_pricing::{Catalogue, Expression};
+use paygrain_pricing::Catalogue;
 
 use crate::error::QueryError;
 use crate::lake_state::{answer, view_of};
-use crate::metering::pricing_table;
+use crate::report::statistics::nearest_rank;
 use crate::rollup::class::Class;
 use crate::rollup::histogram::{VALUE_MAX, key, parts};
 use crate::rollup::store::{Day, View};
-use crate::rollup::{HOURS, ROUNDINGS};
+use crate::rollup::{HOURS, ROUNDINGS, rounding_terms};
 
 /// Roundings of durations that sums are kept of: to 1 ms, to 100 ms, to 1 s, and to 1 s and at least 1 minute.
 pub const ROUNDINGS_COUNT: usize = ROUNDINGS.len();
@@ -85,7 +85,7 @@ impl Workload {
         days: RangeInclusive<i32>,
     ) -> Result<Arc<Option<Self>>, QueryError> {
         let question = format!("workload {days:?}");
-        answer(session, catalogue, &question, async {
+        answer(session, catalogue, |kept| &kept.workloads, &question, async {
             let bounds = (i64::from(*days.start()) * DAY_US, (i64::from(*days.end()) + 1) * DAY_US);
             let view = view_of(session, catalogue, Table::Invocations, bounds).await?;
             let workload = view.and_then(Self::summed);
@@ -146,10 +146,7 @@ impl Workload {
         let rollup = &day.rollup;
         let place = |sql: &str| rollup.terms.iter().position(|term| term == sql);
         let duration = place("\"duration_us\"")?;
-        let mut rounded = [0; ROUNDINGS_COUNT];
-        for (rounded, text) in rounded.iter_mut().zip(ROUNDINGS) {
-            *rounded = place(&Expression::parse(text, pricing_table(Table::Invocations)).ok()?.to_sql())?;
-        }
+        let rounded: Vec<usize> = rounding_terms().map(|term| place(&term)).collect::<Option<_>>()?;
         let terms = rounded.iter().fold(1 << duration, |terms, place| terms | 1 << place);
         // A class without durations has none to add.
         if rollup.known.iter().any(|known| known & terms != terms) {
@@ -174,8 +171,8 @@ impl Workload {
                 hour.duration_us = hour.duration_us.checked_add(rollup.sum(duration, cell))?;
                 sum.count += rollup.counts[cell];
                 sum.duration_us = sum.duration_us.checked_add(rollup.sum(duration, cell))?;
-                for (sum, term) in sum.rounded_us.iter_mut().zip(rounded) {
-                    *sum = sum.checked_add(rollup.sum(term, cell))?;
+                for (sum, term) in sum.rounded_us.iter_mut().zip(&rounded) {
+                    *sum = sum.checked_add(rollup.sum(*term, cell))?;
                 }
             }
             self.by_day.push(sum);
@@ -238,16 +235,7 @@ impl Workload {
 fn ranked<const N: usize>(mut counts: Vec<(u64, u64)>, percentiles: [u64; N]) -> (u64, [u64; N]) {
     counts.sort_unstable();
     let all: u64 = counts.iter().map(|(_, count)| count).sum();
-    let at = percentiles.map(|percentile| {
-        let rank = (u128::from(all) * u128::from(percentile)).div_ceil(100).max(1);
-        let mut before = 0_u128;
-        let value = counts.iter().find(|(_, count)| {
-            before += u128::from(*count);
-            before >= rank
-        });
-        value.map_or(0, |(value, _)| *value)
-    });
-    (all, at)
+    (all, percentiles.map(|percent| nearest_rank(counts.iter().copied(), all, percent).unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ProjectionMask;
@@ -20,8 +20,6 @@ use crate::error::IngestError;
 
 /// Where a lake keeps what can be worked out again from its tables.
 const DERIVED: &str = "rollups";
-/// Days from 0001-01-01 to 1970-01-01.
-const EPOCH_DAYS: i32 = 719_163;
 
 /// A data file of a usage table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +46,7 @@ impl Lake {
             let day = date.and_then(|date| date.parse::<NaiveDate>().ok());
             let (Some(day), None) = (day, file.deletion_vector_descriptor()) else { return Ok(None) };
             files.push(UsageDataFile {
-                day: day.num_days_from_ce() - EPOCH_DAYS,
+                day: day.to_epoch_days(),
                 path: file.object_store_path().to_string(),
                 rows: file.num_records().unwrap_or(0) as u64,
             });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, Charge, Exact, Period, Scope, Zone};
 
 use super::correction::Correction;
@@ -12,8 +13,6 @@ use crate::bill::{RatedUsage, RowShare, proportion};
 
 /// The account of usage whose log names none: there must be one.
 const UNKNOWN_ACCOUNT: &str = "unknown";
-const HOUR_US: i64 = 3_600_000_000;
-
 /// One row. Quantities are in the units of `terms`, costs in the billing currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FocusRow {

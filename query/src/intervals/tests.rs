@@ -1,13 +1,12 @@
 //! Rows of `storage` and `metered` in a session, against worked amounts and against estimates of the same usage
 use paygrain_ingest::record::{MeteredQuantity, StoredBytes};
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, EstimateRequest, Exact, Period, estimate};
 
 use crate::bill::{BillRequest, Dimension, RatedUsage};
 use crate::testing::{batch, session};
 
 const DAY_US: i64 = 86_400_000_000;
-const HOUR_US: i64 = 3_600_000_000;
-
 fn us(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_micros()
 }

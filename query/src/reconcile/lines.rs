@@ -8,6 +8,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{BILLED_WORDS, BilledWords, Catalogue, Exact, Period, SkuIndex, Zone};
 
 use super::view::BillView;
@@ -15,7 +16,6 @@ use crate::error::QueryError;
 use crate::focus::unit_part;
 use crate::metering::{literal, timestamp};
 
-const HOUR_US: i64 = 3_600_000_000;
 /// How far the zone that is furthest ahead is ahead of UTC.
 pub(super) const ZONES_AHEAD_US: i64 = 14 * HOUR_US;
 /// A charge period up to this is a day's: days have 23 to 25 hours.

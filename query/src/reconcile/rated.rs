@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, Exact, SkuIndex, Zone};
 
 use super::classes::RatedSide;
 use crate::bill::{Attribution, RatedUsage, proportion};
-
-const HOUR_US: i64 = 3_600_000_000;
 
 /// Where rated usage belongs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -13,11 +13,12 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::table::ColumnKind;
 
 use super::class::{Class, PROVIDER, SERVICE, integer_columns, measure_columns, text_columns};
 use super::histogram::{CLASSES_MAX, Counting};
-use super::{HOUR_US, HOURS, Histograms, NeededTerm, Rollup, Terms, terms_of, usual_terms};
+use super::{HOURS, Histograms, NeededTerm, Rollup, Terms, terms_of, usual_terms};
 use crate::error::QueryError;
 use crate::metering::pricing_table;
 
@@ -358,18 +359,14 @@ impl<'a> Builder<'a> {
         let Some(column) = column.filter(|column| column.null_count() < column.len()) else { return Ok(Ids::Same(0)) };
         let column = cast(column, &DataType::Int64)?;
         let column = column.as_primitive::<Int64Type>();
-        let mut last = (0, 0);
         let ids = column.iter().map(|value| {
             let Some(value) = value else { return 0 };
-            if last != (value, last.1) || last.1 == 0 {
-                let next = u32::try_from(self.integer_of.len()).unwrap_or(0);
-                let id = *self.integers.entry(value).or_insert(next);
-                if id == next {
-                    self.integer_of.push(Some(value));
-                }
-                last = (value, id);
+            let next = u32::try_from(self.integer_of.len()).unwrap_or(0);
+            let id = *self.integers.entry(value).or_insert(next);
+            if id == next {
+                self.integer_of.push(Some(value));
             }
-            last.1
+            id
         });
         Ok(Ids::Each(ids.collect()))
     }

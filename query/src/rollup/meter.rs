@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::expression::{Expression, Part, Value};
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, Exact, MeteringRule, Scope, SkuIndex};
 
 use super::class::{ACCOUNT, Class, PROVIDER, REGION, RESOURCE, SERVICE, is_common};
 use super::store::{Day, View};
-use super::{HOUR_US, Terms, parts_of};
+use super::{Terms, parts_of};
 use crate::bill::UnpricedUsage;
 use crate::incomplete::{Incomplete, can_be_missing};
 use crate::metering::{Details, Meter, Metered, MeteredRow, Quantity, Question};

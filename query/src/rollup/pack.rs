@@ -129,12 +129,11 @@ pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<P
     Ok(path)
 }
 
-/// The data files that a file is the rollup of: its first line alone is read.
-pub(crate) fn files_of(path: &Path, table: Table) -> Result<BTreeSet<String>, PackError> {
+/// What a file says it is a rollup of, without any sums: its first line alone is read.
+pub(crate) fn facts(path: &Path, table: Table) -> Result<Rollup, PackError> {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(fs::File::open(path)?), &mut line)?;
-    let header: Header = serde_json::from_str(&line)?;
-    checked(header, table).map(|header| header.files)
+    checked(serde_json::from_str(&line)?, table)?.rollup()
 }
 
 /// Reads what a file says it is, and the Parquet files in it.
@@ -171,11 +170,7 @@ pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
     let (header, parts) = open(path, table)?;
     let [classes, cells, _, _] = &parts[..] else { return Err(PackError::Other("of another version")) };
     let (classes, cells) = (&batch_of(classes.clone())?, &batch_of(cells.clone())?);
-    let services =
-        header.services.into_iter().map(|(provider, service, terms)| Ok((provider, service, terms_of(&terms)?)));
-    let services = services.collect::<Result<_, PackError>>()?;
-    let mut rollup =
-        Rollup { day: header.day, files: header.files, terms: header.terms, services, ..Rollup::default() };
+    let mut rollup = header.rollup()?;
     read_classes(table, classes, &mut rollup)?;
     let number = |name: &str| integers(cells, name);
     rollup.cell_classes = number("class")?.values().iter().map(|class| *class as u32).collect();
@@ -188,6 +183,15 @@ pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
     }
     rollup.file = Some((path.to_owned(), table));
     Ok(rollup)
+}
+
+impl Header {
+    /// The rollup, without any sums.
+    fn rollup(self) -> Result<Rollup, PackError> {
+        let service = |(provider, service, terms): (String, String, String)| Ok((provider, service, terms_of(&terms)?));
+        let services = self.services.into_iter().map(service).collect::<Result<_, PackError>>()?;
+        Ok(Rollup { day: self.day, files: self.files, terms: self.terms, services, ..Rollup::default() })
+    }
 }
 
 fn checked(header: Header, table: Table) -> Result<Header, PackError> {

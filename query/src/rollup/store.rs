@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use super::build::{Builder, columns};
 use super::class::{Class, Classes};
 use super::pack;
-use super::{Rollup, terms_of};
+use super::{Rollup, Terms, terms_of};
 use crate::declared::Declared;
 use crate::error::QueryError;
 
@@ -58,7 +58,7 @@ struct State {
 }
 
 /// Providers and services.
-type Services = BTreeSet<(String, String)>;
+pub(crate) type Services = BTreeSet<(String, String)>;
 /// Table, version, first and last day.
 type ViewKey = (Table, Option<u64>, i32, i32);
 
@@ -86,6 +86,8 @@ pub(crate) struct Source<'a> {
     pub table: Table,
     /// The state of the table.
     pub delta: &'a DeltaTable,
+    /// Its data files, by day.
+    pub files: &'a [UsageDataFile],
     pub declared: &'a Declared,
     pub catalogue: &'a Catalogue,
     pub session: &'a SessionContext,
@@ -105,10 +107,9 @@ impl Rollups {
         if let Some((_, view)) = state.views.iter().find(|(known, _)| *known == key) {
             return Ok(Some(view.clone()));
         }
-        let Some(by_day) = by_day(source)? else { return Ok(None) };
         let mut found = Vec::new();
-        for (day, files) in by_day.into_iter().filter(|(day, _)| days.contains(day)) {
-            let Some(of_day) = state.of_day(source, day, &files).await? else { return Ok(None) };
+        for files in source.by_day().filter(|files| days.contains(&files[0].day)) {
+            let Some(of_day) = state.of_day(source, files).await? else { return Ok(None) };
             found.extend(of_day);
         }
         let classes = state.classes.entry(source.table).or_default().all().to_vec();
@@ -135,10 +136,9 @@ impl Rollups {
         source: &Source<'_>,
         done: &(dyn Fn(usize, usize) + Send + Sync),
     ) -> Result<u64, QueryError> {
-        let Some(by_day) = by_day(source)? else { return Ok(0) };
-        let (mut count, days) = (0, by_day.len());
-        for (number, (day, files)) in by_day.into_iter().enumerate() {
-            if self.state.lock().await.services_of_day(source, day, &files).await?.is_some() {
+        let (mut count, days) = (0, source.by_day().count());
+        for (number, files) in source.by_day().enumerate() {
+            if self.state.lock().await.services_of_day(source, files).await?.is_some() {
                 count += files.len() as u64;
             }
             done(number + 1, days);
@@ -151,11 +151,10 @@ impl Rollups {
     /// # Errors
     /// When data files cannot be read.
     pub async fn services(&self, source: &Source<'_>) -> Result<Option<Services>, QueryError> {
-        let Some(by_day) = by_day(source)? else { return Ok(None) };
         let mut found = BTreeSet::new();
         let mut state = self.state.lock().await;
-        for (day, files) in by_day {
-            match state.services_of_day(source, day, &files).await? {
+        for files in source.by_day() {
+            match state.services_of_day(source, files).await? {
                 Some(services) => found.extend(services.iter().cloned()),
                 None => return Ok(None),
             }
@@ -176,14 +175,11 @@ impl Rollups {
     }
 }
 
-/// The data files of a table by day.
-fn by_day(source: &Source<'_>) -> Result<Option<BTreeMap<i32, Vec<UsageDataFile>>>, QueryError> {
-    let Some(files) = source.lake.usage_data_files(source.delta)? else { return Ok(None) };
-    let mut by_day: BTreeMap<i32, Vec<UsageDataFile>> = BTreeMap::new();
-    for file in files {
-        by_day.entry(file.day).or_default().push(file);
+impl<'a> Source<'a> {
+    /// The data files of each day.
+    fn by_day(&self) -> impl Iterator<Item = &'a [UsageDataFile]> + use<'a> {
+        self.files.chunk_by(|a, b| a.day == b.day)
     }
-    Ok(Some(by_day))
 }
 
 impl State {
@@ -192,23 +188,25 @@ impl State {
         self.days.values().flatten().map(|day| day.rollup.weight()).sum()
     }
 
-    /// Provider and service of the records of a day. What nobody has asked more of does not stay in memory.
+    /// Provider and service of the records of a day, from what its rollups say they are: nobody may ask more of it.
     async fn services_of_day(
         &mut self,
         source: &Source<'_>,
-        day: i32,
         files: &[UsageDataFile],
     ) -> Result<Option<&Services>, QueryError> {
-        let key = (source.table, day);
+        let key = (source.table, files[0].day);
         if self.services.get(&key).is_none_or(|(known, _)| known != files) {
-            let known = self.days.contains_key(&key);
-            let Some(found) = self.of_day(source, day, files).await? else { return Ok(None) };
-            let services = found.iter().flat_map(|day| &day.rollup.services);
-            let services = services.map(|(provider, service, _)| (provider.clone(), service.clone())).collect();
+            let services = match (self.days.contains_key(&key), written(source, files)?) {
+                (false, Some(services)) => services,
+                (known, _) => {
+                    let Some(found) = self.of_day(source, files).await? else { return Ok(None) };
+                    if !known {
+                        self.days.remove(&key);
+                    }
+                    found.iter().flat_map(|day| services_of(&day.rollup.services)).collect()
+                }
+            };
             self.services.insert(key, (files.to_vec(), services));
-            if !known {
-                self.days.remove(&key);
-            }
         }
         Ok(self.services.get(&key).map(|(_, services)| services))
     }
@@ -217,9 +215,9 @@ impl State {
     async fn of_day(
         &mut self,
         source: &Source<'_>,
-        day: i32,
         files: &[UsageDataFile],
     ) -> Result<Option<Vec<Arc<Day>>>, QueryError> {
+        let day = files[0].day;
         if files.iter().any(|file| self.refused.contains(&(source.table, file.path.clone()))) {
             return Ok(None);
         }
@@ -288,25 +286,49 @@ fn take(missing: &mut BTreeMap<&str, &UsageDataFile>, files: &BTreeSet<String>) 
     fits
 }
 
+/// Provider and service of the records of a day, where the files of rollups say so; nothing where one is missing.
+fn written(source: &Source<'_>, files: &[UsageDataFile]) -> Result<Option<Services>, QueryError> {
+    let directory = source.lake.derived_directory()?;
+    let mut missing: BTreeMap<&str, &UsageDataFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut found = Services::new();
+    for path in pack::of_day(&directory, source.table, files[0].day) {
+        if let Ok(facts) = pack::facts(&path, source.table)
+            && is_complete(source, &facts)
+            && take(&mut missing, &facts.files)
+        {
+            found.extend(services_of(&facts.services));
+        }
+    }
+    Ok(missing.is_empty().then_some(found))
+}
+
+fn services_of(services: &[(String, String, Terms)]) -> impl Iterator<Item = (String, String)> + '_ {
+    services.iter().map(|(provider, service, _)| (provider.clone(), service.clone()))
+}
+
+/// Whether a rollup sums all that the rules of its services need: a rule may have come that needs something else.
+fn is_complete(source: &Source<'_>, rollup: &Rollup) -> bool {
+    rollup.services.iter().all(|(provider, service, summed)| {
+        terms_of(source.catalogue, source.table, provider, service).iter().all(|term| {
+            let place = rollup.terms.iter().position(|known| *known == term.sql);
+            place.is_some_and(|place| (summed >> place) & 1 == 1)
+        })
+    })
+}
+
 /// Reads a rollup from its file where it is of use.
 fn read(
     path: &Path,
     source: &Source<'_>,
     missing: &mut BTreeMap<&str, &UsageDataFile>,
 ) -> Result<Option<Rollup>, pack::PackError> {
-    let files = pack::files_of(path, source.table)?;
-    if files.is_empty() || !files.iter().all(|file| missing.contains_key(file.as_str())) {
+    let facts = pack::facts(path, source.table)?;
+    let is_missing = !facts.files.is_empty() && facts.files.iter().all(|file| missing.contains_key(file.as_str()));
+    if !is_missing || !is_complete(source, &facts) {
         return Ok(None);
     }
     let rollup = pack::read(path, source.table)?;
-    // A rule may have come that sums something else.
-    let complete = rollup.services.iter().all(|(provider, service, summed)| {
-        terms_of(source.catalogue, source.table, provider, service).iter().all(|term| {
-            let place = rollup.terms.iter().position(|known| *known == term.sql);
-            place.is_some_and(|place| (summed >> place) & 1 == 1)
-        })
-    });
-    Ok((complete && take(missing, &files)).then_some(rollup))
+    Ok(take(missing, &rollup.files).then_some(rollup))
 }
 
 /// Works a rollup out; nothing where the files cannot be rolled up.
