@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paygrain_ingest::Lake;
 use paygrain_pricing::Catalogue;
+use paygrain_query::workload::DaySum;
 use paygrain_query::{Engine, Workload};
 
 /// May 2026, UTC, days since 1970.
@@ -37,8 +38,10 @@ fn main() {
     while let (Some(name), Some(value)) = (arguments.next(), arguments.next()) {
         given.insert(name, value);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(run(&given));
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // No thread ends before the program does, and takes its CPU time along.
+    runtime.worker_threads(2).thread_keep_alive(Duration::MAX).enable_all();
+    runtime.build().unwrap().block_on(run(&given));
 }
 
 async fn run(given: &HashMap<String, String>) {
@@ -119,7 +122,7 @@ fn number(number: impl Into<i128>) -> Cell<'static> {
     Cell::Number(number.into())
 }
 
-/// CPU seconds of the process. Its threads live as long as it does.
+/// CPU seconds of the process: of all its threads, which live as long as it does.
 fn cpu() -> f64 {
     let nanoseconds: f64 = fs::read_dir("/proc/self/task")
         .unwrap()
@@ -150,16 +153,19 @@ fn memory(workload: &Workload) -> Vec<i128> {
     workload.groups().iter().map(|group| group.integer("memory_mb").unwrap_or(0).into()).collect()
 }
 
+fn billed_mb_ms(sum: &DaySum, memory: &[i128]) -> i128 {
+    i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[sum.group as usize]
+}
+
 /// Requests and billed MB-ms by day (from the first) and function.
 fn by_day_and_function(workload: &Workload, functions: usize, places: &[usize]) -> Vec<(i128, i128)> {
     let memory = memory(workload);
     let mut sums = vec![(0, 0); MAY.count() * functions];
     for sum in workload.by_day() {
-        let group = sum.group as usize;
         let day = usize::try_from(sum.day - MAY.start()).unwrap();
-        let (requests, mb_ms) = &mut sums[day * functions + places[group]];
+        let (requests, mb_ms) = &mut sums[day * functions + places[sum.group as usize]];
         *requests += i128::from(sum.count);
-        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[group];
+        *mb_ms += billed_mb_ms(sum, &memory);
     }
     sums
 }
@@ -229,8 +235,7 @@ fn most(workload: &Workload) -> Answer<'_> {
     let mut sums = vec![0; functions.len()];
     let from = workload.by_day().partition_point(|sum| sum.day < LAST_WEEK);
     for sum in &workload.by_day()[from..] {
-        let group = sum.group as usize;
-        sums[places[group]] += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[group];
+        sums[places[sum.group as usize]] += billed_mb_ms(sum, &memory);
     }
     let mut sums: Vec<_> = sums.into_iter().zip(functions).collect();
     sums.sort_unstable_by_key(|(mb_ms, function)| (-mb_ms, *function));
@@ -269,7 +274,7 @@ fn one_function(workload: &Workload) -> Answer<'_> {
     for sum in workload.by_day().iter().filter(|sum| is_one[sum.group as usize]) {
         let (requests, mb_ms) = sums.entry(sum.day).or_default();
         *requests += i128::from(sum.count);
-        *mb_ms += i128::from(sum.rounded_us[HUNDRED_MS] / 1000) * memory[sum.group as usize];
+        *mb_ms += billed_mb_ms(sum, &memory);
     }
     let mut answer = Answer::new(4);
     for (day, (requests, mb_ms)) in sums {

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use paygrain_pricing::{Exact, grouped};
+use paygrain_query::sql_text::spreadsheet_safe;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -92,11 +93,6 @@ impl Rows {
         let bytes = writer.into_inner().map_err(|error| Failure::new(error, None))?;
         print_text(&String::from_utf8_lossy(&bytes))
     }
-}
-
-/// A spreadsheet takes text that begins so for a formula.
-fn spreadsheet_safe(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// Prints a document as JSON.

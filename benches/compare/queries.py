@@ -13,6 +13,8 @@ answers, and how PROGRAM is called and what it prints.
 """
 import argparse, datetime, hashlib, importlib.metadata, json, os, pathlib, statistics, subprocess, sys, tempfile
 
+from query_data import SUMS as SUM_TABLES, size
+
 HERE = pathlib.Path(__file__).resolve().parent
 SQL = ["duckdb", "duckdb-file", "polars", "chdb", "chdb-merge-tree", "datafusion"]
 # Who does a job from the invocations, and who from sums and histograms that are given to it.
@@ -42,10 +44,6 @@ def run(command):
 def fingerprint(path):
     lines = sorted(path.read_bytes().splitlines())
     return hashlib.md5(b"".join(line + b"\n" for line in lines)).hexdigest(), len(lines)
-
-
-def size(path):
-    return path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
 
 
 def seconds(value):
@@ -103,13 +101,12 @@ def main():
     parser.add_argument("--repeat", type=int, default=3, help="least repetitions in a process; short jobs are repeated more often")
     parser.add_argument("--out", help="directory for the answers; a temporary one if not given")
     parser.add_argument("--markdown", help="file to write the tables to, besides printing them")
-    parser.add_argument("--json", help="file to write all figures to")
     arguments = parser.parse_args()
     data = pathlib.Path(arguments.data).resolve()
     out = pathlib.Path(arguments.out or tempfile.mkdtemp(prefix="paygrain-queries-")).resolve()
     out.mkdir(parents=True, exist_ok=True)
     wanted, ours = arguments.engines.split(","), ["paygrain"] if arguments.paygrain_jobs else []
-    rows, all_figures, answers = [], {}, {}
+    rows, answers, rated_rows = [], {}, {}
     for job in arguments.jobs.split(","):
         engines = [engine for engine in JOBS[job] + (SUMS if job in GIVEN_SUMS else []) if engine in wanted]
         measured, found = measure(job, ours + engines, arguments, data, out)
@@ -124,9 +121,10 @@ def main():
         from_rows = {engine: measured[engine] for engine in engines if not engine.endswith("+sums")}
         from_sums = {engine: measured[engine] for engine in engines if engine.endswith("+sums")}
         # The rating of the month from sums is compared with the rating of the month from invocations.
-        if job == "j2c":
-            from_rows = {engine: one for engine, one in all_figures.get("j2b", {}).items() if engine != "paygrain"}
-        all_figures[job] = {**from_rows, **from_sums, **{engine: measured[engine] for engine in ours}}
+        if job == "j2b":
+            rated_rows = from_rows
+        elif job == "j2c":
+            from_rows = rated_rows
         mine = measured.get("paygrain")
         best = lambda group: min(group, key=lambda engine: group[engine].cpu, default=None)
         ratio = lambda group: f"**{group[best(group)].cpu / mine.cpu:.1f}x**" if mine and group else "–"
@@ -143,8 +141,7 @@ def main():
     text = table(head, rows) + "\n"
     if not ours:
         text += "The column of paygrain is empty: no program was given with `--paygrain-jobs`.\n\n"
-    names = ["usage.csv.zst", "raw.parquet", "clean.parquet", "clean.duckdb", "clean.chdb", "sums_day.parquet", "sums_hour.parquet", "month_ms.parquet",
-             "month_10us.parquet", "day_ms.parquet", "lake"]
+    names = ["usage.csv.zst", "raw.parquet", "clean.parquet", "clean.duckdb", "clean.chdb", *(f"{name}.parquet" for name in SUM_TABLES), "lake"]
     import duckdb
     count = duckdb.execute(f"select count(*) from '{data}/clean.parquet'").fetchone()[0]
     text += table(["stored", "bytes", "a row"], [[name, f"{size(data / name):,}", f"{size(data / name) / count:.2f}"] for name in names if (data / name).exists()])
@@ -153,10 +150,6 @@ def main():
     print(text)
     if arguments.markdown:
         pathlib.Path(arguments.markdown).write_text(text)
-    if arguments.json:
-        figures = {job: {engine: dict(first=one.first, warm=one.warm, wall=one.wall, peak_mb=one.peak_mb) for engine, one in figures.items()}
-                   for job, figures in all_figures.items()}
-        pathlib.Path(arguments.json).write_text(json.dumps(figures, indent=1))
 
 
 main()

@@ -147,7 +147,6 @@ def main():
     parser.add_argument("--generate", help="program made from examples/generate_usage.rs")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--paygrain", help="program that makes the lake")
-    parser.add_argument("--skip", default="", help="what not to make: clean.chdb, for instance")
     arguments = parser.parse_args()
     data = pathlib.Path(arguments.data).resolve()
     data.mkdir(parents=True, exist_ok=True)
@@ -156,8 +155,7 @@ def main():
               "clean.chdb": lambda path: merge_tree(data, path),
               **{f"{name}.parquet": lambda path, name=name: sums(data, name, path) for name in SUMS}}
     for name, make in makers.items():
-        if name not in arguments.skip.split(","):
-            made(data / name, make)
+        made(data / name, make)
     if arguments.paygrain:
         made(data / "lake", lambda path: lake(arguments.paygrain, data, path))
         check(arguments.paygrain, data)

@@ -1,6 +1,6 @@
 //! Usage rows completed by what was declared of their resources after they were ingested.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, StringArray};
@@ -47,6 +47,11 @@ impl Declared {
         let schema = table.schema();
         let columns = schema.fields().iter().map(|field| self.column(field.name()));
         Ok(session.read_table(provider)?.select(columns.collect::<Vec<_>>())?.into_view())
+    }
+
+    /// The columns of which something is declared.
+    pub fn columns(&self) -> BTreeSet<&'static str> {
+        self.declarations.iter().flat_map(Declaration::stated).map(|(column, _)| column).collect()
     }
 
     /// The same for what the rows of rollups have in common.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array};
+use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Int64Type};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -74,8 +74,28 @@ impl Stepped {
         };
         match result {
             Some(result) => Ok(result),
-            None => exec_err!("{}: the result does not fit", self.name()),
+            None => self.does_not_fit(),
         }
+    }
+
+    /// Row by row; null where either is.
+    fn apply_to<T>(&self, values: &ArrayRef, steps: &ArrayRef) -> Result<PrimitiveArray<T>>
+    where
+        T: ArrowPrimitiveType<Native: Into<i128> + TryFrom<i128>>,
+    {
+        let rows = values.as_primitive::<T>().iter().zip(steps.as_primitive::<T>());
+        let rounded = rows.map(|row| match row {
+            (Some(value), Some(step)) => match T::Native::try_from(self.apply(value.into(), step.into())?) {
+                Ok(fits) => Ok(Some(fits)),
+                Err(_) => self.does_not_fit(),
+            },
+            _ => Ok(None),
+        });
+        rounded.collect()
+    }
+
+    fn does_not_fit<T>(&self) -> Result<T> {
+        exec_err!("{}: the result does not fit", self.name())
     }
 }
 
@@ -130,31 +150,12 @@ impl ScalarUDFImpl for Stepped {
         let [values, steps] = &arrays[..] else { return exec_err!("{} takes a number and a step", self.name()) };
         let result: ArrayRef = match (values.data_type(), arguments.return_field.data_type()) {
             (DataType::Decimal128(..), DataType::Decimal128(precision, scale)) => {
-                let (values, steps) = (values.as_primitive::<Decimal128Type>(), steps.as_primitive::<Decimal128Type>());
-                let rounded = (0..values.len())
-                    .map(|row| match values.is_valid(row) && steps.is_valid(row) {
-                        true => self.apply(values.value(row), steps.value(row)).map(Some),
-                        false => Ok(None),
-                    })
-                    .collect::<Result<Decimal128Array>>()?
-                    .with_precision_and_scale(*precision, *scale)?;
+                let rounded = self.apply_to::<Decimal128Type>(values, steps)?;
+                let rounded = rounded.with_precision_and_scale(*precision, *scale)?;
                 rounded.validate_decimal_precision(*precision)?;
                 Arc::new(rounded)
             }
-            _ => {
-                let (values, steps) = (values.as_primitive::<Int64Type>(), steps.as_primitive::<Int64Type>());
-                let rounded = (0..values.len()).map(|row| match values.is_valid(row) && steps.is_valid(row) {
-                    true => {
-                        let exact = self.apply(values.value(row).into(), steps.value(row).into())?;
-                        match i64::try_from(exact) {
-                            Ok(fits) => Ok(Some(fits)),
-                            Err(_) => exec_err!("{}: the result does not fit", self.name()),
-                        }
-                    }
-                    false => Ok(None),
-                });
-                Arc::new(rounded.collect::<Result<Int64Array>>()?)
-            }
+            _ => Arc::new(self.apply_to::<Int64Type>(values, steps)?),
         };
         Ok(match scalar {
             true => ColumnarValue::Scalar(datafusion::scalar::ScalarValue::try_from_array(&result, 0)?),

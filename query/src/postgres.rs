@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::{CATALOG, SCHEMA};
 
-/// As which version of Postgres clients should treat us.
-const VERSION: &str = concat!("PostgreSQL 16.6 (Paygrain ", env!("CARGO_PKG_VERSION"), ")");
+/// The schema of the catalogue.
+const CATALOGUE: &str = "pg_catalog";
 /// Schemas that describe the others.
-const DESCRIBING: [&str; 2] = ["pg_catalog", "information_schema"];
+const DESCRIBING: [&str; 2] = [CATALOGUE, "information_schema"];
 /// Words that only the catalogue of Postgres knows, beside those that begin with `pg_`.
 const CATALOGUE_WORDS: [&str; 21] = [
     "array_lower",
@@ -64,6 +64,11 @@ pub struct PostgresClient {
     pub user: String,
 }
 
+impl PostgresClient {
+    /// As which version of Postgres clients should treat us.
+    pub const SERVER_VERSION: &str = concat!("16.6 (Paygrain ", env!("CARGO_PKG_VERSION"), ")");
+}
+
 /// The plan of one statement. Whether it only reads is not judged here.
 ///
 /// # Errors
@@ -77,8 +82,7 @@ pub(crate) async fn plan(
         return plain(session, text).await;
     }
     register_catalogue(session, client).await?;
-    let rewritten = rewritten(session, text).await;
-    match rewritten {
+    match rewritten(session, text).await {
         Ok(plan) if !reads_lake(session, &plan)? => Ok(plan),
         Ok(_) => plain(session, text).await,
         Err(error) => match plain(session, text).await {
@@ -135,14 +139,15 @@ fn reads_lake(session: &SessionContext, plan: &LogicalPlan) -> Result<bool, Data
 async fn register_catalogue(session: &SessionContext, client: &PostgresClient) -> Result<(), DataFusionError> {
     setup_pg_catalog(session, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
     let catalogs: Arc<dyn CatalogProviderList> = session.state().catalog_list().clone();
+    // A second one, as that of `setup_pg_catalog` gives out numbers in any order.
     let tables = Arc::new(PgCatalogStaticTables::try_new()?);
     let provider = PgCatalogSchemaProvider::try_new(Ordered { catalogs }, tables, EmptyContextProvider)?;
     if let Some(catalog) = session.catalog(CATALOG) {
-        catalog.register_schema(DESCRIBING[0], Arc::new(provider))?;
+        catalog.register_schema(CATALOGUE, Arc::new(provider))?;
     }
     // Drivers read the number out of the version.
-    for (name, text) in [("session_user", client.user.as_str()), ("version", VERSION)] {
-        let text = text.to_owned();
+    let version = format!("PostgreSQL {}", PostgresClient::SERVER_VERSION);
+    for (name, text) in [("session_user", client.user.clone()), ("version", version)] {
         let told = move |_: &[ColumnarValue]| Ok(ColumnarValue::Array(Arc::new(StringArray::from(vec![text.clone()]))));
         session.register_udf(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(told)));
     }

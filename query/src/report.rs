@@ -23,14 +23,16 @@ mod errors;
 mod forecast;
 mod movers;
 pub(crate) mod parameters;
+mod progress;
 mod right_sizing;
 pub(crate) mod source;
-mod statistics;
+pub(crate) mod statistics;
 mod sweep;
 #[cfg(test)]
 mod testing;
 mod top_resources;
 mod unit_economics;
+mod what_if;
 
 use parameters::Given;
 pub use parameters::{Days, Parameter};
@@ -133,10 +135,14 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// Nothing was found.
+    fn without_rows(days: Option<Days>, columns: Vec<ReportColumn>) -> Self {
+        Self { days, currency: None, columns, rows: Vec::new(), summary: Map::new() }
+    }
+
     /// Typed rows as an answer.
-    fn new<R: Serialize>(days: Option<Days>, columns: Vec<ReportColumn>, rows: &[R]) -> Self {
-        let rows = rows.iter().map(object).collect();
-        Self { days, currency: None, columns, rows, summary: Map::new() }
+    fn new(days: Days, columns: Vec<ReportColumn>, rows: &[impl Serialize]) -> Self {
+        Self { rows: rows.iter().map(object).collect(), ..Self::without_rows(Some(days), columns) }
     }
 
     /// With amounts in this currency.

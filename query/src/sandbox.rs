@@ -67,9 +67,14 @@ impl Default for SqlLimits {
 }
 
 impl SqlLimits {
+    /// Threads that compute, at least one.
+    fn computing_threads(&self) -> usize {
+        self.threads.max(1)
+    }
+
     /// What threads reserve of the address space before they do anything, in bytes.
     fn reserved_bytes(&self) -> u64 {
-        let threads = self.threads.max(1) as u64;
+        let threads = self.computing_threads() as u64;
         (threads + FILE_THREADS as u64 + 2) * STACK_BYTES as u64 + threads * ARENA_BYTES
     }
 }
@@ -192,7 +197,7 @@ impl SqlSandbox {
             .arg(WORKER_ARGUMENT)
             // No credentials, no settings; and no more arenas of the allocator than threads, as each takes address space.
             .env_clear()
-            .env("MALLOC_ARENA_MAX", limits.threads.max(1).to_string())
+            .env("MALLOC_ARENA_MAX", limits.computing_threads().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -85,16 +85,16 @@ pub(crate) struct Tables {
 impl Tables {
     async fn of(lake: &Lake) -> Result<Self, QueryError> {
         let mut tables = Self { found: BTreeMap::new(), declared: Declared::default(), versions: LakeVersions::new() };
-        if let Some(table) = lake.table(Table::Declarations).await? {
-            tables.declared = Declared::of(lake.declarations_in(&table).await?);
-            tables.versions.insert(Table::Declarations.name().to_owned(), table.version());
-        }
         for table in Table::ALL {
             let delta = lake.table(table).await?;
             if Table::USAGE.contains(&table) {
                 tables.versions.insert(table.name().to_owned(), delta.as_ref().and_then(|delta| delta.version()));
             }
             tables.found.extend(delta.map(|delta| (table, delta)));
+        }
+        if let Some(table) = tables.found.get(&Table::Declarations) {
+            tables.declared = Declared::of(lake.declarations_in(table).await?);
+            tables.versions.insert(Table::Declarations.name().to_owned(), table.version());
         }
         Ok(tables)
     }

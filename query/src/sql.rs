@@ -7,6 +7,11 @@ use datafusion::prelude::SessionContext;
 use crate::error::QueryError;
 use crate::sql_text::text_rows;
 
+/// What every query is held to, ours and those of others: nothing that changes the lake or the session.
+pub(crate) fn read_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
 /// The rows a query gave.
 #[derive(Clone, Debug)]
 pub struct SqlAnswer {
@@ -21,8 +26,7 @@ impl SqlAnswer {
             problem: error.strip_backtrace(),
             hint: None,
         };
-        let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = session.sql_with_options(text, read_only).await.map_err(bad)?;
+        let frame = session.sql_with_options(text, read_only()).await.map_err(bad)?;
         let columns = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
         Ok(Self { columns, batches: frame.collect().await.map_err(bad)? })
     }

@@ -158,7 +158,7 @@ fn formatters(batch: &RecordBatch) -> Result<Vec<ArrayFormatter<'_>>, QueryError
 
 fn json_rows(columns: &[Column], batch: &RecordBatch, rows: &mut u64) -> Result<Vec<u8>, QueryError> {
     let formatters = formatters(batch)?;
-    let names: Vec<String> = columns.iter().map(|column| json_text(&column.name)).collect();
+    let names: Vec<String> = columns.iter().map(|column| json_text(column.name.as_str())).collect();
     let mut text = String::new();
     for row in 0..batch.num_rows() {
         text.push_str(if *rows == 0 { "\n{" } else { ",\n{" });
@@ -179,15 +179,15 @@ fn json_rows(columns: &[Column], batch: &RecordBatch, rows: &mut u64) -> Result<
                 kind if kind.is_floating() => serde_json::from_str::<serde_json::Number>(&value).is_ok(),
                 _ => false,
             };
-            text.push_str(&if bare { value } else { json_text(&value) });
+            text.push_str(&if bare { value } else { json_text(value) });
         }
         text.push('}');
     }
     Ok(text.into_bytes())
 }
 
-fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn json_text(text: impl Into<serde_json::Value>) -> String {
+    text.into().to_string()
 }
 
 fn csv_rows(columns: &[Column], batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
@@ -217,12 +217,17 @@ fn csv_rows(columns: &[Column], batch: &RecordBatch) -> Result<Vec<u8>, QueryErr
     Ok(text.into_bytes())
 }
 
-/// A cell of text. A spreadsheet takes text that begins so for a formula.
-fn csv_text(text: &str) -> String {
-    let safe = match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+/// Text that a spreadsheet does not take for a formula.
+pub fn spreadsheet_safe(text: &str) -> String {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         true => format!("'{text}"),
         false => text.to_owned(),
-    };
+    }
+}
+
+/// A cell of text.
+fn csv_text(text: &str) -> String {
+    let safe = spreadsheet_safe(text);
     match safe.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", safe.replace('"', "\"\"")),
         false => safe,

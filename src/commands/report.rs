@@ -188,12 +188,14 @@ fn cell(column: &ReportColumn, row: &Map<String, Value>, shortened: bool) -> Str
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let number = Exact::parse(&text).ok().filter(|_| shortened);
-    match (column.kind, number) {
-        (ColumnKind::Count, _) if shortened => grouped(&text),
-        (ColumnKind::Amount, Some(amount)) => shown_amount(&amount),
-        (ColumnKind::Quantity, Some(quantity)) => shown_quantity(&quantity),
-        (ColumnKind::Share, Some(share)) => format!("{} %", (share * Exact::from(100)).round_half_up(1)),
+    if !shortened {
+        return text;
+    }
+    match (column.kind, Exact::parse(&text)) {
+        (ColumnKind::Count, _) => grouped(&text),
+        (ColumnKind::Amount, Ok(amount)) => shown_amount(&amount),
+        (ColumnKind::Quantity, Ok(quantity)) => shown_quantity(&quantity),
+        (ColumnKind::Share, Ok(share)) => format!("{} %", (share * Exact::from(100)).round_half_up(1)),
         _ => text,
     }
 }

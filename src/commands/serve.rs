@@ -4,7 +4,6 @@ mod postgres;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,7 +13,7 @@ use paygrain_ingest::{EventLog, EventLogOptions, Lake};
 use paygrain_pricing::grouped;
 use paygrain_query::{BillRequest, Engine, SqlLimits, SqlSandbox};
 use paygrain_web::{App, WebConfig};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::Context;
 use super::bill::print_bill;
@@ -59,10 +58,12 @@ pub struct Serve {
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     compact_every: u64,
     /// Longest time of a query in SQL, in seconds
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, default_value_t = SqlLimits::default().timeout.as_secs(), value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     sql_timeout: u64,
     /// Most memory of a query in SQL, in MiB, beyond what its process needs to start
-    #[arg(long, default_value_t = 1024, value_name = "MIB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
+    #[arg(long, default_value_t = SqlLimits::default().memory_bytes >> 20, value_name = "MIB")]
+    #[arg(value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     sql_memory: u64,
     /// How many queries in SQL run at once; others wait for up to 5 seconds, then they are told to come again
     #[arg(long, default_value_t = 4, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -106,18 +107,13 @@ impl Serve {
         let wire_address = wire.as_ref().map(|wire| wire.local_addr()).transpose()?;
         let shown = wire_address.map(|address| format!("Postgres:  {address}\n")).unwrap_or_default();
         print_text(&format!("\n{shown}Dashboard: http://{}/  (Ctrl-C stops it)\n", listener.local_addr()?))?;
-        let stop = Arc::new(Notify::new());
-        let (wire_stop, wire_stopped) = tokio::sync::oneshot::channel::<()>();
-        let wire = wire.map(|wire| {
-            tokio::spawn(wire.serve(async {
-                let _ = wire_stopped.await;
-            }))
-        });
-        let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, stop.clone()));
+        // What else runs stops when this is dropped.
+        let (running, runs) = watch::channel(());
+        let wire = wire.map(|wire| tokio::spawn(wire.serve(ended(runs.clone()))));
+        let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, ended(runs)));
         let app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
-        stop.notify_one();
-        drop(wire_stop);
+        drop(running);
         events.close().await;
         // Cut off, a compaction has done nothing; but it may be about to end.
         let _ = tokio::time::timeout(COMPACTION_END, upkeep).await;
@@ -141,11 +137,12 @@ impl Serve {
 }
 
 /// Puts small files together and makes the rollups that are missing, again and again.
-async fn upkeep(engine: Engine, every_s: u64, stop: Arc<Notify>) {
+async fn upkeep(engine: Engine, every_s: u64, stop: impl Future<Output = ()>) {
     if every_s == 0 {
         return;
     }
     let mut tables = Table::ALL.into_iter();
+    tokio::pin!(stop);
     loop {
         let wait = match tables.next() {
             Some(table) => {
@@ -164,10 +161,15 @@ async fn upkeep(engine: Engine, every_s: u64, stop: Arc<Notify>) {
         };
         tokio::select! {
             biased;
-            () = stop.notified() => return,
+            () = &mut stop => return,
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Until the other end is dropped.
+async fn ended(mut running: watch::Receiver<()>) {
+    while running.changed().await.is_ok() {}
 }
 
 async fn load_samples(engine: &Engine) -> Result<(), Failure> {

@@ -20,8 +20,8 @@ fn server(place: &Workplace, arguments: &[&str]) -> Server {
     Server::start(place, &[&["--postgres", "127.0.0.1:0"][..], arguments].concat())
 }
 
-/// A tool by its name, or nothing and a line that says so; a failure where `REQUIRE_POSTGRES_CLIENTS=1` asks for it.
-fn tool(name: &str, works: bool) -> bool {
+/// Whether a tool is here; where it is not, a line that says so, or a failure where `REQUIRE_POSTGRES_CLIENTS=1` asks for it.
+fn is_here(name: &str, works: bool) -> bool {
     if !works {
         let required = std::env::var_os("REQUIRE_POSTGRES_CLIENTS").is_some_and(|value| value == "1");
         assert!(!required, "{name} is not here");
@@ -36,7 +36,7 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
 
 /// `psql` against an address, without settings of the user; nothing where it is missing.
 fn psql(address: SocketAddr) -> Option<Command> {
-    if !tool("psql (postgresql-client)", runs("psql", &["--version"])) {
+    if !is_here("psql (postgresql-client)", runs("psql", &["--version"])) {
         return None;
     }
     let mut command = Command::new("psql");
@@ -52,7 +52,7 @@ fn psql(address: SocketAddr) -> Option<Command> {
 fn python() -> Option<PathBuf> {
     let program = std::env::var_os("PSYCOPG_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let works = runs(program.to_str().unwrap(), &["-c", "import psycopg"]);
-    tool("psycopg (PSYCOPG_PYTHON)", works).then_some(program)
+    is_here("psycopg (PSYCOPG_PYTHON)", works).then_some(program)
 }
 
 /// What ended well has printed.

@@ -47,9 +47,13 @@ impl Said {
     }
 }
 
+/// Gives an answer whatever its status.
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
 fn ask(server: &Server, path: &str, content_type: &str, accept: &str, body: &str) -> Said {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let request = agent.post(format!("{}{path}", server.address)).header("content-type", content_type);
+    let request = agent().post(format!("{}{path}", server.address)).header("content-type", content_type);
     let mut response = request.header("accept", accept).send(body).unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut bytes = Vec::new();
@@ -272,8 +276,7 @@ fn the_page_runs_the_query_in_its_url() {
 
     // Not for another site: a link there must not keep this machine busy.
     let send = |path: &str| {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let request = agent.get(format!("{}{path}", server.address)).header("sec-fetch-site", "cross-site");
+        let request = agent().get(format!("{}{path}", server.address)).header("sec-fetch-site", "cross-site");
         let mut response = request.call().unwrap();
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     };

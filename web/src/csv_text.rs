@@ -5,6 +5,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::error::AppError;
 
+/// A cell of text. A spreadsheet runs a cell that begins like a formula, and resource names come from logs.
+pub use paygrain_query::sql_text::spreadsheet_safe as words;
+
 /// A CSV file as it grows.
 pub struct CsvText(csv::Writer<Vec<u8>>);
 
@@ -37,14 +40,6 @@ impl CsvText {
         let headers =
             [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
         Ok((headers, bytes).into_response())
-    }
-}
-
-/// A cell of text. A spreadsheet runs a cell that begins like a formula, and resource names come from logs.
-pub fn words(text: &str) -> String {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{text}"),
-        _ => text.to_owned(),
     }
 }
 

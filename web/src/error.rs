@@ -5,7 +5,7 @@
 
 use askama::Template;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use paygrain_ingest::IngestError;
@@ -257,14 +257,22 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
+impl Report {
+    /// Status and headers of the response that tells it.
+    pub fn head(&self) -> (StatusCode, HeaderMap) {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut headers = HeaderMap::new();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        (status, headers)
+    }
+}
+
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let report = self.report();
-        let status = StatusCode::from_u16(report.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = status.into_response();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-        }
+        let mut response = report.head().into_response();
         response.extensions_mut().insert(report);
         response
     }

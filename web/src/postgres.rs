@@ -16,7 +16,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use paygrain_query::SqlSandbox;
@@ -29,10 +29,8 @@ pub use authentication::Credentials;
 pub use tls::TlsFiles;
 
 use authentication::Login;
-use connection::{Cancels, Shared};
+use connection::Shared;
 
-/// As which version of Postgres clients should treat us.
-const SERVER_VERSION: &str = concat!("16.6 (Paygrain ", env!("CARGO_PKG_VERSION"), ")");
 /// Connections beyond the most that are told so; further ones are just closed.
 const REFUSED_MAX: usize = 32;
 /// How long connections may take to end when the server stops.
@@ -140,7 +138,7 @@ impl PostgresServer {
             login: config.credentials.as_ref().map(|credentials| Arc::new(Login::of(credentials))),
             tls,
             keys: Arc::default(),
-            cancels: Cancels::default(),
+            connections: Arc::default(),
             connections_max: config.connections_max,
         });
         Ok(Self { listener, shared })
@@ -197,4 +195,9 @@ impl PostgresServer {
             tracing::warn!("connections of the Postgres wire were cut off");
         }
     }
+}
+
+/// What a panic elsewhere has left behind is as good as ever.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -76,6 +76,16 @@ impl Lake {
         Ok(self.uploads_where(&condition).await?.into_iter().next())
     }
 
+    /// Whether any upload has landed.
+    ///
+    /// # Errors
+    /// As [`Lake::table`].
+    pub async fn has_uploads(&self) -> Result<bool, IngestError> {
+        let Some(table) = self.table(Table::Uploads).await? else { return Ok(false) };
+        let snapshot = table.snapshot().map_err(|error| self.storage_error("read".into(), error))?;
+        Ok(snapshot.log_data().num_files() > 0)
+    }
+
     /// Every upload that has landed, latest first.
     ///
     /// # Errors

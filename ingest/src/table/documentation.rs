@@ -25,7 +25,13 @@ impl Table {
 
     /// What a column means, with its unit; nothing for a column that the table does not have.
     pub fn column_description(self, column: &str) -> Option<&'static str> {
-        let own = match self {
+        let shared = if Self::USAGE.contains(&self) || self == Self::Billed { SHARED } else { &[] };
+        self.own_columns().iter().chain(shared).find(|(name, _)| *name == column).map(|(_, text)| *text)
+    }
+
+    /// The columns that mean something of their own in this table.
+    const fn own_columns(self) -> Texts {
+        match self {
             Self::Invocations => INVOCATIONS,
             Self::Requests => REQUESTS,
             Self::Storage => STORAGE,
@@ -37,9 +43,7 @@ impl Table {
             Self::Bills => BILLS,
             Self::Charges => CHARGES,
             Self::PriceBooks => PRICE_BOOKS,
-        };
-        let shared = if Self::USAGE.contains(&self) || self == Self::Billed { SHARED } else { &[] };
-        own.iter().chain(shared).find(|(name, _)| *name == column).map(|(_, text)| *text)
+        }
     }
 }
 
@@ -352,23 +356,8 @@ mod tests {
                     assert!(!field.name().ends_with(end) || text.contains(unit), "{}: no unit", field.name());
                 }
             }
-        }
-        let own = [
-            (Table::Invocations, INVOCATIONS),
-            (Table::Requests, REQUESTS),
-            (Table::Storage, STORAGE),
-            (Table::Metered, METERED),
-            (Table::Billed, BILLED),
-            (Table::Uploads, UPLOADS),
-            (Table::RejectedRows, REJECTED_ROWS),
-            (Table::Declarations, DECLARATIONS),
-            (Table::Bills, BILLS),
-            (Table::Charges, CHARGES),
-            (Table::PriceBooks, PRICE_BOOKS),
-        ];
-        for (table, texts) in own {
-            for (name, _) in texts {
-                assert!(table.schema().index_of(name).is_ok(), "{}.{name} does not exist", table.name());
+            for (name, _) in table.own_columns() {
+                assert!(schema.index_of(name).is_ok(), "{}.{name} does not exist", table.name());
             }
         }
     }

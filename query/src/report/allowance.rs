@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::costs::bill_request;
 use super::parameters::{self, Given};
-use super::source::{Progress, progress};
-use super::statistics::share;
+use super::progress::{Progress, progress};
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::RatedUsage;
 use crate::engine::Engine;
@@ -76,14 +75,14 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         ),
         text("projected_exhausted_on", "estimated day on which it is used up; null if not in the month"),
     ];
-    let Some(days) = selection.days else { return Ok(Body::new::<AllowanceRow>(None, columns, &[])) };
-    let Some(period) = days.period else { return Ok(Body::new::<AllowanceRow>(Some(days), columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
+    let Some(period) = days.period else { return Ok(Body::without_rows(Some(days), columns)) };
     let session = engine.session().await?;
     let request = bill_request(engine, &selection, period);
     let usage = RatedUsage::of(&session, engine.catalogue(), &request).await?;
     let progress = progress(engine, &session, period).await?;
     let rows = rows(engine.catalogue(), &usage, period, progress);
-    Ok(Body::new(Some(days), columns, &limited(rows, selection.limit)))
+    Ok(Body::new(days, columns, &limited(rows, selection.limit)))
 }
 
 /// By book, allowance and scope.
@@ -138,15 +137,15 @@ fn row(
         used,
     };
     if window.is_none() {
-        row.used_share = share(&row.used, &row.granted);
+        row.used_share = row.used.checked_div(&row.granted);
         row.left = Some(&row.granted - &row.used);
         let (start_us, end_us) = (book.zone.start_us(period), book.zone.end_us(period));
         let elapsed_us = Exact::from(progress.elapsed_us(start_us, end_us));
-        let whole = share(&Exact::from(end_us - start_us), &elapsed_us).map(|times| &row.used * &times);
+        let whole = Exact::from(end_us - start_us).checked_div(&elapsed_us).map(|times| &row.used * &times);
         row.projected_used = whole.map(|whole| whole.min(row.granted.clone()));
         if exhausted_on.is_none() && row.projected_used.as_ref() == Some(&row.granted) {
             // granted / used * elapsed, from the start of the month
-            let needed_us = share(&row.granted, &row.used).map(|times| (times * &elapsed_us).ceil_to_integer());
+            let needed_us = row.granted.checked_div(&row.used).map(|times| (times * &elapsed_us).ceil_to_integer());
             let at_us = needed_us.and_then(|us| i64::try_from(us.to_i128()?).ok()).map(|us| start_us + us - 1);
             row.projected_exhausted_on = at_us.map(|at_us| book.zone.day_of(at_us));
         }

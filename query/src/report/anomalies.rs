@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::cost::is_time;
 use super::costs::{Cost, Costs, key_columns, key_of};
-use super::parameters::{self, Days, Given, Parameter};
-use super::source::progress;
-use super::statistics::{median, median_distance, share};
+use super::parameters::{BY, Days, FROM, Given, PERIOD, Parameter, TO, usage_parameters};
+use super::progress::progress;
+use super::statistics::{median, median_distance};
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -27,18 +27,7 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "days whose cost is far off what such days cost before",
     method: "An estimate of what is usual. The list cost of a day is compared with the median of the days of its kind (Monday to Friday, or weekend) in the 56 days before it. It is told if the difference is more than `threshold` deviations, at least `minimum`, and at least a tenth of the median. A deviation is 1.4826 times the median distance from the median (MAD), which for normal noise is its standard deviation. Fewer than eight days of the kind since the first usage tell nothing. List cost, since a free tier that is used up changes what is billed and not what is used. A day that is not over is left out.",
     estimate: true,
-    parameters: &[
-        parameters::PERIOD,
-        parameters::FROM,
-        parameters::TO,
-        parameters::BY,
-        THRESHOLD,
-        MINIMUM,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-    ],
+    parameters: &usage_parameters![PERIOD, FROM, TO, BY, THRESHOLD, MINIMUM],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
@@ -88,19 +77,20 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("deviations", ColumnKind::Quantity, "the difference in deviations; null where all such days were alike"),
         column("history_days", ColumnKind::Count, "how many such days it was compared with"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<AnomalyRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let session = engine.session().await?;
     let mut complete = days;
     if let Some(month) = days.months().last() {
         complete.to = days.to.min(progress(engine, &session, *month).await?.complete_until(*month));
     }
     let first = days.from - chrono::Duration::days(HISTORY_DAYS);
-    let costs = Costs::of(engine, &selection, Days { from: first, to: complete.to.max(first), period: None }).await?;
+    let costs =
+        Costs::of(engine, &session, &selection, Days { from: first, to: complete.to.max(first), period: None }).await?;
     let currency = costs.currency()?;
     let mut dimensions = by.clone();
     dimensions.push(Dimension::Day);
     let rows = rows(&by, costs.group(&dimensions), complete, &limits);
-    Ok(Body::new(Some(days), columns, &limited(rows, selection.limit)).in_currency(currency))
+    Ok(Body::new(days, columns, &limited(rows, selection.limit)).in_currency(currency))
 }
 
 /// The days that are off, the largest difference first. The last part of a key is the day.
@@ -142,7 +132,7 @@ fn judge(costs: &BTreeMap<NaiveDate, Exact>, day: NaiveDate, limits: &Limits) ->
         key: BTreeMap::new(),
         day,
         kind_of_day: if is_weekend(day) { "weekend" } else { "workday" },
-        deviations: share(&difference, &deviation),
+        deviations: difference.checked_div(&deviation),
         list_cost,
         usual_list_cost: usual,
         difference,

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::costs::{Cost, Costs};
 use super::parameters::{self, Given};
-use super::source::{Records, Resource, Starts, what_if};
-use super::statistics::share;
+use super::source::{Records, Resource, Starts};
+use super::what_if::what_if;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -59,15 +59,15 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("init_list_cost", ColumnKind::Amount, "cost of initialisation before allowances, a part of the bill"),
         column("init_billed_cost", ColumnKind::Amount, "what would not be billed without initialisation"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<ColdRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let starts = records.starts(&session(engine.lake()).await?).await?;
-    let as_is = Costs::of(engine, &selection, days).await?;
-    let without = without_init(session(engine.lake()).await?).await?;
-    let without = Costs::in_session(engine, &without, &selection, days).await?;
+    let recorded = session(engine.lake()).await?;
+    let starts = records.starts(&recorded).await?;
+    let as_is = Costs::of(engine, &engine.session().await?, &selection, days).await?;
+    let without = Costs::of(engine, &without_init(recorded).await?, &selection, days).await?;
     let currency = as_is.currency()?;
     let rows = rows(starts, &as_is, &without);
-    Ok(Body::new(Some(days), columns, &limited(rows, selection.limit)).in_currency(currency))
+    Ok(Body::new(days, columns, &limited(rows, selection.limit)).in_currency(currency))
 }
 
 /// As if nothing had been initialised. A billed duration that has the initialisation in it gives way to the price
@@ -86,8 +86,8 @@ fn rows(starts: BTreeMap<Resource, Starts>, as_is: &Costs, without: &Costs) -> V
         let cold = cold.get(&resource).unwrap_or(&none);
         let init = whole.get(&resource).unwrap_or(&none).less(without.get(&resource).unwrap_or(&none));
         ColdRow {
-            cold_share: share(&Exact::from(starts.cold_count), &Exact::from(starts.known_count)),
-            mean_init_ms: share(&Exact::from(starts.init_us), &Exact::from(u128::from(starts.init_count) * 1000)),
+            cold_share: Exact::from(starts.cold_count).checked_div(&Exact::from(starts.known_count)),
+            mean_init_ms: Exact::ratio(starts.init_us.into(), i128::from(starts.init_count) * 1000),
             invocation_count: starts.invocation_count,
             known_count: starts.known_count,
             cold_count: starts.cold_count,
@@ -107,47 +107,31 @@ fn rows(starts: BTreeMap<Resource, Starts>, as_is: &Costs, without: &Costs) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bill::{BillRequest, RatedUsage};
-    use crate::report::testing::{Usage, selection};
-    use paygrain_pricing::{Allowances, Catalogue};
-
-    async fn costs(session: &SessionContext) -> Costs {
-        let mut request = BillRequest::new("2026-10".parse().unwrap());
-        request.rating.allowances = Allowances::None;
-        request.by = vec![Dimension::ColdStart];
-        let usage = RatedUsage::of(session, &Catalogue::embedded().unwrap(), &request).await.unwrap();
-        let selection = selection("2026-10");
-        Costs::of_months(vec![usage], &selection, selection.days.unwrap())
-    }
+    use crate::report::testing::{Usage, billed_ms, costs, selection};
+    use paygrain_pricing::Catalogue;
 
     #[tokio::test]
     async fn cold_invocations_and_initialisation_cost_what_is_worked_by_hand() {
         let mut usage = Usage::random(51, 300);
         // Half of the logs print the billed duration, which has the initialisation in it.
         for (_, one) in usage.0.iter_mut().step_by(2) {
-            one.billed_ms = Some((one.duration_us.unwrap() + one.init_us.unwrap_or(0) + 999) / 1000);
+            one.billed_ms = Some(billed_ms(one));
         }
         let selection = selection("2026-10");
         let catalogue = Catalogue::embedded().unwrap();
         let records = Records::of(Table::Invocations, &catalogue, &selection, selection.days.unwrap()).unwrap();
         let starts = records.starts(&usage.session()).await.unwrap();
-        let as_is = costs(&usage.session()).await;
-        let without = costs(&without_init(usage.session()).await.unwrap()).await;
+        let as_is = costs(&usage.session(), &[Dimension::ColdStart]).await;
+        let without = costs(&without_init(usage.session()).await.unwrap(), &[Dimension::ColdStart]).await;
         let rows = rows(starts, &as_is, &without);
         assert_eq!(rows.len(), 6);
         let price: Exact = "0.0000166667".parse().unwrap();
         for row in rows {
-            let own: Vec<_> = usage
-                .0
-                .iter()
-                .map(|(_, one)| one)
-                .filter(|one| one.resource.as_deref() == Some(&row.resource.resource))
-                .filter(|one| one.account.as_deref() == Some(&row.resource.account))
-                .collect();
+            let own: Vec<_> = usage.of(&row.resource).collect();
             let (mut cold_count, mut init_us, mut cold_mb_ms, mut init_mb_ms) = (0, 0, 0, 0);
             for one in own.iter().filter(|one| one.cold_start == Some(true)) {
                 let (duration, init) = (one.duration_us.unwrap(), one.init_us.unwrap());
-                let (with, alone) = ((duration + init + 999) / 1000, (duration + 999) / 1000);
+                let (with, alone) = (billed_ms(one), (duration + 999) / 1000);
                 cold_count += 1;
                 init_us += init;
                 cold_mb_ms += i128::from(with * one.memory_mb.unwrap());

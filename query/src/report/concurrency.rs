@@ -3,11 +3,12 @@
 use chrono::DateTime;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::Exact;
+use paygrain_pricing::period::HOUR_US;
 use serde::Serialize;
 
 use super::parameters::{self, Given};
 use super::source::Records;
-use super::sweep::{HOUR_US, Sweep};
+use super::sweep::Sweep;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::engine::Engine;
 use crate::error::QueryError;
@@ -49,11 +50,11 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("busy_us", ColumnKind::Count, "microseconds with at least one execution"),
         column("average", ColumnKind::Quantity, "executions under way, averaged over the hour"),
     ];
-    let Some(days) = selection.days else { return Ok(Body::new::<HourRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let (sweep, execution_count) = records.executions(&session(engine.lake()).await?, days).await?;
+    let (sweep, execution_count) = records.executions(&session(engine.lake()).await?).await?;
     let (rows, summary) = rows(sweep, execution_count);
-    Ok(Body::new(Some(days), columns, &limited(rows, selection.limit)).with_summary(&summary))
+    Ok(Body::new(days, columns, &limited(rows, selection.limit)).with_summary(&summary))
 }
 
 /// The hours in order.
@@ -117,7 +118,7 @@ mod tests {
         let selection = selection("2026-10");
         let days = selection.days.unwrap();
         let records = Records::of(Table::Invocations, &Catalogue::embedded().unwrap(), &selection, days).unwrap();
-        let (sweep, count) = records.executions(&usage.session(), days).await.unwrap();
+        let (sweep, count) = records.executions(&usage.session()).await.unwrap();
         let (rows, summary) = rows(sweep, count);
         let hours: Vec<_> = rows.iter().map(|row| (row.hour.as_str(), row.peak, row.busy_us / 1_000_000)).collect();
         assert_eq!(

@@ -7,7 +7,7 @@ use paygrain_pricing::Exact;
 use serde::Serialize;
 
 use super::costs::{Cost, Costs, key_columns, key_of};
-use super::parameters::{self, Given, Selection};
+use super::parameters::{BY, FROM, Given, PERIOD, TO, cost_parameters};
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -18,19 +18,7 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "cost over time, by any dimensions",
     method: "The bill of each month, shared among its usage and summed by the dimensions; the rows sum to the bill exactly. Fees that no usage is behind belong to no resource.",
     estimate: false,
-    parameters: &[
-        parameters::PERIOD,
-        parameters::FROM,
-        parameters::TO,
-        parameters::BY,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-        parameters::ALLOWANCES,
-        parameters::ACCOUNT_OPENED,
-        parameters::ATTRIBUTION,
-    ],
+    parameters: &cost_parameters![PERIOD, FROM, TO, BY],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
@@ -49,26 +37,19 @@ struct Summary {
     billed_cost: Exact,
 }
 
-/// What is asked.
-struct CostRequest {
-    selection: Selection,
-    by: Vec<Dimension>,
-}
-
 async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     let by = given.dimensions(&[Dimension::Day, Dimension::Service])?;
-    let request = CostRequest { selection: given.selection_by(engine, &by).await?, by };
-    let mut columns = key_columns(&request.by);
+    let selection = given.selection_by(engine, &by).await?;
+    let mut columns = key_columns(&by);
     columns.extend([
         column("list_cost", ColumnKind::Amount, "before allowances and discounts"),
         column("billed_cost", ColumnKind::Amount, "what is billed"),
     ]);
-    let days = request.selection.days;
-    let Some(known_days) = days else { return Ok(Body::new::<CostRow>(days, columns, &[])) };
-    let costs = Costs::of(engine, &request.selection, known_days).await?;
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
+    let costs = Costs::of(engine, &engine.session().await?, &selection, days).await?;
     let currency = costs.currency()?;
     let total = costs.total();
-    let rows = limited(rows(&costs, &request.by), request.selection.limit);
+    let rows = limited(rows(&costs, &by), selection.limit);
     let summary = Summary { list_cost: total.list, billed_cost: total.billed };
     Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }

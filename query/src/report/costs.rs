@@ -8,7 +8,8 @@ use datafusion::prelude::SessionContext;
 use paygrain_pricing::{Catalogue, Charge, Exact, Period, Scope, SkuIndex};
 
 use super::parameters::{Days, Selection};
-use super::source::{Resource, marked};
+use super::source::Resource;
+use super::what_if::marked;
 use super::{ColumnKind, ReportColumn, column};
 use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage, RowShare, fee_value};
 use crate::engine::Engine;
@@ -118,7 +119,7 @@ impl Part<'_> {
         })
     }
 
-    /// The mark of [`super::source::what_if`]; empty without one.
+    /// The mark of [`what_if`](super::what_if::what_if); empty without one.
     pub fn mark(&self) -> &str {
         let scope = self.row.map(|row| self.usage.scope(row));
         scope.and_then(|scope| scope.resource.as_deref()).map_or("", |resource| marked(resource).1)
@@ -162,13 +163,8 @@ pub(crate) fn bill_request(engine: &Engine, selection: &Selection, period: Perio
 }
 
 impl Costs {
-    /// Rates every month that the days touch.
-    pub async fn of(engine: &Engine, selection: &Selection, days: Days) -> Result<Self, QueryError> {
-        Self::in_session(engine, &engine.session().await?, selection, days).await
-    }
-
-    /// The same of what a session sees.
-    pub async fn in_session(
+    /// Rates every month that the days touch, of what a session sees.
+    pub async fn of(
         engine: &Engine,
         session: &SessionContext,
         selection: &Selection,
@@ -217,6 +213,12 @@ impl Costs {
         let charges = self.months.iter().flat_map(|month| &month.usage.rated.charges);
         let chosen = charges.filter(|charge| skus.contains_key(std::slice::from_ref(&charge.sku)));
         one_currency(chosen.map(|charge| charge.currency.as_str()).collect())
+    }
+
+    /// The one currency of two times.
+    pub fn currency_of_both(&self, other: &Self) -> Result<Option<String>, QueryError> {
+        let found = [self.currency()?, other.currency()?];
+        one_currency(found.iter().flatten().map(String::as_str).collect())
     }
 
     /// Cost by dimensions. It takes no part apart, so it is quick.
@@ -268,7 +270,7 @@ fn unused(charge: &Charge) -> bool {
 }
 
 /// Currencies are never added.
-pub(crate) fn one_currency(found: BTreeSet<&str>) -> Result<Option<String>, QueryError> {
+fn one_currency(found: BTreeSet<&str>) -> Result<Option<String>, QueryError> {
     match found.len() {
         0 | 1 => Ok(found.first().map(|currency| (*currency).to_owned())),
         _ => Err(QueryError::ManyCurrencies { currencies: found.into_iter().map(str::to_owned).collect() }),

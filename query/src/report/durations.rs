@@ -48,10 +48,10 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("p99_ms", ColumnKind::Count, "99 of 100 take no longer"),
         column("max_ms", ColumnKind::Count, "the longest"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<DurationRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let found = records.durations(engine).await?;
-    Ok(Body::new(Some(days), columns, &limited(rows(found), selection.limit)))
+    Ok(Body::new(days, columns, &limited(rows(found), selection.limit)))
 }
 
 /// By number of invocations, most first.
@@ -91,13 +91,8 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.invocation_count).sum::<u64>(), 700);
         assert_eq!(rows.len(), 18, "three functions, two accounts, three sizes");
         for row in rows {
-            let own = |one: &&(i64, paygrain_ingest::record::Invocation)| {
-                one.1.resource.as_ref() == Some(&row.resource.resource)
-                    && one.1.account.as_ref() == Some(&row.resource.account)
-                    && one.1.memory_mb == row.memory_mb
-            };
-            let mut sorted: Vec<i64> =
-                usage.0.iter().filter(own).map(|(_, one)| (one.duration_us.unwrap() + 999) / 1000).collect();
+            let own = usage.of(&row.resource).filter(|one| one.memory_mb == row.memory_mb);
+            let mut sorted: Vec<i64> = own.map(|one| (one.duration_us.unwrap() + 999) / 1000).collect();
             sorted.sort_unstable();
             let rank = |percent: usize| Some(sorted[(percent * sorted.len()).div_ceil(100) - 1]);
             assert_eq!(

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::costs::{Cost, Costs, Part};
 use super::parameters::{self, Given};
-use super::source::{Outcomes, Records, Resource, what_if};
-use super::statistics::share;
+use super::source::{Outcomes, Records, Resource};
+use super::what_if::what_if;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -66,17 +66,15 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("idle_billed_cost", ColumnKind::Amount, "what is billed for idle time"),
         column("unused_commitment_cost", ColumnKind::Amount, "cost of commitments that nothing used"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<ErrorRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let outcomes = records.outcomes(&session(engine.lake()).await?).await?;
-    let costs = match measures_idle(&engine.session().await?).await? {
-        // A session of its own: what others were answered is not of marked records.
-        true => {
-            let marked = marked_idle(session(engine.lake()).await?).await?;
-            Costs::in_session(engine, &marked, &selection, days).await?
-        }
-        false => Costs::of(engine, &selection, days).await?,
+    let recorded = session(engine.lake()).await?;
+    let outcomes = records.outcomes(&recorded).await?;
+    let rated = match measures_idle(&recorded).await? {
+        true => marked_idle(recorded).await?,
+        false => engine.session().await?,
     };
+    let costs = Costs::of(engine, &rated, &selection, days).await?;
     let currency = costs.currency()?;
     let rows = rows(engine.catalogue(), outcomes, &costs);
     let sum = |amount: fn(&ErrorRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
@@ -87,7 +85,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         unused_commitment_cost: sum(|row| &row.unused_commitment_cost),
     };
     let rows = limited(rows, selection.limit);
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
+    Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
 /// Whether any record measures idle time.
@@ -144,7 +142,7 @@ fn rows(catalogue: &Catalogue, outcomes: BTreeMap<Resource, Outcomes>, costs: &C
         let (failed, idle) = (cost(&failed, resource), cost(&idle, resource));
         ErrorRow {
             resource: resource.clone(),
-            failed_share: share(&Exact::from(ended.failed_count), &Exact::from(ended.known_count)),
+            failed_share: Exact::from(ended.failed_count).checked_div(&Exact::from(ended.known_count)),
             invocation_count: ended.invocation_count,
             known_count: ended.known_count,
             failed_count: ended.failed_count,
@@ -170,10 +168,8 @@ fn rows(catalogue: &Catalogue, outcomes: BTreeMap<Resource, Outcomes>, costs: &C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bill::{BillRequest, RatedUsage};
-    use crate::report::testing::{Usage, selection};
+    use crate::report::testing::{Usage, billed_ms, costs, selection};
     use paygrain_ingest::record::MeteredQuantity;
-    use paygrain_pricing::Allowances;
 
     #[test]
     fn idle_skus_are_those_of_idle_meters() {
@@ -213,11 +209,7 @@ mod tests {
         let selection = selection("2026-10");
         let days = selection.days.unwrap();
         let catalogue = Catalogue::embedded().unwrap();
-        let mut request = BillRequest::new("2026-10".parse().unwrap());
-        request.rating.allowances = Allowances::None;
-        request.by = vec![Dimension::Status];
-        let rated = RatedUsage::of(&marked_idle(lake()).await.unwrap(), &catalogue, &request).await.unwrap();
-        let costs = Costs::of_months(vec![rated], &selection, days);
+        let costs = costs(&marked_idle(lake()).await.unwrap(), &[Dimension::Status]).await;
         let records = Records::of(Table::Invocations, &catalogue, &selection, days).unwrap();
         let rows = rows(&catalogue, records.outcomes(&lake()).await.unwrap(), &costs);
         assert_eq!(rows.len(), 7);
@@ -229,17 +221,12 @@ mod tests {
                 assert_eq!((row.invocation_count, row.failed_share), (0, None));
                 continue;
             }
-            let own = usage.0.iter().map(|(_, one)| one).filter(|one| {
-                one.resource.as_deref() == Some(&row.resource.resource)
-                    && one.account.as_deref() == Some(&row.resource.account)
-            });
             let (mut all, mut count, mut mb_ms) = (0, 0, 0);
-            for one in own {
+            for one in usage.of(&row.resource) {
                 all += 1;
                 if one.status.as_deref() != Some("success") {
                     count += 1;
-                    let billed_ms = (one.duration_us.unwrap() + one.init_us.unwrap_or(0) + 999) / 1000;
-                    mb_ms += i128::from(billed_ms * one.memory_mb.unwrap());
+                    mb_ms += i128::from(billed_ms(one) * one.memory_mb.unwrap());
                 }
             }
             assert_eq!((row.invocation_count, row.known_count, row.failed_count), (all, all, count));

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::cost::is_time;
 use super::costs::{Cost, Costs, UsageRow, bill_request, key_columns, key_of, rate_rows, usage_rows};
-use super::parameters::{self, Days, Given, Parameter, bad};
-use super::source::progress;
-use super::statistics::{root_in_millionths, share};
+use super::parameters::{BY, Days, Given, PERIOD, Parameter, bad, cost_parameters};
+use super::progress::progress;
+use super::statistics::root_in_millionths;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::{BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
@@ -27,18 +27,7 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "an estimate of the month's bill, if usage goes on as it did",
     method: "An estimate. Every day still to come gets the mean usage of the same weekday in the 28 days up to `as_of`, hour by hour (of all those days, where there are fewer than two of the weekday). The recorded and the expected usage of the whole month are rated together, so allowances, tiers and commitments apply as on a bill. The band is the same with the expected usage smaller and larger by twice the mean absolute deviation of the days' list cost from the mean of their weekday, relative to it, divided by the square root of the days to come. It assumes that days vary independently, and is no promise.",
     estimate: true,
-    parameters: &[
-        parameters::PERIOD,
-        AS_OF,
-        parameters::BY,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-        parameters::ALLOWANCES,
-        parameters::ACCOUNT_OPENED,
-        parameters::ATTRIBUTION,
-    ],
+    parameters: &cost_parameters![PERIOD, AS_OF, BY],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
@@ -85,7 +74,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("forecast_high", ColumnKind::Amount, "estimate for the month, at the upper end of the band"),
     ]);
     let (Some(days), Some(period)) = (selection.days, selection.days.and_then(|days| days.period)) else {
-        return Ok(Body::new::<ForecastRow>(selection.days, columns, &[]));
+        return Ok(Body::without_rows(selection.days, columns));
     };
     let session = engine.session().await?;
     let as_of = match given.day("as_of")? {
@@ -95,32 +84,29 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         Some(day) => day,
         None => progress(engine, &session, period).await?.complete_until(period),
     };
-    let mut months = Vec::new();
-    for month in [period.previous(), period] {
-        let request = bill_request(engine, &selection, month);
-        months.push(RatedUsage::of(&session, engine.catalogue(), &request).await?);
-    }
-    let rows: Vec<UsageRow> = months.iter().flat_map(|month| usage_rows(month)).collect();
     let request = bill_request(engine, &selection, period);
-    let Some(mut projection) = Projection::of(engine.catalogue(), rows, as_of, period) else {
-        return Ok(Body::new::<ForecastRow>(Some(days), columns, &[]));
+    let request_before = bill_request(engine, &selection, period.previous());
+    let months = [
+        RatedUsage::of(&session, engine.catalogue(), &request_before).await?,
+        RatedUsage::of(&session, engine.catalogue(), &request).await?,
+    ];
+    let Some(projection) = Projection::of(engine.catalogue(), &months, as_of, period) else {
+        return Ok(Body::without_rows(Some(days), columns));
     };
     let as_of = projection.as_of;
-    projection.details = months.iter().map(|month| month.details.clone()).next().unwrap_or_default();
     let history = Days { from: projection.history_from, to: as_of, period: None };
-    let daily = Costs::of_months(months, &selection, history).group(&[Dimension::Day]);
+    let daily = Costs::of_months(months.to_vec(), &selection, history).group(&[Dimension::Day]);
     let daily: BTreeMap<NaiveDate, Exact> =
         daily.into_iter().filter_map(|(day, cost)| Some((day.first()?.parse().ok()?, cost.list))).collect();
     let band = band(&daily, history, projection.days_to_come.len());
-    let rated = |factor: Exact, days: Days| {
-        let usage = projection.rated(engine.catalogue(), &request, &factor);
-        Costs::of_months(vec![usage], &selection, days)
-    };
+    let rated = |factor: &Exact| projection.rated(engine.catalogue(), &request, factor);
+    let costs = |usage: Arc<RatedUsage>, days: Days| Costs::of_months(vec![usage], &selection, days);
     let one = Exact::one();
-    let low = rated((&one - &band).max(Exact::zero()), days);
-    let high = rated(&one + &band, days);
-    let middle = rated(one, days);
-    let to_date = rated(Exact::one(), Days { to: as_of, ..days });
+    let low = costs(rated(&(&one - &band).max(Exact::zero())), days);
+    let high = costs(rated(&(&one + &band)), days);
+    let usage = rated(&one);
+    let to_date = costs(usage.clone(), Days { to: as_of, ..days });
+    let middle = costs(usage, days);
     let currency = middle.currency()?;
     let rows = rows_of(&by, [&to_date, &low, &middle, &high].map(|costs| costs.group(&by)));
     let sum = |amount: fn(&ForecastRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
@@ -135,7 +121,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         forecast_high: sum(|row| &row.forecast_high),
     };
     let rows = limited(rows, selection.limit);
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
+    Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
 /// The usage of a month: what was recorded, and what is expected.
@@ -151,7 +137,8 @@ struct Projection {
 
 impl Projection {
     /// Expects of each day to come what its weekday had; nothing where there is no usage to go by.
-    fn of(catalogue: &Catalogue, rows: Vec<UsageRow>, as_of: NaiveDate, period: Period) -> Option<Self> {
+    fn of(catalogue: &Catalogue, months: &[Arc<RatedUsage>], as_of: NaiveDate, period: Period) -> Option<Self> {
+        let rows: Vec<UsageRow> = months.iter().flat_map(|month| usage_rows(month)).collect();
         let first = rows.iter().map(|row| row.day).min()?;
         // On the first day of all, that is what there is to go by.
         let as_of = as_of.max(first);
@@ -175,7 +162,8 @@ impl Projection {
         }
         let in_month = |row: &UsageRow| period.first_day() <= row.day && row.day <= as_of;
         let recorded = rows.into_iter().filter(in_month).collect();
-        Some(Self { recorded, expected, history_from, as_of, days_to_come, details: Vec::new() })
+        let details = months.first()?.details.clone();
+        Some(Self { recorded, expected, history_from, as_of, days_to_come, details })
     }
 
     /// The whole month rated, with so much of the expected usage.
@@ -200,12 +188,12 @@ fn band(daily: &BTreeMap<NaiveDate, Exact>, history: Days, days_to_come: usize) 
     for day in history.each() {
         let alike = days_like(day, history);
         let sum: Exact = alike.iter().map(|day| cost(*day)).sum();
-        let mean = share(&sum, &Exact::from(alike.len() as u64)).unwrap_or_default();
+        let mean = sum.checked_div(&Exact::from(alike.len() as u64)).unwrap_or_default();
         deviation += (cost(day) - &mean).abs();
         whole += mean;
     }
-    let relative = share(&deviation, &whole).unwrap_or_default();
-    share(&(relative * Exact::from(BAND)), &root_in_millionths(days_to_come as u64)).unwrap_or_default()
+    let relative = deviation.checked_div(&whole).unwrap_or_default();
+    (relative * Exact::from(BAND)).checked_div(&root_in_millionths(days_to_come as u64)).unwrap_or_default()
 }
 
 /// By forecast, highest first.
@@ -287,9 +275,8 @@ mod tests {
         let september = BillRequest::new("2026-09".parse().unwrap());
         for as_of in ["2026-09-30", "2026-10-01", "2026-10-11", "2026-10-30", "2026-10-31"] {
             let recorded = usage("2026-09-03", as_of, weekly);
-            let mut rows = usage_rows(rated(&recorded, &september).await.as_ref());
-            rows.extend(usage_rows(rated(&recorded, &request).await.as_ref()));
-            let projection = Projection::of(&catalogue, rows, day(as_of), request.period).unwrap();
+            let months = [rated(&recorded, &september).await, rated(&recorded, &request).await];
+            let projection = Projection::of(&catalogue, &months, day(as_of), request.period).unwrap();
             assert_eq!(total(&projection.rated(&catalogue, &request, &Exact::one())), truth, "{as_of}");
             assert_eq!(projection.history_from, day(as_of) - chrono::Duration::days(27));
         }
@@ -303,8 +290,7 @@ mod tests {
         let recorded = usage("2026-10-01", "2026-10-10", |_| 10_000);
         let rated = rated(&recorded, &request).await;
         assert_eq!(total(&rated), Exact::zero());
-        let rows = usage_rows(&rated);
-        let projection = Projection::of(&catalogue, rows, day("2026-10-10"), request.period).unwrap();
+        let projection = Projection::of(&catalogue, &[rated], day("2026-10-10"), request.period).unwrap();
         let forecast = total(&projection.rated(&catalogue, &request, &Exact::one()));
         // (31 * 30,000 - 400,000) * 0.0000166667
         assert_eq!(forecast, Exact::from(530_000) * "0.0000166667".parse::<Exact>().unwrap());
@@ -336,8 +322,8 @@ mod tests {
         let selection = selection("2026-10");
         let request = BillRequest { rating: selection.rating.clone(), ..BillRequest::new("2026-10".parse().unwrap()) };
         let catalogue = Catalogue::embedded().unwrap();
-        let rows = usage_rows(rated(&usage("2026-10-01", "2026-10-10", weekly), &request).await.as_ref());
-        let projection = Projection::of(&catalogue, rows, day("2026-10-10"), request.period).unwrap();
+        let months = [rated(&usage("2026-10-01", "2026-10-10", weekly), &request).await];
+        let projection = Projection::of(&catalogue, &months, day("2026-10-10"), request.period).unwrap();
         let by = [Dimension::Resource];
         let group = |factor: Exact| {
             let usage = projection.rated(&catalogue, &request, &factor);

@@ -1,14 +1,14 @@
 //! `movers`: what changed most between two times, and whether usage, prices or allowances did it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use paygrain_pricing::Exact;
 use serde::Serialize;
 
-use super::costs::{Costs, key_columns, key_of, one_currency};
-use super::parameters::{self, Days, Given, Parameter, bad};
-use super::statistics::share;
+use super::costs::{Costs, key_columns, key_of};
+use super::parameters::{BY, FROM, Given, PERIOD, Parameter, TO, cost_parameters};
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -26,22 +26,7 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "the biggest increases and decreases between two times, split into usage, price and allowances",
     method: "Per SKU, with q the quantity and l the average list price (list cost / q) before (0) and after (1): usage_change = (q1 - q0) * l0, price_change = q1 * (l1 - l0), reduction_change = the change of what allowances, discounts and commitments take off. The three sum to the change exactly. What is new or gone is usage. Tiers are part of the average price.",
     estimate: false,
-    parameters: &[
-        parameters::PERIOD,
-        parameters::FROM,
-        parameters::TO,
-        AGAINST,
-        AGAINST_FROM,
-        AGAINST_TO,
-        parameters::BY,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-        parameters::ALLOWANCES,
-        parameters::ACCOUNT_OPENED,
-        parameters::ATTRIBUTION,
-    ],
+    parameters: &cost_parameters![PERIOD, FROM, TO, AGAINST, AGAINST_FROM, AGAINST_TO, BY],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
@@ -65,8 +50,8 @@ struct MoverRow {
 
 #[derive(Serialize)]
 struct Summary {
-    before_from: String,
-    before_to: String,
+    before_from: NaiveDate,
+    before_to: NaiveDate,
     billed_cost_before: Exact,
     billed_cost: Exact,
     change: Exact,
@@ -93,24 +78,19 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("price_change", ColumnKind::Amount, "what other list prices did, tiers included"),
         column("reduction_change", ColumnKind::Amount, "what allowances, discounts and commitments did"),
     ]);
-    let against = match (given.month("against")?, given.range("against_from", "against_to")?) {
-        (Some(_), Some(days)) => {
-            let expected = "either `against` or `against_from` and `against_to`, not both";
-            return Err(bad("against_from", &days.from.to_string(), expected));
-        }
-        (Some(period), None) => Some(Days::of(period)),
-        (None, days) => days,
-    };
-    let Some(days) = selection.days else { return Ok(Body::new::<MoverRow>(None, columns, &[])) };
+    let expected = "either `against` or `against_from` and `against_to`, not both";
+    let against = given.month_or_range(["against", "against_from", "against_to"], expected)?;
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let days_before = against.unwrap_or_else(|| days.before());
-    let before = Costs::of(engine, &selection, days_before).await?;
-    let after = Costs::of(engine, &selection, days).await?;
-    let currency = currency_of_both(&before, &after)?;
+    let session = engine.session().await?;
+    let before = Costs::of(engine, &session, &selection, days_before).await?;
+    let after = Costs::of(engine, &session, &selection, days).await?;
+    let currency = before.currency_of_both(&after)?;
     let rows = rows(&before, &after, &by);
     let sum = |amount: fn(&MoverRow) -> &Exact| rows.iter().map(amount).sum::<Exact>();
     let summary = Summary {
-        before_from: days_before.from.to_string(),
-        before_to: days_before.to.to_string(),
+        before_from: days_before.from,
+        before_to: days_before.to,
         billed_cost_before: sum(|row| &row.billed_cost_before),
         billed_cost: sum(|row| &row.billed_cost),
         change: sum(|row| &row.change),
@@ -119,13 +99,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         reduction_change: sum(|row| &row.reduction_change),
     };
     let rows = limited(rows, selection.limit.or(Some(ROWS)));
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
-}
-
-/// The one currency of two times.
-pub(super) fn currency_of_both(before: &Costs, after: &Costs) -> Result<Option<String>, QueryError> {
-    let found = [before.currency()?, after.currency()?];
-    one_currency(found.iter().flatten().map(String::as_str).collect::<BTreeSet<_>>())
+    Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
 /// A SKU's usage and cost in one of the two times.
@@ -191,7 +165,7 @@ fn mover(by: &[Dimension], key: &[String], of_sku: &BTreeMap<String, [Side; 2]>)
             (_, false) => "gone",
             _ => "changed",
         },
-        change_share: share(&change, &billed_cost_before),
+        change_share: change.checked_div(&billed_cost_before),
         billed_cost_before,
         billed_cost,
         change,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
-use paygrain_pricing::{Allowances, Exact, Period, RatingOptions};
+use paygrain_pricing::{Allowances, Exact, Period, RatingOptions, Zone};
 use serde::Serialize;
 
 use crate::bill::{Attribution, Dimension};
@@ -47,11 +47,26 @@ pub(super) const ACCOUNT_OPENED: Parameter = parameter(
 pub(super) const ATTRIBUTION: Parameter =
     parameter("attribution", "how a charge is shared among days and resources: `time` (the default) or `proportional`");
 
-/// Parameters of every report over recorded usage.
-pub(super) const USAGE: [Parameter; 7] = [PERIOD, FROM, TO, PROVIDER, RESOURCE, FILTER, LIMIT];
-/// Those, and what rating depends on.
-pub(super) const COST: [Parameter; 10] =
-    [PERIOD, FROM, TO, PROVIDER, RESOURCE, FILTER, LIMIT, ALLOWANCES, ACCOUNT_OPENED, ATTRIBUTION];
+/// Parameters of a report over recorded usage: these, and those that choose among it.
+macro_rules! usage_parameters {
+    ($($own:expr),+) => {{
+        use $crate::report::parameters::{FILTER, LIMIT, PROVIDER, RESOURCE};
+        [$($own,)+ PROVIDER, RESOURCE, FILTER, LIMIT]
+    }};
+}
+/// The same, and what rating depends on.
+macro_rules! cost_parameters {
+    ($($own:expr),+) => {{
+        use $crate::report::parameters::{ACCOUNT_OPENED, ALLOWANCES, ATTRIBUTION, FILTER, LIMIT, PROVIDER, RESOURCE};
+        [$($own,)+ PROVIDER, RESOURCE, FILTER, LIMIT, ALLOWANCES, ACCOUNT_OPENED, ATTRIBUTION]
+    }};
+}
+pub(super) use {cost_parameters, usage_parameters};
+
+/// Parameters of a report over recorded usage that has none of its own.
+pub(super) const USAGE: [Parameter; 7] = usage_parameters![PERIOD, FROM, TO];
+/// The same of a report that rates it.
+pub(super) const COST: [Parameter; 10] = cost_parameters![PERIOD, FROM, TO];
 
 /// Longest range of days, in months it touches: each is rated.
 const MONTHS_MAX: usize = 36;
@@ -88,10 +103,15 @@ impl Days {
         self.from.iter_days().take(usize::try_from(self.count()).unwrap_or(0))
     }
 
+    /// Their first instant and end in a zone, in microseconds.
+    pub fn bounds_us(&self, zone: Zone) -> (i64, i64) {
+        (zone.day_start_us(self.from), zone.day_start_us(self.to.succ_opt().unwrap_or(self.to)))
+    }
+
     /// The billing months they touch, in order.
     pub fn months(&self) -> Vec<Period> {
         let mut months = Vec::new();
-        let mut month = Period::new(self.from.year(), self.from.month());
+        let mut month = month_of(self.from);
         while let Some(period) = month.filter(|period| period.first_day() <= self.to && months.last() != Some(period)) {
             months.push(period);
             month = Some(period.next());
@@ -174,9 +194,9 @@ impl<'a> Given<'a> {
     /// A day.
     pub fn day(&self, name: &'static str) -> Result<Option<NaiveDate>, QueryError> {
         let day: Option<NaiveDate> = self.parsed(name, "a day as YYYY-MM-DD, for example 2026-10-31")?;
-        match day.filter(|day| !(1970..=9998).contains(&day.year())) {
-            Some(day) => Err(bad(name, &day.to_string(), "a day of the years 1970 to 9998")),
-            None => Ok(day),
+        match day {
+            Some(day) if month_of(day).is_none() => Err(bad(name, &day.to_string(), "a day of the years 1970 to 9998")),
+            day => Ok(day),
         }
     }
 
@@ -188,9 +208,9 @@ impl<'a> Given<'a> {
     /// A decimal that is not negative.
     pub fn decimal(&self, name: &'static str) -> Result<Option<Exact>, QueryError> {
         let expected = "a decimal from 0, for example 0.5";
-        match self.parsed::<Exact>(name, expected)?.filter(Exact::is_negative) {
-            Some(negative) => Err(bad(name, &negative.to_string(), expected)),
-            None => self.parsed(name, expected),
+        match self.parsed::<Exact>(name, expected)? {
+            Some(number) if number.is_negative() => Err(bad(name, &number.to_string(), expected)),
+            number => Ok(number),
         }
     }
 
@@ -224,15 +244,25 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The days asked for, or the latest month with usage; nothing when there is no usage.
-    pub async fn days(&self, engine: &Engine) -> Result<Option<Days>, QueryError> {
-        match (self.month("period")?, self.range("from", "to")?) {
-            (Some(_), Some(days)) => {
-                Err(bad("from", &days.from.to_string(), "either `period` or `from` and `to`, not both"))
-            }
+    /// The days of a month, or those from and to two parameters; nothing where none of the three is given.
+    pub fn month_or_range(
+        &self,
+        [month, from, to]: [&'static str; 3],
+        expected: &'static str,
+    ) -> Result<Option<Days>, QueryError> {
+        match (self.month(month)?, self.range(from, to)?) {
+            (Some(_), Some(days)) => Err(bad(from, &days.from.to_string(), expected)),
             (Some(period), None) => Ok(Some(Days::of(period))),
-            (None, Some(days)) => Ok(Some(days)),
-            (None, None) => Ok(engine.periods().await?.first().copied().map(Days::of)),
+            (None, days) => Ok(days),
+        }
+    }
+
+    /// The days asked for, or the latest month with usage; nothing when there is no usage.
+    async fn days(&self, engine: &Engine) -> Result<Option<Days>, QueryError> {
+        let expected = "either `period` or `from` and `to`, not both";
+        match self.month_or_range(["period", "from", "to"], expected)? {
+            Some(days) => Ok(Some(days)),
+            None => Ok(engine.periods().await?.first().copied().map(Days::of)),
         }
     }
 

@@ -9,9 +9,10 @@ use paygrain_pricing::Exact;
 use serde::{Deserialize, Serialize};
 
 use super::costs::{Cost, Costs};
-use super::parameters::{self, Given, Parameter};
-use super::source::{HistogramRow, Records, Resource, what_if};
+use super::parameters::{FROM, Given, PERIOD, Parameter, TO, cost_parameters};
+use super::source::{HistogramRow, Records, Resource};
 use super::statistics::Histogram;
+use super::what_if::what_if;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::engine::Engine;
 use crate::error::QueryError;
@@ -28,19 +29,7 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "memory used against memory configured, and what a smaller size would save",
     method: "The proposed size is the provider's next one that holds the most memory any invocation used and the headroom. The saving is the bill less the same usage rated again at the proposed sizes, all at once, ONLY IF DURATIONS STAY THE SAME: less memory often means less CPU and longer durations, so measure before you change. Invocations whose log does not say the memory used are not counted; a resource without any is left out.",
     estimate: true,
-    parameters: &[
-        parameters::PERIOD,
-        parameters::FROM,
-        parameters::TO,
-        HEADROOM,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-        parameters::ALLOWANCES,
-        parameters::ACCOUNT_OPENED,
-        parameters::ATTRIBUTION,
-    ],
+    parameters: &cost_parameters![PERIOD, FROM, TO, HEADROOM],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
@@ -132,13 +121,15 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         ),
         column("billed_saving", ColumnKind::Amount, "what it would take off the bill, if durations stay the same"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<SizeRow>(None, columns, &[])) };
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
     let mut rows = rows(records.memory_used(engine).await?, &headroom);
     let as_is = marked_sizes(session(engine.lake()).await?).await?;
-    let as_is = Costs::in_session(engine, &as_is, &selection, days).await?;
-    let proposed = resized(session(engine.lake()).await?, &rows).await?;
-    let proposed = Costs::in_session(engine, &proposed, &selection, days).await?;
+    let as_is = Costs::of(engine, &as_is, &selection, days).await?;
+    let proposed = match resized(session(engine.lake()).await?, &rows).await? {
+        Some(resized) => Costs::of(engine, &resized, &selection, days).await?,
+        None => Costs::of_months(Vec::new(), &selection, days),
+    };
     let currency = as_is.currency()?;
     add_savings(&mut rows, &as_is, &proposed);
     let sum = |saving: fn(&SizeRow) -> &Option<Exact>| rows.iter().filter_map(|row| saving(row).as_ref()).sum();
@@ -148,7 +139,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         billed_saving: sum(|row| &row.billed_saving),
     };
     let rows = limited(rows, selection.limit);
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
+    Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
 /// Every resource and size, without costs.
@@ -197,8 +188,9 @@ async fn marked_sizes(session: SessionContext) -> Result<SessionContext, QueryEr
     what_if(session, Table::Invocations, &[], Some(SIZE)).await
 }
 
-/// As if every invocation had run at the size that is proposed for it, marked by the size it ran at.
-async fn resized(session: SessionContext, rows: &[SizeRow]) -> Result<SessionContext, QueryError> {
+/// As if every invocation had run at the size that is proposed for it, marked by the size it ran at; nothing where none
+/// is proposed.
+async fn resized(session: SessionContext, rows: &[SizeRow]) -> Result<Option<SessionContext>, QueryError> {
     let cases = rows.iter().filter_map(|row| {
         let Resource { provider, service, account, region, resource } = &row.resource;
         let is = |column: &str, value: &str| format!("coalesce({column}, '') = {}", literal(value));
@@ -213,9 +205,10 @@ async fn resized(session: SessionContext, rows: &[SizeRow]) -> Result<SessionCon
     });
     let cases: String = cases.collect();
     if cases.is_empty() {
-        return marked_sizes(session).await;
+        return Ok(None);
     }
-    what_if(session, Table::Invocations, &[("memory_mb", &format!("CASE{cases} ELSE memory_mb END"))], Some(SIZE)).await
+    let resized = format!("CASE{cases} ELSE memory_mb END");
+    what_if(session, Table::Invocations, &[("memory_mb", &resized)], Some(SIZE)).await.map(Some)
 }
 
 /// What rows cost, and what those with a smaller size would save; the largest saving first.
@@ -249,9 +242,8 @@ fn add_savings(rows: &mut [SizeRow], as_is: &Costs, proposed: &Costs) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bill::{BillRequest, RatedUsage};
-    use crate::report::testing::{Usage, selection};
-    use paygrain_pricing::{Allowances, Catalogue};
+    use crate::report::testing::{Usage, billed_ms, costs, selection};
+    use paygrain_pricing::Catalogue;
 
     #[test]
     fn the_next_size_holds_what_is_needed() {
@@ -289,25 +281,14 @@ mod tests {
         let catalogue = Catalogue::embedded().unwrap();
         let records = Records::of(Table::Invocations, &catalogue, &selection, selection.days.unwrap()).unwrap();
         let mut rows = rows(records.memory_histogram(&usage.session()).await.unwrap(), &Exact::from(20));
-        let costs = async |session: &SessionContext| {
-            let mut request = BillRequest::new("2026-10".parse().unwrap());
-            request.rating.allowances = Allowances::None;
-            let rated = RatedUsage::of(session, &catalogue, &request).await.unwrap();
-            Costs::of_months(vec![rated], &selection, selection.days.unwrap())
-        };
-        let as_is = costs(&marked_sizes(usage.session()).await.unwrap()).await;
-        let proposed = costs(&resized(usage.session(), &rows).await.unwrap()).await;
+        let as_is = costs(&marked_sizes(usage.session()).await.unwrap(), &[]).await;
+        let proposed = costs(&resized(usage.session(), &rows).await.unwrap().unwrap(), &[]).await;
         add_savings(&mut rows, &as_is, &proposed);
         let lowered: Vec<_> = rows.iter().filter(|row| row.advice == "lower").collect();
         assert_eq!(lowered.len(), 12, "all at 512 and 1,024 MB");
         for row in lowered {
-            let own = usage.0.iter().map(|(_, one)| one).filter(|one| {
-                one.resource.as_deref() == Some(&row.resource.resource)
-                    && one.account.as_deref() == Some(&row.resource.account)
-                    && one.memory_mb == Some(row.memory_mb)
-            });
-            let billed_ms: i128 =
-                own.map(|one| i128::from((one.duration_us.unwrap() + one.init_us.unwrap_or(0) + 999) / 1000)).sum();
+            let own = usage.of(&row.resource).filter(|one| one.memory_mb == Some(row.memory_mb));
+            let billed_ms: i128 = own.map(|one| i128::from(billed_ms(one))).sum();
             let less = i128::from(row.memory_mb - row.proposed_mb.unwrap());
             let saving = Exact::ratio(billed_ms * less, 1_024_000).unwrap() * "0.0000166667".parse::<Exact>().unwrap();
             assert_eq!((row.billed_saving.as_ref(), row.list_saving.as_ref()), (Some(&saving), Some(&saving)));

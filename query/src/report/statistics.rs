@@ -35,15 +35,21 @@ impl Histogram {
         self.counts.keys().next_back().copied()
     }
 
-    /// The percentile by nearest rank: the least value that at least so many of a hundred values do not exceed.
-    pub fn percentile(&self, percent: u32) -> Option<i64> {
-        let rank = (u128::from(self.total) * u128::from(percent)).div_ceil(100).max(1);
-        let mut seen = 0;
-        self.counts.iter().find_map(|(value, count)| {
-            seen += u128::from(*count);
-            (seen >= rank).then_some(*value)
-        })
+    /// The percentile by nearest rank.
+    pub fn percentile(&self, percent: u64) -> Option<i64> {
+        nearest_rank(self.counts.iter().map(|(value, count)| (*value, *count)), self.total, percent)
     }
+}
+
+/// The least value that at least so many of a hundred values do not exceed, of sorted values with their counts, which add
+/// up to `total`; nothing of nothing.
+pub(crate) fn nearest_rank<V>(sorted: impl IntoIterator<Item = (V, u64)>, total: u64, percent: u64) -> Option<V> {
+    let rank = (u128::from(total) * u128::from(percent)).div_ceil(100).max(1);
+    let mut seen = 0;
+    sorted.into_iter().find_map(|(value, count)| {
+        seen += u128::from(count);
+        (seen >= rank).then_some(value)
+    })
 }
 
 /// The middle value, or the mean of the two middle ones; nothing of nothing.
@@ -66,11 +72,6 @@ pub(crate) fn median_distance(values: &[Exact], from: &Exact) -> Option<Exact> {
 pub(crate) fn root_in_millionths(number: u64) -> Exact {
     let root = (u128::from(number) * 1_000_000_000_000).isqrt();
     Exact::from(root).checked_div(&Exact::from(1_000_000)).unwrap_or_default()
-}
-
-/// `part` of `whole`; nothing of nothing.
-pub(crate) fn share(part: &Exact, whole: &Exact) -> Option<Exact> {
-    part.checked_div(whole)
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-/// Microseconds of an hour.
-pub(crate) const HOUR_US: i64 = 3_600_000_000;
+use paygrain_pricing::period::HOUR_US;
 
 /// What was open in one hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

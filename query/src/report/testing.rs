@@ -1,5 +1,17 @@
 //! What the tests of reports share: invented usage, and an engine over a lake that has it.
 
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use paygrain_ingest::record::Invocation;
+use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
+
+use super::costs::Costs;
+use super::parameters::{Days, Selection};
+use super::source::Resource;
+use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
+use crate::testing::{batch, session};
+
 /// A small deterministic generator (splitmix64).
 pub(crate) struct Random(pub u64);
 
@@ -16,16 +28,6 @@ impl Random {
         self.next() % limit
     }
 }
-
-use std::sync::Arc;
-
-use paygrain_ingest::record::Invocation;
-use paygrain_pricing::{Allowances, Catalogue, Period, RatingOptions};
-
-use super::parameters::{Days, Selection};
-use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
-use crate::testing::{batch, session};
-use datafusion::prelude::SessionContext;
 
 /// A selection of a whole month, without allowances.
 pub(crate) fn selection(month: &str) -> Selection {
@@ -89,11 +91,34 @@ impl Usage {
         session(vec![batch(self.0.clone())])
     }
 
+    /// Those of a resource.
+    pub fn of<'a>(&'a self, resource: &'a Resource) -> impl Iterator<Item = &'a Invocation> {
+        let own = |one: &&Invocation| {
+            (one.account.as_ref(), one.resource.as_ref()) == (Some(&resource.account), Some(&resource.resource))
+        };
+        self.0.iter().map(|(_, one)| one).filter(own)
+    }
+
     /// Rates a month of them, without allowances.
     pub async fn rated(&self, month: &str) -> Arc<RatedUsage> {
-        let mut request = BillRequest::new(month.parse().unwrap());
-        request.rating.allowances = Allowances::None;
-        request.by = Dimension::ALL.to_vec();
-        RatedUsage::of(&self.session(), &Catalogue::embedded().unwrap(), &request).await.unwrap()
+        rated(&self.session(), month, &Dimension::ALL).await
     }
+}
+
+/// Rates a month of a session, without allowances.
+async fn rated(session: &SessionContext, month: &str, by: &[Dimension]) -> Arc<RatedUsage> {
+    let mut request = BillRequest { by: by.to_vec(), ..BillRequest::new(month.parse().unwrap()) };
+    request.rating.allowances = Allowances::None;
+    RatedUsage::of(session, &Catalogue::embedded().unwrap(), &request).await.unwrap()
+}
+
+/// What October 2026 of a session costs, without allowances.
+pub(crate) async fn costs(session: &SessionContext, by: &[Dimension]) -> Costs {
+    let selection = selection("2026-10");
+    Costs::of_months(vec![rated(session, "2026-10", by).await], &selection, selection.days.unwrap())
+}
+
+/// The milliseconds that are billed of an invocation whose log does not say: with its initialisation, rounded up.
+pub(crate) fn billed_ms(one: &Invocation) -> i64 {
+    (one.duration_us.unwrap() + one.init_us.unwrap_or(0) + 999) / 1000
 }

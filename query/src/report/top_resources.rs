@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::costs::{Cost, Costs, key_columns, key_of};
 use super::parameters::{self, Given};
-use super::statistics::share;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::bill::Dimension;
 use crate::engine::Engine;
@@ -60,10 +59,11 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("previous_billed_cost", ColumnKind::Amount, "what was billed in the time before"),
         column("change", ColumnKind::Amount, "the difference"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<ResourceRow>(None, columns, &[])) };
-    let now = Costs::of(engine, &selection, days).await?;
-    let before = Costs::of(engine, &selection, days.before()).await?;
-    let currency = super::movers::currency_of_both(&before, &now)?;
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
+    let session = engine.session().await?;
+    let now = Costs::of(engine, &session, &selection, days).await?;
+    let before = Costs::of(engine, &session, &selection, days.before()).await?;
+    let currency = before.currency_of_both(&now)?;
     let rows = rows(now.group(&BY), before.group(&BY));
     let total = now.total();
     let summary = Summary {
@@ -73,7 +73,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         resource_count: rows.len(),
     };
     let rows = limited(rows, selection.limit.or(Some(ROWS)));
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency).with_summary(&summary))
+    Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
 }
 
 /// Every resource with cost now, most expensive first.
@@ -87,8 +87,8 @@ fn rows(now: BTreeMap<Vec<String>, Cost>, before: BTreeMap<Vec<String>, Cost>) -
         let previous = before.get(&key).map(|cost| cost.billed.clone()).unwrap_or_default();
         ResourceRow {
             key: key_of(&BY, &key),
-            share: share(&cost.billed, &total),
-            running_share: share(&running, &total),
+            share: cost.billed.checked_div(&total),
+            running_share: running.checked_div(&total),
             change: &cost.billed - &previous,
             previous_billed_cost: previous,
             list_cost: cost.list,

@@ -7,13 +7,11 @@ use paygrain_pricing::{Catalogue, Exact, Unit};
 use serde::Serialize;
 
 use super::costs::{Cost, Costs, Part};
-use super::parameters::{self, Given, Parameter};
+use super::parameters::{FROM, Given, PERIOD, Parameter, TO, cost_parameters};
 use super::source::{Records, Resource};
-use super::statistics::share;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 const BY: Parameter = Parameter { name: "by", meaning: "`resource` (the default) or `service`" };
 
@@ -22,24 +20,12 @@ pub(super) const INFO: ReportInfo = ReportInfo {
     meaning: "what a million invocations or requests, a GB-second, a GB cost, by resource or service",
     method: "The basis `invocations` or `requests` sets the whole cost of the resource against its records, per million. Any other basis is a SKU: its cost against its quantity, in the unit its price is published for, free quantities included. Every quotient is exact.",
     estimate: false,
-    parameters: &[
-        parameters::PERIOD,
-        parameters::FROM,
-        parameters::TO,
-        BY,
-        parameters::PROVIDER,
-        parameters::RESOURCE,
-        parameters::FILTER,
-        parameters::LIMIT,
-        parameters::ALLOWANCES,
-        parameters::ACCOUNT_OPENED,
-        parameters::ATTRIBUTION,
-    ],
+    parameters: &cost_parameters![PERIOD, FROM, TO, BY],
     run: |engine, given| Box::pin(run(engine, given)),
 };
 
 /// What counted records are put to.
-const MILLION: u32 = 1_000_000;
+const MILLION: i128 = 1_000_000;
 
 /// What one unit costs a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,10 +61,10 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         column("list_cost_per_unit", ColumnKind::Amount, "the first cost per unit; null without quantity"),
         column("billed_cost_per_unit", ColumnKind::Amount, "the billed cost per unit; null without quantity"),
     ]);
-    let Some(days) = selection.days else { return Ok(Body::new::<UnitRow>(None, columns, &[])) };
-    let costs = Costs::of(engine, &selection, days).await?;
+    let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
+    let session = engine.session().await?;
+    let costs = Costs::of(engine, &session, &selection, days).await?;
     let currency = costs.currency()?;
-    let session = session(engine.lake()).await?;
     let mut counts = Vec::new();
     for table in [Table::Invocations, Table::Requests] {
         let records = Records::of(table, engine.catalogue(), &selection, days)?;
@@ -89,7 +75,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
         false => resource,
     };
     let rows = limited(rows(engine.catalogue(), costs.parts(), counts, key), selection.limit);
-    Ok(Body::new(Some(days), columns, &rows).in_currency(currency))
+    Ok(Body::new(days, columns, &rows).in_currency(currency))
 }
 
 /// By resource, the most expensive first; counted records before SKUs.
@@ -125,7 +111,7 @@ fn rows<'a>(
         let unit = format!("{MILLION} {}", table.trim_end_matches('s'));
         for (resource, count) in by_key {
             let cost = whole.get(&resource).cloned().unwrap_or_default();
-            let quantity = share(&Exact::from(count), &Exact::from(MILLION)).unwrap_or_default();
+            let quantity = Exact::ratio(count.into(), MILLION).unwrap_or_default();
             rows.push(row(resource, table.to_owned(), unit.clone(), quantity, cost));
         }
     }
@@ -143,8 +129,8 @@ fn row(resource: Resource, basis: String, unit: String, quantity: Exact, cost: C
         resource,
         basis,
         unit: unit.replace('_', ""),
-        list_cost_per_unit: share(&cost.list, &quantity),
-        billed_cost_per_unit: share(&cost.billed, &quantity),
+        list_cost_per_unit: cost.list.checked_div(&quantity),
+        billed_cost_per_unit: cost.billed.checked_div(&quantity),
         quantity,
         list_cost: cost.list,
         billed_cost: cost.billed,
@@ -154,7 +140,7 @@ fn row(resource: Resource, basis: String, unit: String, quantity: Exact, cost: C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{Usage, selection};
+    use crate::report::testing::{Usage, billed_ms, selection};
 
     #[tokio::test]
     async fn a_million_invocations_cost_what_is_worked_by_hand() {
@@ -172,11 +158,8 @@ mod tests {
                 let of = |basis: &str| rows.iter().filter(own).find(|row| row.basis == basis).unwrap();
                 let mut mb_ms = 0;
                 let mut count = 0;
-                for (_, one) in usage.0.iter().filter(|(_, one)| {
-                    one.resource.as_deref() == Some(resource) && one.account.as_deref() == Some(account)
-                }) {
-                    let billed = (one.duration_us.unwrap() + one.init_us.unwrap_or(0) + 999) / 1000;
-                    mb_ms += i128::from(billed * one.memory_mb.unwrap());
+                for one in usage.of(&of("invocations").resource) {
+                    mb_ms += i128::from(billed_ms(one) * one.memory_mb.unwrap());
                     count += 1;
                 }
                 // 0.0000166667 a GB-second, 0.20 a million requests.

@@ -160,6 +160,10 @@ impl<'a> Walk<'a> {
                 return None;
             }
             let parts = parts_of(table, meter.rule.quantity)?;
+            let terms = || parts.iter().filter_map(Part::term);
+            if terms().any(|term| term.columns().into_iter().any(|column| view.declared.contains(column))) {
+                return None;
+            }
             ready.push(Ready { meter, parts, factor: Arc::new(meter.rule.factor.clone()), bounds });
         }
         let incomplete = Incomplete::of(question, catalogue, meters);

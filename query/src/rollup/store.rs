@@ -78,6 +78,8 @@ pub(crate) struct View {
     pub classes: Vec<Arc<Class>>,
     /// By day; several rollups can be of one day.
     pub days: Vec<Arc<Day>>,
+    /// Columns of which something is declared: sums were made of what the records say.
+    pub declared: BTreeSet<&'static str>,
 }
 
 /// What the rollups of a table are of.
@@ -113,7 +115,7 @@ impl Rollups {
             found.extend(of_day);
         }
         let classes = state.classes.entry(source.table).or_default().all().to_vec();
-        let view = Arc::new(View { classes, days: found });
+        let view = Arc::new(View { classes, days: found, declared: source.declared.columns() });
         if state.weight() > WEIGHT_MAX {
             let State { days: kept, views, .. } = &mut *state;
             kept.retain(|(table, day), _| *table == source.table && days.contains(day));

@@ -1,4 +1,4 @@
-//! What a worker is asked, and how it says that it ended.
+//! What a worker is asked, how it says that it ended, and the words for its limits.
 
 use std::path::PathBuf;
 
@@ -66,6 +66,37 @@ impl Failure {
             FailureKind::BadSql => QueryError::BadSql { problem, hint },
             FailureKind::TooLarge => QueryError::SqlTooLarge { problem },
             FailureKind::Engine => QueryError::SqlFailed { problem, hint },
+        }
+    }
+}
+
+/// What a query that fills the disk is told.
+pub(super) fn spilled(limits: &SqlLimits) -> String {
+    format!("the query needs more than {} of temporary files", shown_bytes(limits.spill_bytes))
+}
+
+/// What a query that fills the memory is told.
+pub(super) fn out_of_memory(limits: &SqlLimits) -> String {
+    format!("the query needs more memory than {}", shown_bytes(limits.memory_bytes))
+}
+
+/// A limit for people, exact: in the largest unit that leaves no fraction.
+pub(super) fn shown_bytes(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size)) {
+        Some((size, unit)) => format!("{} {unit}", bytes / size),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_bytes;
+
+    #[test]
+    fn sizes_are_told_in_units_that_fit() {
+        for (bytes, shown) in [(1 << 30, "1 GiB"), (1536 << 20, "1536 MiB"), (100, "100 bytes")] {
+            assert_eq!(shown_bytes(bytes), shown);
         }
     }
 }

@@ -8,14 +8,14 @@ use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::SqlLimits;
-use super::message::{Report, Request};
+use super::message::{Report, Request, out_of_memory, spilled};
 use super::worker::BATCH_BYTES_MAX;
 use crate::error::QueryError;
 
@@ -94,7 +94,7 @@ struct Worker {
     /// Open as long as somebody waits: a worker ends when it closes.
     input: Option<ChildStdin>,
     output: ChildStdout,
-    report: Option<JoinHandle<Vec<u8>>>,
+    report: JoinHandle<Vec<u8>>,
     decoder: StreamDecoder,
     pending: Buffer,
     /// Bytes of the message that is being read.
@@ -122,7 +122,7 @@ impl Worker {
             child: Some(child),
             input,
             output,
-            report: Some(tokio::spawn(report_of(errors))),
+            report: tokio::spawn(report_of(errors)),
             decoder: StreamDecoder::new(),
             pending: Buffer::default(),
             message_bytes: 0,
@@ -149,12 +149,11 @@ impl Worker {
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let (deadline, limits) = (self.deadline, self.limits.clone());
-        match tokio::time::timeout_at(deadline, work(self)).await {
+        match tokio::time::timeout_at(self.deadline, work(self)).await {
             Ok(done) => done,
             Err(_) => {
                 self.stop();
-                Err(QueryError::SqlTimeout { limit: limits.timeout })
+                Err(QueryError::SqlTimeout { limit: self.limits.timeout })
             }
         }
     }
@@ -197,10 +196,7 @@ impl Worker {
                 return Err(failed("the process of the query did not end".into()));
             }
         };
-        let report = match self.report.take() {
-            Some(report) => report.await.unwrap_or_default(),
-            None => Vec::new(),
-        };
+        let report = (&mut self.report).await.unwrap_or_default();
         self.release();
         match last_report(&report) {
             Some(Report::Done { rows, truncated }) => {
@@ -214,14 +210,12 @@ impl Worker {
 
     /// Why a worker ended without a word of its own.
     fn death(&self, status: ExitStatus, words: &str) -> QueryError {
-        let too_deep = words.contains("overflowed its stack");
-        if too_deep || words.contains("memory allocation of") || words.contains("can't spawn worker thread") {
-            return QueryError::SqlTooLarge {
-                problem: match too_deep {
-                    true => "the query is nested too deeply".into(),
-                    false => out_of_memory(&self.limits),
-                },
-            };
+        let too_large = |problem: String| QueryError::SqlTooLarge { problem };
+        if words.contains("overflowed its stack") {
+            return too_large("the query is nested too deeply".into());
+        }
+        if words.contains("memory allocation of") || words.contains("can't spawn worker thread") {
+            return too_large(out_of_memory(&self.limits));
         }
         #[cfg(unix)]
         {
@@ -230,12 +224,10 @@ impl Worker {
                 // SIGXCPU
                 Some(24) => return QueryError::SqlTimeout { limit: self.limits.timeout },
                 // SIGXFSZ
-                Some(25) => return spilled(&self.limits),
+                Some(25) => return too_large(spilled(&self.limits)),
                 // SIGABRT, SIGBUS, SIGSEGV: what an allocation that is refused ends with where nobody expects it.
                 Some(6 | 7 | 11) => {
-                    let memory = shown_bytes(self.limits.memory_bytes);
-                    let problem = format!("the query needs more memory than {memory}, or is nested too deeply");
-                    return QueryError::SqlTooLarge { problem };
+                    return too_large(format!("{}, or is nested too deeply", out_of_memory(&self.limits)));
                 }
                 _ => {}
             }
@@ -272,26 +264,6 @@ impl Drop for Worker {
     }
 }
 
-/// What a query that fills the disk is told.
-pub(super) fn spilled(limits: &SqlLimits) -> QueryError {
-    let problem = format!("the query needs more than {} of temporary files", shown_bytes(limits.spill_bytes));
-    QueryError::SqlTooLarge { problem }
-}
-
-/// What a query that fills the memory is told.
-pub(super) fn out_of_memory(limits: &SqlLimits) -> String {
-    format!("the query needs more memory than {}", shown_bytes(limits.memory_bytes))
-}
-
-/// A size for people: the largest unit that leaves no fraction.
-pub(super) fn shown_bytes(bytes: u64) -> String {
-    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size)) {
-        Some((size, unit)) => format!("{} {unit}", bytes / size),
-        None => format!("{bytes} bytes"),
-    }
-}
-
 fn failed(problem: String) -> QueryError {
     QueryError::SqlFailed { problem, hint: None }
 }
@@ -301,13 +273,8 @@ async fn report_of(errors: ChildStderr) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut beginning = errors.take(REPORT_BYTES_MAX);
     let _ = beginning.read_to_end(&mut kept).await;
-    drain(beginning.into_inner()).await;
+    let _ = tokio::io::copy(&mut beginning.into_inner(), &mut tokio::io::sink()).await;
     kept
-}
-
-async fn drain(mut rest: impl AsyncRead + Unpin) {
-    let mut nothing = vec![0; 4096];
-    while rest.read(&mut nothing).await.is_ok_and(|read| read > 0) {}
 }
 
 fn last_report(words: &[u8]) -> Option<Report> {
@@ -323,12 +290,5 @@ mod tests {
         let words = b"warning: nothing\n{\"done\":{\"rows\":3,\"truncated\":true}}\n";
         assert_eq!(last_report(words), Some(Report::Done { rows: 3, truncated: true }));
         assert_eq!(last_report(b"memory allocation of 9 bytes failed\n"), None);
-    }
-
-    #[test]
-    fn sizes_are_told_in_units_that_fit() {
-        for (bytes, shown) in [(1 << 30, "1 GiB"), (1536 << 20, "1536 MiB"), (100, "100 bytes")] {
-            assert_eq!(shown_bytes(bytes), shown);
-        }
     }
 }

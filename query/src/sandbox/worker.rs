@@ -11,7 +11,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
-use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -21,11 +20,11 @@ use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use paygrain_ingest::Lake;
 
-use super::message::{Failure, FailureKind, Report, Request};
-use super::stream::{out_of_memory, shown_bytes, spilled};
+use super::message::{Failure, FailureKind, Report, Request, out_of_memory, shown_bytes, spilled};
 use super::{FILE_THREADS, PARAMETER_TYPES, STACK_BYTES, SqlLimits, SqlParameter, SqlQuery};
 use crate::error::QueryError;
 use crate::session::session_with;
+use crate::sql::read_only;
 
 /// Bytes of a batch at most; larger ones are written in parts, so that whoever reads holds no more than this.
 pub(super) const BATCH_BYTES_MAX: usize = 16 << 20;
@@ -54,21 +53,21 @@ pub fn worker_main() -> ExitCode {
 fn run() -> Result<Report, Failure> {
     let mut input = BufReader::new(std::io::stdin());
     let mut line = Vec::new();
-    input.read_until(b'\n', &mut line).map_err(|error| engine(&error))?;
+    input.read_until(b'\n', &mut line).map_err(|error| engine_failure(&error))?;
     let request: Request = serde_json::from_slice(&line).map_err(|error| Failure {
         kind: FailureKind::Engine,
         problem: format!("standard input has no request: {error}"),
         hint: Some("this command is for the program itself; `paygrain sql` runs queries".into()),
     })?;
-    confine(&request.limits).map_err(|error| engine(&error))?;
+    confine(&request.limits).map_err(|error| engine_failure(&error))?;
     std::thread::spawn(move || end_with(input));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(request.limits.threads.max(1))
+        .worker_threads(request.limits.computing_threads())
         .max_blocking_threads(FILE_THREADS)
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
-        .map_err(|error| engine(&error))?;
+        .map_err(|error| engine_failure(&error))?;
     let work = runtime.spawn(answer(request));
     let ended = runtime.block_on(work);
     // What still runs is of no use to anyone.
@@ -111,7 +110,7 @@ fn confine(limits: &SqlLimits) -> std::io::Result<()> {
     set(Resource::AS, memory)?;
     #[cfg(not(target_os = "linux"))]
     let _ = set(Resource::AS, memory);
-    let threads = limits.threads.max(1) as u64 + FILE_THREADS as u64;
+    let threads = (limits.computing_threads() + FILE_THREADS) as u64;
     set(Resource::CPU, (limits.timeout.as_secs() + 2).saturating_mul(threads))?;
     set(Resource::FSIZE, limits.spill_bytes)?;
     set(Resource::CORE, 0)
@@ -133,8 +132,8 @@ fn own_address_space() -> u64 {
 
 async fn answer(request: Request) -> Result<Report, Failure> {
     let limits = &request.limits;
-    let told = |error: DataFusionError| told(error, limits);
-    let lake = Lake::open(&request.lake).map_err(|error| of_query(error.into()))?;
+    let failed = |error: DataFusionError| query_failure(error, limits);
+    let lake = Lake::open(&request.lake).map_err(|error| lake_failure(error.into()))?;
     let pool = usize::try_from(limits.memory_bytes / 2).unwrap_or(usize::MAX);
     let disk = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![request.spill_directory.clone()]))
@@ -143,22 +142,22 @@ async fn answer(request: Request) -> Result<Report, Failure> {
         .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(pool), NonZeroUsize::MIN)))
         .with_disk_manager_builder(disk)
         .build_arc()
-        .map_err(told)?;
-    let session = session_with(&lake, environment, limits.threads).await.map_err(of_query)?;
-    let plan = plan(&session, &request.query).await.map_err(told)?;
+        .map_err(failed)?;
+    let session = session_with(&lake, environment, limits.threads).await.map_err(lake_failure)?;
+    let plan = plan(&session, &request.query).await.map_err(failed)?;
     if request.query.plan_only {
-        return described(&plan).map_err(told);
+        return described(&plan).map_err(failed);
     }
-    let frame = session.execute_logical_plan(plan).await.map_err(told)?;
-    let mut batches = frame.execute_stream().await.map_err(told)?;
+    let frame = session.execute_logical_plan(plan).await.map_err(failed)?;
+    let mut batches = frame.execute_stream().await.map_err(failed)?;
     let schema = plain_schema(&batches.schema());
-    let mut output = Output::new(schema, limits).map_err(|error| told(error.into()))?;
+    let mut output = Output::new(schema, limits).map_err(|error| failed(error.into()))?;
     while let Some(batch) = batches.next().await {
-        if !output.write(&batch.map_err(told)?)? {
+        if !output.write(&batch.map_err(failed)?)? {
             break;
         }
     }
-    output.finish().map_err(|error| told(error.into()))
+    output.finish().map_err(|error| failed(error.into()))
 }
 
 /// The plan of a query that only reads, with its parameters.
@@ -167,8 +166,7 @@ async fn plan(session: &SessionContext, query: &SqlQuery) -> Result<LogicalPlan,
         Some(client) => crate::postgres::plan(session, &query.text, client).await?,
         None => session.state().create_logical_plan(&query.text).await?,
     };
-    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    read_only.verify_plan(&plan)?;
+    read_only().verify_plan(&plan)?;
     plan.apply_with_subqueries(|node| match node {
         LogicalPlan::TableScan(scan) if scan.table_name.table() == "df_settings" => {
             Err(DataFusionError::Plan("settings cannot be queried".into()))
@@ -228,7 +226,8 @@ impl Output {
     fn write(&mut self, batch: &RecordBatch) -> Result<bool, Failure> {
         let left = usize::try_from(self.rows_max - self.written).unwrap_or(usize::MAX);
         self.truncated = batch.num_rows() > left;
-        let batch = plain(&batch.slice(0, batch.num_rows().min(left)), &self.schema).map_err(|error| engine(&error))?;
+        let batch =
+            plain(&batch.slice(0, batch.num_rows().min(left)), &self.schema).map_err(|error| engine_failure(&error))?;
         if batch.num_rows() > 0 {
             self.write_parts(&batch)?;
             self.written += batch.num_rows() as u64;
@@ -248,7 +247,7 @@ impl Output {
             let problem = format!("a row of the answer has {bytes} bytes, and may have {limit}");
             return Err(Failure { kind: FailureKind::TooLarge, problem, hint: None });
         }
-        self.writer.write(batch).and_then(|()| self.writer.flush()).map_err(|error| engine(&error))
+        self.writer.write(batch).and_then(|()| self.writer.flush()).map_err(|error| engine_failure(&error))
     }
 
     fn finish(mut self) -> Result<Report, datafusion::arrow::error::ArrowError> {
@@ -269,18 +268,13 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 
 /// The columns as every reader of Arrow knows them: no dictionaries, no views.
 fn plain_schema(schema: &SchemaRef) -> SchemaRef {
-    let plain = |field: &Arc<Field>| {
-        let data_type = match field.data_type() {
-            DataType::Dictionary(_, values) => plain_type(values),
-            other => plain_type(other),
-        };
-        field.as_ref().clone().with_data_type(data_type)
-    };
+    let plain = |field: &Arc<Field>| field.as_ref().clone().with_data_type(plain_type(field.data_type()));
     Arc::new(Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>()))
 }
 
 fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
+        DataType::Dictionary(_, values) => plain_type(values),
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
         other => other.clone(),
@@ -289,16 +283,13 @@ fn plain_type(data_type: &DataType) -> DataType {
 
 fn plain(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, datafusion::arrow::error::ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| match column.data_type() == field.data_type() {
-        true => Ok(column.clone()),
-        false => cast(column, field.data_type()),
-    });
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
     let options = datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<Vec<_>, _>>()?, &options)
 }
 
 /// An error of the engine in its own words, with the place in the query where it is known.
-fn told(error: DataFusionError, limits: &SqlLimits) -> Failure {
+fn query_failure(error: DataFusionError, limits: &SqlLimits) -> Failure {
     let root = error.find_root();
     let words = match root {
         DataFusionError::SQL(error, _) => error.to_string(),
@@ -306,7 +297,7 @@ fn told(error: DataFusionError, limits: &SqlLimits) -> Failure {
     };
     let too_large = |problem: String| Failure { kind: FailureKind::TooLarge, problem, hint: None };
     match root {
-        _ if words.contains("disk space during the spilling") => too_large(spilled(limits).to_string()),
+        _ if words.contains("disk space during the spilling") => too_large(spilled(limits)),
         DataFusionError::ResourcesExhausted(_) => too_large(out_of_memory(limits)),
         _ if words.contains("memory allocation failed") => too_large(out_of_memory(limits)),
         DataFusionError::External(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
@@ -338,11 +329,11 @@ fn without_stage(words: &str) -> &str {
     stages.iter().find_map(|stage| words.strip_prefix(stage)).unwrap_or(words)
 }
 
-/// An error of our own, outside the query.
-fn of_query(error: QueryError) -> Failure {
+/// An error of the lake, outside the query.
+fn lake_failure(error: QueryError) -> Failure {
     Failure { kind: FailureKind::Engine, problem: error.to_string(), hint: error.hint() }
 }
 
-fn engine(error: &dyn std::fmt::Display) -> Failure {
+fn engine_failure(error: &dyn std::fmt::Display) -> Failure {
     Failure { kind: FailureKind::Engine, problem: error.to_string(), hint: None }
 }

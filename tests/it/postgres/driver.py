@@ -57,8 +57,8 @@ same(one("SELECT %s::int + 1", (4,)), 5, "a parameter that is cast")
 same(one("SELECT started_at FROM invocations ORDER BY started_at LIMIT %s", (1,)).tzinfo is not None, True, "time zone")
 same(one("SELECT %s", ("Straße ' \\ \" ☃",)), "Straße ' \\ \" ☃", "text comes back")
 same(one("SELECT NULL"), None, "null")
-for turn in range(3):
-    same(one("SELECT count(*) FROM invocations WHERE billed_ms >= %s", (turn - turn,), prepare=True), 50, "prepared")
+for _ in range(3):
+    same(one("SELECT count(*) FROM invocations WHERE billed_ms >= %s", (0,), prepare=True), 50, "prepared")
 with connection.pipeline():
     first, second = connection.execute("SELECT 1"), connection.execute("SELECT %s::int", (2,))
 same((first.fetchone(), second.fetchone()), ((1,), (2,)), "pipeline")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::messages::Wire;
-use super::{psql, runs, server, tool};
+use super::{is_here, printed, psql, runs, server};
 use crate::harness::{Run, Workplace};
 use crate::server::Server;
 use crate::sql::with_usage;
@@ -19,7 +19,7 @@ fn with_password() -> Workplace {
 
 /// A certificate for `localhost` and its key; nothing where `openssl` is missing.
 fn certificate(place: &Workplace) -> Option<(PathBuf, PathBuf)> {
-    if !tool("openssl", runs("openssl", &["version"])) {
+    if !is_here("openssl", runs("openssl", &["version"])) {
         return None;
     }
     let (certificate, key) = (place.path("server.crt"), place.path("server.key"));
@@ -30,7 +30,7 @@ fn certificate(place: &Workplace) -> Option<(PathBuf, PathBuf)> {
         .arg(&key)
         .arg("-out")
         .arg(&certificate);
-    super::printed(&mut command);
+    printed(&mut command);
     Some((certificate, key))
 }
 
@@ -112,8 +112,7 @@ fn connections_are_encrypted_with_a_certificate() {
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{mode}: {}", run.stderr);
     }
     let mut shown = psql(server.postgres()).unwrap();
-    let told =
-        super::printed(shown.env("PGPASSWORD", "pass word ß").env("PGSSLMODE", "require").args(["-c", "\\conninfo"]));
+    let told = printed(shown.env("PGPASSWORD", "pass word ß").env("PGSSLMODE", "require").args(["-c", "\\conninfo"]));
     assert!(told.contains("SSL connection (protocol: TLSv1.3"), "{told}");
 }
 

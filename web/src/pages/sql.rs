@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use paygrain_query::documentation::{self, DocumentedTable};
 use paygrain_query::functions::{DocumentedFunction, FUNCTIONS};
@@ -95,32 +95,30 @@ struct Page {
 pub async fn page(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, AppError> {
     params.only(&["query"])?;
     let query = params.text("query").unwrap_or_default();
+    let sandbox = app.sql()?;
     let from_elsewhere = is_cross_site(&headers) && !query.is_empty();
-    let (mut answer, mut report, mut status) = (None, None, StatusCode::OK);
+    let (mut answer, mut report) = (None, None);
     if !query.is_empty() && !from_elsewhere {
-        match answer_of(app.sql()?, &query).await {
+        match answer_of(sandbox, &query).await {
             Ok(found) => answer = Some(found),
-            Err(error) => {
-                let told = error.report();
-                status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                report = Some(told);
-            }
+            Err(error) => report = Some(error.report()),
         }
     }
-    let limits = app.sql()?.limits();
+    let (status, told) = report.as_ref().map(Report::head).unwrap_or_default();
+    let limits = sandbox.limits();
     let page = Page {
         query,
         answer,
         report,
         from_elsewhere,
-        is_empty: app.engine().uploads().await?.is_empty(),
+        is_empty: !app.engine().lake().has_uploads().await?,
         tables: documentation::tables(),
         functions: FUNCTIONS,
         examples: EXAMPLES,
         timeout_s: limits.timeout.as_secs_f64(),
         memory_mib: limits.memory_bytes >> 20,
     };
-    Ok((status, html(&page)?).into_response())
+    Ok((status, told, html(&page)?).into_response())
 }
 
 /// `GET /sql/answer.csv`, `…json`, `…arrows`: the whole answer as a file.
@@ -139,11 +137,8 @@ pub async fn file(
     if is_cross_site(&headers) {
         return Err(AppError::CrossSite);
     }
-    let mut response = respond(app.sql()?.run(query).await?, format, true).await?;
-    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{file}\""));
-    let disposition = disposition.map_err(|error| AppError::Internal { cause: error.to_string() })?;
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
-    Ok(response)
+    let answer = respond(app.sql()?.run(query).await?, format, true).await?;
+    Ok(([(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\""))], answer).into_response())
 }
 
 /// Whether another site sent the browser here: what it chose is not run for it.

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use paygrain_ingest::Defaults;
 use paygrain_ingest::lake::{Declaration, DeclarationScope};
@@ -59,9 +58,9 @@ pub async fn set_metadata(
         Err(error @ AppError::NoSuchUpload { .. }) => Err(error),
         Err(error) => {
             let report = error.report();
-            let status = StatusCode::from_u16(report.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let (status, headers) = report.head();
             let page = Page { form, problem: Some(report), ..Page::of(&app, id, &Params::default()).await? };
-            Ok((status, html(&page)?).into_response())
+            Ok((status, headers, html(&page)?).into_response())
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Who may come in: SCRAM-SHA-256 with one user, or anyone on the machine itself.
+//! Who may come in: SCRAM-SHA-256 with one user, or anyone on the machine itself. `pgwire` does the exchange; ours is that
+//! nobody learns which users exist, and that who is refused is told so for good.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use datafusion_postgres::pgwire::api::auth::sasl::SASLAuthStartupHandler;
 use datafusion_postgres::pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth, gen_salted_password};
 use datafusion_postgres::pgwire::api::auth::{
-    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, ServerParameterProvider, StartupHandler,
-    finish_authentication, protocol_negotiation, save_startup_parameters_to_metadata,
+    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler, finish_authentication,
+    protocol_negotiation, save_startup_parameters_to_metadata,
 };
 use datafusion_postgres::pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use futures::Sink;
+use paygrain_query::PostgresClient;
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, code};
@@ -79,32 +80,20 @@ fn no_user() -> PgWireError {
 }
 
 /// What clients are told of the server when they have connected.
-pub(super) struct Parameters {
-    common: DefaultServerParameterProvider,
-}
-
-impl Parameters {
-    pub(super) fn new() -> Self {
-        let mut common = DefaultServerParameterProvider::default();
-        common.server_version = super::SERVER_VERSION.to_owned();
-        common.is_superuser = false;
-        common.default_transaction_read_only = true;
-        common.time_zone = "UTC".to_owned();
-        common.date_style = "ISO, MDY".to_owned();
-        Self { common }
-    }
-}
-
-impl ServerParameterProvider for Parameters {
-    fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
-        self.common.server_parameters(client)
-    }
+fn server_parameters() -> DefaultServerParameterProvider {
+    let mut told = DefaultServerParameterProvider::default();
+    told.server_version = PostgresClient::SERVER_VERSION.to_owned();
+    told.is_superuser = false;
+    told.default_transaction_read_only = true;
+    told.time_zone = "UTC".to_owned();
+    told.date_style = "ISO, MDY".to_owned();
+    told
 }
 
 /// The beginning of one connection.
 pub(super) enum Door {
     /// A password is asked for.
-    Guarded(Box<SASLAuthStartupHandler<Parameters>>),
+    Guarded(Box<SASLAuthStartupHandler<DefaultServerParameterProvider>>),
     /// Everyone who reaches the address may come in.
     Open(Arc<RandomPidSecretKeyGenerator>),
 }
@@ -117,12 +106,11 @@ impl Door {
     ) -> Self {
         let Some(login) = login else { return Self::Open(keys.clone()) };
         let mut scram = ScramAuth::new(login.clone());
-        scram.set_iterations(SCRAM_ITERATIONS);
         if let Some(certificate) = certificate {
             // Some kinds of certificates have no channel binding; the password is as safe without.
             let _ = scram.configure_certificate(certificate);
         }
-        let handler = SASLAuthStartupHandler::new(Arc::new(Parameters::new()));
+        let handler = SASLAuthStartupHandler::new(Arc::new(server_parameters()));
         Self::Guarded(Box::new(handler.with_scram(scram).with_pid_secret_key_generator(keys.clone())))
     }
 }
@@ -151,7 +139,7 @@ impl StartupHandler for Door {
                 save_startup_parameters_to_metadata(client, startup);
                 let (pid, key) = keys.generate(client);
                 client.set_pid_and_secret_key(pid, key);
-                finish_authentication(client, &Parameters::new()).await
+                finish_authentication(client, &server_parameters()).await
             }
         }
     }

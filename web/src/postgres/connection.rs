@@ -1,25 +1,29 @@
-//! One connection: its messages one after the other, within limits, until either side ends it.
+//! One connection: its messages one after the other, until either side ends it. The loop is ours, as that of `pgwire`
+//! takes messages of a gigabyte, waits for ever, and does not hear that a client has gone or that the server stops.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use datafusion_postgres::pgwire::api::{ClientInfo, NoopHandler, PgWireConnectionState, RandomPidSecretKeyGenerator};
+use datafusion_postgres::pgwire::api::{
+    ClientInfo, ConnectionGuard, ConnectionHandle, ConnectionManager, NoopHandler, PgWireConnectionState,
+    RandomPidSecretKeyGenerator,
+};
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use datafusion_postgres::pgwire::tokio::TlsAcceptor;
 use datafusion_postgres::pgwire::tokio::server::{
     MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error, process_message,
 };
+use futures::channel::oneshot;
+use futures::future::OptionFuture;
 use futures::{FutureExt, SinkExt, StreamExt};
 use paygrain_query::SqlSandbox;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::codec::{Framed, FramedParts};
 
@@ -51,45 +55,9 @@ pub(super) struct Shared {
     /// Encryption, and the text of the certificate.
     pub(super) tls: Option<(TlsAcceptor, Vec<u8>)>,
     pub(super) keys: Arc<RandomPidSecretKeyGenerator>,
-    pub(super) cancels: Cancels,
+    /// Connections by what a request to cancel names them with.
+    pub(super) connections: Arc<ConnectionManager>,
     pub(super) connections_max: usize,
-}
-
-/// Connections by process and key, as a request to cancel names them.
-type Known = Arc<Mutex<HashMap<(i32, Bytes), Arc<Notify>>>>;
-
-/// Connections by what a request to cancel names them with.
-#[derive(Default)]
-pub(super) struct Cancels {
-    known: Known,
-}
-
-impl Cancels {
-    fn register(&self, client: &impl ClientInfo) -> (Arc<Notify>, Registration) {
-        let (pid, key) = client.pid_and_secret_key();
-        let (name, notify) = ((pid, key.to_bytes()), Arc::new(Notify::new()));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), notify.clone());
-        (notify, Registration { known: self.known.clone(), name })
-    }
-
-    fn cancel(&self, pid: i32, key: Bytes) {
-        if let Some(notify) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&(pid, key)) {
-            // Nothing is kept for later: when nothing runs, nothing is cancelled.
-            notify.notify_waiters();
-        }
-    }
-}
-
-/// Takes a connection off the list when dropped.
-struct Registration {
-    known: Known,
-    name: (i32, Bytes),
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
-    }
 }
 
 /// Serves one connection to its end; one that is not admitted is told so.
@@ -106,7 +74,8 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
     let certificate = shared.tls.as_ref().filter(|_| socket.is_secure()).map(|(_, text)| text.as_slice());
     let door = Arc::new(Door::of(shared.login.as_ref(), certificate, &shared.keys));
     let session = Arc::new(Session::new(shared.sandbox.clone()));
-    let mut cancellation: Option<(Arc<Notify>, _)> = None;
+    // Off the list again when it is dropped.
+    let mut registered: Option<(Arc<ConnectionHandle>, ConnectionGuard)> = None;
     loop {
         let starting = is_starting(&socket);
         let until = if starting { begins + STARTUP_TIMEOUT } else { Instant::now() + IDLE_TIMEOUT };
@@ -118,7 +87,8 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
         let message = match message {
             Ok(Some(Ok(PgWireFrontendMessage::Terminate(_))) | None) => return,
             Ok(Some(Ok(PgWireFrontendMessage::CancelRequest(request)))) => {
-                return shared.cancels.cancel(request.pid, request.secret_key.to_bytes());
+                shared.connections.cancel(request.pid, &request.secret_key).await;
+                return;
             }
             Ok(Some(Ok(message))) => message,
             Ok(Some(Err(error))) => return last_word(&mut socket, error).await,
@@ -133,16 +103,21 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, admitted: bool
             return last_word(&mut socket, failure.fatal()).await;
         }
         let extended = message.is_extended_query();
-        let notify = cancellation.as_ref().map(|(notify, _)| notify.as_ref());
+        // Made for this message alone: a request that comes when nothing runs cancels nothing later.
+        let cancel = match &registered {
+            Some((handle, _)) => Some(handle.start_query().await),
+            None => None,
+        };
         let done = tokio::select! {
             done = answer(message, &mut socket, &door, &session) => done,
-            error = interrupted(notify, &mut stop, &shared) => Err(error),
+            error = interrupted(cancel, &mut stop, &shared) => Err(error),
             () = gone(&twin) => return,
         };
         match done {
             Ok(()) if starting && !is_starting(&socket) => {
                 session.begin(&socket);
-                cancellation = Some(shared.cancels.register(&socket));
+                let (pid, key) = socket.pid_and_secret_key();
+                registered = Some(shared.connections.register(pid, key));
             }
             Ok(()) => {}
             // Whoever is not in yet must not get to the state of those who are.
@@ -174,20 +149,18 @@ async fn answer(
 }
 
 /// Until a message is not to be worked on any more, and why.
-async fn interrupted(cancel: Option<&Notify>, stop: &mut watch::Receiver<bool>, shared: &Shared) -> PgWireError {
+async fn interrupted(
+    cancel: Option<oneshot::Receiver<()>>,
+    stop: &mut watch::Receiver<bool>,
+    shared: &Shared,
+) -> PgWireError {
     let patience = shared.sandbox.limits().timeout + MESSAGE_TIMEOUT;
-    let cancelled = async {
-        match cancel {
-            Some(notify) => notify.notified().await,
-            None => std::future::pending().await,
-        }
-    };
     let stopped = async {
         stops(stop).await;
         tokio::time::sleep(STOP_TIMEOUT).await;
     };
     tokio::select! {
-        () = cancelled => PgWireError::QueryCanceled,
+        Some(Ok(())) = OptionFuture::from(cancel) => PgWireError::QueryCanceled,
         () = stopped => stopping(),
         () = tokio::time::sleep(patience) => too_slow(patience),
     }
@@ -245,11 +218,7 @@ fn too_slow(patience: Duration) -> PgWireError {
 
 fn panicked(words: &(dyn std::any::Any + Send)) -> PgWireError {
     let text = words.downcast_ref::<String>().map(String::as_str).or_else(|| words.downcast_ref::<&str>().copied());
-    let id = uuid::Uuid::new_v4().simple().to_string();
-    tracing::error!(error_id = %id, cause = text.unwrap_or("no reason given"), "a connection of the Postgres wire failed");
-    Failure::new(code::INTERNAL, "something went wrong on our side")
-        .with_hint(format!("the log of the server has the cause under the id {id}"))
-        .fatal()
+    Failure::internal(text.unwrap_or("no reason given"), "a connection of the Postgres wire failed").fatal()
 }
 
 /// Says why, and closes. A client that does not listen is left.

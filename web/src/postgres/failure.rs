@@ -1,5 +1,7 @@
 //! What a client is told instead of an answer: an SQLSTATE, a message, a hint.
 
+use std::fmt::Display;
+
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError};
 use paygrain_query::QueryError;
 
@@ -84,6 +86,14 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Something that is not the client's fault: the cause goes to the log, and an id of it to the client.
+    pub(super) fn internal(cause: impl Display, what: &'static str) -> Self {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        tracing::error!(error_id = %id, %cause, "{what}");
+        Self::new(code::INTERNAL, "something went wrong on our side")
+            .with_hint(format!("the log of the server has the cause under the id {id}"))
+    }
+
     fn info(self, severity: &str) -> ErrorInfo {
         let mut info = ErrorInfo::new(severity.to_owned(), self.code.to_owned(), self.message);
         info.severity_nonlocalized = Some(severity.to_owned());
@@ -108,10 +118,15 @@ impl From<Failure> for PgWireError {
     }
 }
 
+/// As much of a client's own words as it is told again.
+pub(super) fn shown(words: &str) -> String {
+    words.chars().take(100).collect()
+}
+
 /// What to do about a statement that writes.
 pub(super) const ONLY_READS: &str = "this server only reads; `paygrain ingest` brings usage in";
 
-/// What begins the engine's words, or is in them, and the SQLSTATE of it. The first that fits counts.
+/// What the engine's words have in them, and the SQLSTATE of it. The first that fits counts.
 const WORDS: [(&str, &str); 35] = [
     ("mmap failed to allocate stack", code::TOO_COMPLEX),
     ("recursion limit exceeded", code::TOO_COMPLEX),
@@ -169,12 +184,7 @@ impl From<QueryError> for Failure {
             QueryError::SqlTooLarge { .. } => code::OUT_OF_MEMORY,
             QueryError::SqlBusy { .. } => code::TOO_MANY,
             QueryError::SqlFailed { .. } => code::INTERNAL,
-            _ => {
-                let id = uuid::Uuid::new_v4().simple().to_string();
-                tracing::error!(error_id = %id, cause = %error, "a query over the Postgres wire failed");
-                return Self::new(code::INTERNAL, "something went wrong on our side")
-                    .with_hint(format!("the log of the server has the cause under the id {id}"));
-            }
+            _ => return Self::internal(error, "a query over the Postgres wire failed"),
         };
         Self { code, message: error.to_string(), hint }
     }

@@ -1,11 +1,12 @@
-//! Values of parameters, as drivers send them: text or binary, with or without a type.
+//! Values of parameters, as drivers send them: text or binary, with or without a type. Made into texts for the process of
+//! the query here, and not by `pgwire`, whose numbers end at 96 bits.
 
 use chrono::{DateTime, Days, NaiveDate};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion_postgres::pgwire::api::Type;
 use paygrain_query::SqlParameter;
 
-use super::failure::{Failure, code};
+use super::failure::{Failure, code, shown};
 use super::numeric::from_binary;
 
 /// Most digits of a number, as our widest decimal has.
@@ -55,8 +56,8 @@ pub(super) fn parameter(bytes: Option<&[u8]>, binary: bool, kind: Option<&Type>)
 }
 
 fn no_value(text: &str, kind: &Type) -> Failure {
-    let shown: String = text.chars().take(100).collect();
-    Failure::new(code::INVALID_TEXT, format!("a parameter is `{shown}`, expected a value of type `{}`", kind.name()))
+    let problem = format!("a parameter is `{}`, expected a value of type `{}`", shown(text), kind.name());
+    Failure::new(code::INVALID_TEXT, problem)
 }
 
 fn is_text(kind: &Type) -> bool {

@@ -1,6 +1,7 @@
 //! Rows of an answer on their way to the client.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -11,11 +12,13 @@ use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, FieldInfo, QueryResponse};
 use datafusion_postgres::pgwire::error::PgWireResult;
 use datafusion_postgres::pgwire::messages::data::DataRow;
+use futures::StreamExt;
 use paygrain_query::{QueryError, SqlStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::{Failure, code};
+use super::locked;
 use super::numeric::{is_numeric, numeric};
 
 /// What is told beside answers, when the next one has been sent.
@@ -48,26 +51,45 @@ pub(super) fn columns(schema: &Schema, format: &Format) -> PgWireResult<Vec<Fiel
     schema.fields().iter().enumerate().map(column).collect()
 }
 
-/// An answer whose rows are taken one by one. Its process ends when it does, when this is dropped, or at the deadline,
-/// whether or not anyone takes rows.
+/// An answer whose rows are taken all at once, or in parts as those of a cursor. Its process ends when it does, when
+/// nobody has this any more, or at the deadline, whether or not anyone takes rows.
+#[derive(Clone)]
 pub(super) struct Answer {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch, Failure>>,
-    batch: Option<(RecordBatch, usize)>,
+    rows: Arc<tokio::sync::Mutex<Rows>>,
 }
 
 impl Answer {
-    pub(super) fn of(stream: SqlStream, deadline: Instant, timeout: std::time::Duration, notices: Notices) -> Self {
+    pub(super) fn of(stream: SqlStream, deadline: Instant, timeout: Duration, notices: Notices) -> Self {
         let schema = stream.schema();
         let (sender, batches) = mpsc::channel(1);
         tokio::spawn(pass_on(stream, sender, deadline, timeout, notices));
-        Self { schema, batches, batch: None }
+        Self { schema, rows: Arc::new(tokio::sync::Mutex::new(Rows { batches, batch: None })) }
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
+    /// The next rows; without a count all that are left.
+    pub(super) fn fetch(&self, count: Option<usize>, format: &Format) -> PgWireResult<QueryResponse> {
+        let columns = Arc::new(columns(&self.schema, format)?);
+        let begin = (self.rows.clone(), DataRowEncoder::new(columns.clone()), columns.clone());
+        let rows = futures::stream::unfold(begin, |(rows, mut encoder, columns)| async move {
+            let row = rows.lock().await.next(&mut encoder, &columns).await?;
+            Some((row, (rows, encoder, columns)))
+        });
+        Ok(QueryResponse::new(columns, rows.take(count.unwrap_or(usize::MAX))))
+    }
+}
+
+/// What has come of an answer, and where in it we are.
+struct Rows {
+    batches: mpsc::Receiver<Result<RecordBatch, Failure>>,
+    batch: Option<(RecordBatch, usize)>,
+}
+
+impl Rows {
     async fn next(&mut self, encoder: &mut DataRowEncoder, columns: &[FieldInfo]) -> Option<PgWireResult<DataRow>> {
         loop {
             if let Some((batch, row)) = &mut self.batch
@@ -83,58 +105,13 @@ impl Answer {
             }
         }
     }
-
-    /// All rows, as a response.
-    pub(super) fn into_response(self, format: &Format) -> PgWireResult<QueryResponse> {
-        let columns = Arc::new(columns(&self.schema, format)?);
-        let encoder = DataRowEncoder::new(columns.clone());
-        let rows =
-            futures::stream::unfold((self, encoder, columns.clone()), |(mut answer, mut encoder, columns)| async {
-                let row = answer.next(&mut encoder, &columns).await?;
-                Some((row, (answer, encoder, columns)))
-            });
-        Ok(QueryResponse::new(columns, rows))
-    }
-}
-
-/// An answer that is fetched in parts.
-#[derive(Clone)]
-pub(super) struct Cursor {
-    schema: SchemaRef,
-    answer: Arc<tokio::sync::Mutex<Answer>>,
-}
-
-impl Cursor {
-    pub(super) fn of(answer: Answer) -> Self {
-        Self { schema: answer.schema().clone(), answer: Arc::new(tokio::sync::Mutex::new(answer)) }
-    }
-
-    pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// The next rows, all of them without a count.
-    pub(super) fn fetch(&self, count: Option<usize>, format: &Format) -> PgWireResult<QueryResponse> {
-        let columns = Arc::new(columns(&self.schema, format)?);
-        let encoder = DataRowEncoder::new(columns.clone());
-        let left = count.unwrap_or(usize::MAX);
-        let begin = (self.answer.clone(), encoder, columns.clone(), left);
-        let rows = futures::stream::unfold(begin, |(answer, mut encoder, columns, left)| async move {
-            let left = left.checked_sub(1)?;
-            let row = answer.lock().await.next(&mut encoder, &columns).await?;
-            Some((row, (answer, encoder, columns, left)))
-        });
-        let mut response = QueryResponse::new(columns, rows);
-        response.set_command_tag("FETCH");
-        Ok(response)
-    }
 }
 
 async fn pass_on(
     mut stream: SqlStream,
     sender: mpsc::Sender<Result<RecordBatch, Failure>>,
     deadline: Instant,
-    timeout: std::time::Duration,
+    timeout: Duration,
     notices: Notices,
 ) {
     let failure = loop {
@@ -155,7 +132,7 @@ async fn pass_on(
                     let shown = paygrain_pricing::grouped(&end.row_count.to_string());
                     let problem = format!("the answer is cut off after {shown} rows, which is the limit");
                     let notice = Failure::new(code::TOO_LARGE, problem).with_hint("ask for an aggregate, or for parts");
-                    notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+                    locked(&notices).push(notice);
                 }
                 return;
             }

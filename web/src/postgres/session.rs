@@ -1,57 +1,41 @@
-//! One session: what is asked over both protocols. Queries go to processes of their own, the rest is answered here.
+//! One session: what is asked over both protocols. Queries go to processes of their own, the rest is answered here. The
+//! session of `datafusion-postgres` plans and runs them in the server.
 
 mod extended;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
-use datafusion_postgres::pgwire::api::portal::{Format, Portal};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema};
+use datafusion_postgres::pgwire::api::portal::Format;
 use datafusion_postgres::pgwire::api::query::{
     SimpleQueryHandler, send_execution_response, send_query_response, send_ready_for_query,
 };
 use datafusion_postgres::pgwire::api::results::{DataRowEncoder, QueryResponse, Response, Tag};
 use datafusion_postgres::pgwire::api::store::PortalStore;
-use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, Type};
+use datafusion_postgres::pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState};
 use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
+use datafusion_postgres::pgwire::messages::extendedquery::TARGET_TYPE_BYTE_STATEMENT;
 use datafusion_postgres::pgwire::messages::response::{EmptyQueryResponse, NoticeResponse, TransactionStatus};
 use datafusion_postgres::pgwire::messages::simplequery::Query;
 use datafusion_postgres::pgwire::messages::startup::ParameterStatus;
 use futures::{Sink, SinkExt};
-use paygrain_query::sandbox::PARAMETER_TYPES;
 use paygrain_query::{PostgresClient, SqlParameter, SqlQuery, SqlSandbox};
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::failure::{Failure, ONLY_READS, code};
-use super::parameters::parameter;
-use super::rows::{Answer, Cursor, Notices, columns, wire_type};
+pub(super) use extended::Prepared;
+
+use super::failure::{Failure, ONLY_READS, code, shown};
+use super::locked;
+use super::rows::{Answer, Notices, columns};
 use super::script::{self, Refusal, Statement};
 use super::settings::{Settings, is_utc, reported};
 
-/// Most bytes of statements and bound parameters that a session may keep.
-const KEPT_BYTES_MAX: usize = 16 << 20;
-/// What a name costs beside its text, in bytes.
-const KEPT_NAME_BYTES: usize = 4096;
 /// Most cursors of a session; each holds a process.
 const CURSORS_MAX: usize = 2;
-
-/// A statement of the extended protocol.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    statement: Statement,
-    description: OnceCell<Description>,
-}
-
-/// What a query takes and gives.
-#[derive(Clone, Debug)]
-struct Description {
-    parameters: Vec<Type>,
-    columns: SchemaRef,
-}
 
 /// What became of a statement.
 enum Outcome {
@@ -63,8 +47,8 @@ enum Outcome {
 pub(super) struct Session {
     sandbox: SqlSandbox,
     settings: Mutex<Settings>,
-    cursors: Mutex<BTreeMap<String, Cursor>>,
-    /// Bytes of statements and portals, by name.
+    cursors: Mutex<BTreeMap<String, Answer>>,
+    /// Bytes of statements and portals, by their kind as messages have it, and name.
     kept: Mutex<BTreeMap<(u8, String), usize>>,
     notices: Notices,
 }
@@ -126,7 +110,7 @@ impl Session {
         match statement {
             Statement::Query(text) => {
                 let query = self.query(client, text, parameters);
-                Ok(Outcome::Rows(self.run(query).await?.into_response(format)?))
+                Ok(Outcome::Rows(self.run(query).await?.fetch(None, format)?))
             }
             Statement::Begin => {
                 client.set_transaction_status(TransactionStatus::Transaction);
@@ -154,7 +138,7 @@ impl Session {
             }
             Statement::Deallocate(Some(name)) => {
                 client.portal_store().rm_statement(name);
-                locked(&self.kept).remove(&(b'S', name.clone()));
+                locked(&self.kept).remove(&(TARGET_TYPE_BYTE_STATEMENT, name.clone()));
                 done("DEALLOCATE")
             }
             Statement::Deallocate(None) => {
@@ -170,7 +154,11 @@ impl Session {
                 self.declare(name, self.query(client, text, parameters)).await?;
                 done("DECLARE CURSOR")
             }
-            Statement::Fetch(count, name) => Ok(Outcome::Rows(self.cursor(name)?.fetch(*count, format)?)),
+            Statement::Fetch(count, name) => {
+                let mut rows = self.cursor(name)?.fetch(*count, format)?;
+                rows.set_command_tag("FETCH");
+                Ok(Outcome::Rows(rows))
+            }
             Statement::Close(Some(name)) => {
                 self.cursor(name)?;
                 locked(&self.cursors).remove(name);
@@ -214,22 +202,25 @@ impl Session {
             let problem = format!("{count} cursors are open, and no more may be at once");
             return Err(Failure::new(code::TOO_MANY, problem).with_hint("close one first"));
         }
-        let cursor = Cursor::of(self.run(query).await?);
-        locked(&self.cursors).insert(name.to_owned(), cursor);
+        let answer = self.run(query).await?;
+        locked(&self.cursors).insert(name.to_owned(), answer);
         Ok(())
     }
 
-    fn cursor(&self, name: &str) -> Result<Cursor, Failure> {
+    fn cursor(&self, name: &str) -> Result<Answer, Failure> {
         let none = || Failure::new(code::NO_CURSOR, format!("there is no cursor `{name}`"));
         locked(&self.cursors).get(name).cloned().ok_or_else(none)
     }
 
     fn forget_statements(&self, client: &impl ClientPortalStore<PortalStore: PortalStore>) {
         let mut kept = locked(&self.kept);
-        for (_, name) in kept.keys().filter(|(kind, _)| *kind == b'S') {
-            client.portal_store().rm_statement(name);
-        }
-        kept.retain(|(kind, _), _| *kind != b'S');
+        kept.retain(|(kind, name), _| {
+            let is_statement = *kind == TARGET_TYPE_BYTE_STATEMENT;
+            if is_statement {
+                client.portal_store().rm_statement(name);
+            }
+            !is_statement
+        });
     }
 
     fn show(&self, client: &impl ClientInfo, name: &str, format: &Format) -> PgWireResult<QueryResponse> {
@@ -251,66 +242,6 @@ impl Session {
         Ok(response)
     }
 
-    /// What a statement takes and gives, planned once, by a process of its own.
-    async fn describe(&self, client: &impl ClientInfo, prepared: &Prepared) -> PgWireResult<Description> {
-        let fixed = |columns: Schema| Description { parameters: Vec::new(), columns: Arc::new(columns) };
-        let (text, gives_rows) = match &prepared.statement {
-            Statement::Query(text) => (text, true),
-            Statement::Declare(_, text) => (text, false),
-            Statement::Show(name) => return Ok(fixed(shown_columns(name))),
-            Statement::Fetch(_, name) => {
-                return Ok(Description { parameters: Vec::new(), columns: self.cursor(name)?.schema().clone() });
-            }
-            _ => return Ok(fixed(Schema::empty())),
-        };
-        let query = SqlQuery { plan_only: true, ..self.query(client, text, Vec::new()) };
-        let plan = async || -> PgWireResult<Description> {
-            let stream = self.sandbox.run_within(&query, self.sandbox.limits()).await.map_err(Failure::from)?;
-            let schema = stream.schema();
-            let types = schema.metadata().get(PARAMETER_TYPES).map_or("{}", String::as_str);
-            let columns = if gives_rows { schema.clone() } else { Arc::new(Schema::empty()) };
-            Ok(Description { parameters: parameter_types(types), columns })
-        };
-        prepared.description.get_or_try_init(plan).await.cloned()
-    }
-
-    /// The values of a portal's parameters.
-    async fn parameters(
-        &self,
-        client: &impl ClientInfo,
-        portal: &Portal<Arc<Prepared>>,
-    ) -> PgWireResult<Vec<SqlParameter>> {
-        let count = portal.parameters.len();
-        if let Format::Individual(formats) = &portal.parameter_format
-            && formats.len() != count
-        {
-            let problem = format!("{} formats came for {count} parameters", formats.len());
-            return Err(Failure::new(code::PROTOCOL_VIOLATION, problem).into());
-        }
-        let prepared = &portal.statement.statement;
-        let given = |place: usize| portal.statement.parameter_types.get(place).cloned().flatten();
-        // What is binary and has no type was described to the client.
-        let needs = (0..count).any(|place| portal.parameter_format.is_binary(place) && given(place).is_none());
-        let described = if needs { self.describe(client, prepared).await?.parameters } else { Vec::new() };
-        let value = |(place, bytes): (usize, &Option<bytes::Bytes>)| {
-            let kind = given(place).or_else(|| described.get(place).cloned());
-            Ok(parameter(bytes.as_deref(), portal.parameter_format.is_binary(place), kind.as_ref())?)
-        };
-        portal.parameters.iter().enumerate().map(value).collect()
-    }
-
-    /// Accounts for a statement or a portal.
-    fn keep(&self, kind: u8, name: &str, bytes: usize) -> Result<(), Failure> {
-        let mut kept = locked(&self.kept);
-        kept.insert((kind, name.to_owned()), bytes + name.len() + KEPT_NAME_BYTES);
-        if kept.values().sum::<usize>() > KEPT_BYTES_MAX {
-            kept.remove(&(kind, name.to_owned()));
-            let problem = format!("prepared statements and parameters have more than {} MiB", KEPT_BYTES_MAX >> 20);
-            return Err(Failure::new(code::TOO_LARGE, problem).with_hint("close those that are done"));
-        }
-        Ok(())
-    }
-
     async fn tell<C>(&self, client: &mut C) -> PgWireResult<()>
     where
         C: Sink<PgWireBackendMessage> + Unpin + Send,
@@ -325,12 +256,8 @@ impl Session {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn no_setting(name: &str) -> Failure {
-    let problem = format!("there is no setting `{}`", name.chars().take(100).collect::<String>());
+    let problem = format!("there is no setting `{}`", shown(name));
     Failure::new(code::NO_SETTING, problem).with_hint("`SHOW ALL` lists them")
 }
 
@@ -339,21 +266,8 @@ fn shown_columns(name: &str) -> Schema {
     Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, false)).collect::<Fields>())
 }
 
-/// Types of `$1`, `$2`, … from the words of the process that planned; text where it does not know.
-fn parameter_types(words: &str) -> Vec<Type> {
-    let known: BTreeMap<String, Option<String>> = serde_json::from_str(words).unwrap_or_default();
-    let place = |name: &str| name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
-    let count = known.keys().filter_map(|name| place(name)).max().unwrap_or(0).min(known.len());
-    let kind = |number: usize| {
-        let data_type: DataType = known.get(&format!("${number}"))?.as_ref()?.parse().ok()?;
-        wire_type(&Arc::new(Field::new("", data_type, true))).ok()
-    };
-    (1..=count).map(|number| kind(number).unwrap_or(Type::TEXT)).collect()
-}
-
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let shown = |words: &str| words.chars().take(100).collect::<String>();
         match refusal {
             Refusal::Writes(words) => {
                 Self::new(code::READ_ONLY, format!("cannot execute {} in a read-only transaction", shown(&words)))

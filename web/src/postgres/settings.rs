@@ -1,9 +1,12 @@
-//! Settings of a session: what drivers set and show. Only `statement_timeout` has an effect.
+//! Settings of a session: what drivers set and show. Only `statement_timeout` has an effect. Those of `datafusion-postgres`
+//! need the engine in this process.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::failure::{Failure, code};
+use paygrain_query::PostgresClient;
+
+use super::failure::{Failure, code, shown};
 
 /// What every session starts with. The server always answers in UTC, in ISO dates, in UTF-8, and reads only.
 const DEFAULTS: [(&str, &str); 18] = [
@@ -19,7 +22,7 @@ const DEFAULTS: [(&str, &str); 18] = [
     ("max_identifier_length", "63"),
     ("search_path", "public"),
     ("server_encoding", "UTF8"),
-    ("server_version", super::SERVER_VERSION),
+    ("server_version", PostgresClient::SERVER_VERSION),
     ("standard_conforming_strings", "on"),
     ("statement_timeout", "0"),
     ("timezone", "UTC"),
@@ -69,7 +72,7 @@ impl Settings {
                 return Ok(());
             }
         };
-        let problem = format!("`{name}` is `{}`, expected {expected}", value.chars().take(100).collect::<String>());
+        let problem = format!("`{name}` is `{}`, expected {expected}", shown(&value));
         Err(Failure::new(code::INVALID_PARAMETER_VALUE, problem))
     }
 

@@ -1,9 +1,13 @@
-//! The extended protocol: statements that are prepared, bound to parameters, described and executed in parts.
+//! The extended protocol: statements that are prepared, bound to parameters, described and executed in parts. The steps
+//! of `pgwire` are replaced where they keep as much as a client sends, or ask for the types before a process has planned.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_postgres::pgwire::api::portal::{Format, Portal, PortalExecutionState};
 use datafusion_postgres::pgwire::api::query::{
     ExtendedQueryHandler, send_describe_response, send_execution_response, send_partial_query_response,
@@ -18,15 +22,39 @@ use datafusion_postgres::pgwire::error::{PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::PgWireBackendMessage;
 use datafusion_postgres::pgwire::messages::extendedquery::{
     Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, TARGET_TYPE_BYTE_PORTAL,
+    TARGET_TYPE_BYTE_STATEMENT,
 };
 use datafusion_postgres::pgwire::messages::response::EmptyQueryResponse;
 use futures::{Sink, SinkExt};
+use paygrain_query::sandbox::PARAMETER_TYPES;
+use paygrain_query::{SqlParameter, SqlQuery};
 use tokio::sync::OnceCell;
 
-use super::{Outcome, Prepared, Session, locked};
+use super::{Outcome, Session, shown_columns};
 use crate::postgres::failure::{Failure, code};
-use crate::postgres::rows::columns;
-use crate::postgres::script;
+use crate::postgres::locked;
+use crate::postgres::parameters::parameter;
+use crate::postgres::rows::{columns, wire_type};
+use crate::postgres::script::{self, Statement};
+
+/// Most bytes of statements and bound parameters that a session may keep.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+/// What a name costs beside its text, in bytes.
+const KEPT_NAME_BYTES: usize = 4096;
+
+/// A statement of the extended protocol.
+#[derive(Debug)]
+pub(in crate::postgres) struct Prepared {
+    statement: Statement,
+    description: OnceCell<Description>,
+}
+
+/// What a query takes and gives.
+#[derive(Clone, Debug)]
+struct Description {
+    parameters: Vec<Type>,
+    columns: SchemaRef,
+}
 
 /// Reads statements of the extended protocol.
 pub(in crate::postgres) struct Reader;
@@ -61,6 +89,80 @@ impl QueryParser for Reader {
     }
 }
 
+impl Session {
+    /// What a statement takes and gives, planned once, by a process of its own.
+    async fn describe(&self, client: &impl ClientInfo, prepared: &Prepared) -> PgWireResult<Description> {
+        let fixed = |columns: Schema| Description { parameters: Vec::new(), columns: Arc::new(columns) };
+        let (text, gives_rows) = match &prepared.statement {
+            Statement::Query(text) => (text, true),
+            Statement::Declare(_, text) => (text, false),
+            Statement::Show(name) => return Ok(fixed(shown_columns(name))),
+            Statement::Fetch(_, name) => {
+                return Ok(Description { parameters: Vec::new(), columns: self.cursor(name)?.schema().clone() });
+            }
+            _ => return Ok(fixed(Schema::empty())),
+        };
+        let query = SqlQuery { plan_only: true, ..self.query(client, text, Vec::new()) };
+        let plan = async || -> PgWireResult<Description> {
+            let stream = self.sandbox.run_within(&query, self.sandbox.limits()).await.map_err(Failure::from)?;
+            let schema = stream.schema();
+            let types = schema.metadata().get(PARAMETER_TYPES).map_or("{}", String::as_str);
+            let columns = if gives_rows { schema.clone() } else { Arc::new(Schema::empty()) };
+            Ok(Description { parameters: parameter_types(types), columns })
+        };
+        prepared.description.get_or_try_init(plan).await.cloned()
+    }
+
+    /// The values of a portal's parameters.
+    async fn parameters(
+        &self,
+        client: &impl ClientInfo,
+        portal: &Portal<Arc<Prepared>>,
+    ) -> PgWireResult<Vec<SqlParameter>> {
+        let count = portal.parameters.len();
+        if let Format::Individual(formats) = &portal.parameter_format
+            && formats.len() != count
+        {
+            let problem = format!("{} formats came for {count} parameters", formats.len());
+            return Err(Failure::new(code::PROTOCOL_VIOLATION, problem).into());
+        }
+        let prepared = &portal.statement.statement;
+        let given = |place: usize| portal.statement.parameter_types.get(place).cloned().flatten();
+        // What is binary and has no type was described to the client.
+        let needs = (0..count).any(|place| portal.parameter_format.is_binary(place) && given(place).is_none());
+        let described = if needs { self.describe(client, prepared).await?.parameters } else { Vec::new() };
+        let value = |(place, bytes): (usize, &Option<Bytes>)| {
+            let kind = given(place).or_else(|| described.get(place).cloned());
+            Ok(parameter(bytes.as_deref(), portal.parameter_format.is_binary(place), kind.as_ref())?)
+        };
+        portal.parameters.iter().enumerate().map(value).collect()
+    }
+
+    /// Accounts for a statement or a portal.
+    fn keep(&self, kind: u8, name: &str, bytes: usize) -> Result<(), Failure> {
+        let mut kept = locked(&self.kept);
+        kept.insert((kind, name.to_owned()), bytes + name.len() + KEPT_NAME_BYTES);
+        if kept.values().sum::<usize>() > KEPT_BYTES_MAX {
+            kept.remove(&(kind, name.to_owned()));
+            let problem = format!("prepared statements and parameters have more than {} MiB", KEPT_BYTES_MAX >> 20);
+            return Err(Failure::new(code::TOO_LARGE, problem).with_hint("close those that are done"));
+        }
+        Ok(())
+    }
+}
+
+/// Types of `$1`, `$2`, … from the words of the process that planned; text where it does not know.
+fn parameter_types(words: &str) -> Vec<Type> {
+    let known: BTreeMap<String, Option<String>> = serde_json::from_str(words).unwrap_or_default();
+    let place = |name: &str| name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok());
+    let count = known.keys().filter_map(|name| place(name)).max().unwrap_or(0).min(known.len());
+    let kind = |number: usize| {
+        let data_type: DataType = known.get(&format!("${number}"))?.as_ref()?.parse().ok()?;
+        wire_type(&Arc::new(Field::new("", data_type, true))).ok()
+    };
+    (1..=count).map(|number| kind(number).unwrap_or(Type::TEXT)).collect()
+}
+
 #[async_trait]
 impl ExtendedQueryHandler for Session {
     type Statement = Arc<Prepared>;
@@ -80,7 +182,7 @@ impl ExtendedQueryHandler for Session {
         let name = message.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
         let bytes = message.query.len() + message.type_oids.len() * size_of::<Option<Type>>();
         let stored = StoredStatement::parse(client, &message, self.query_parser()).await?;
-        self.keep(b'S', &name, bytes)?;
+        self.keep(TARGET_TYPE_BYTE_STATEMENT, &name, bytes)?;
         match stored {
             Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
             None => client.portal_store().put_empty_statement(&name),
@@ -96,11 +198,12 @@ impl ExtendedQueryHandler for Session {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let name = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
-        let parameter_bytes: usize = message.parameters.iter().flatten().map(bytes::Bytes::len).sum();
+        let given = message.parameters.iter().flatten();
+        let bytes = message.parameters.len() * size_of::<Bytes>() + given.map(Bytes::len).sum::<usize>();
         let statement_name = message.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
         match client.portal_store().get_statement(statement_name) {
             Some(Entry::Value(statement)) => {
-                self.keep(b'P', name, parameter_bytes + message.parameters.len() * size_of::<bytes::Bytes>())?;
+                self.keep(TARGET_TYPE_BYTE_PORTAL, name, bytes)?;
                 client.portal_store().put_portal(Arc::new(Portal::try_new(&message, statement)?));
             }
             Some(Entry::Empty) => client.portal_store().put_empty_portal(name),
