@@ -33,7 +33,7 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    for part in ["src", "formats", "ingest", "pricing", "query", "web", "tests"] {
+    for part in ["src", "formats", "ingest", "pricing", "query", "replay", "web", "tests"] {
         walk(&root().join(part), &mut found);
     }
     found
@@ -42,9 +42,10 @@ fn sources() -> Vec<PathBuf> {
 #[test]
 fn dependencies_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("paygrain", &["paygrain-web", "paygrain-query", "paygrain-ingest", "paygrain-pricing"][..]),
-        ("paygrain-web", &["paygrain-query", "paygrain-ingest", "paygrain-pricing"]),
-        ("paygrain-query", &["paygrain-ingest", "paygrain-pricing"]),
+        ("paygrain", &["paygrain-web", "paygrain-query", "paygrain-replay", "paygrain-ingest", "paygrain-pricing"][..]),
+        ("paygrain-web", &["paygrain-query", "paygrain-replay", "paygrain-ingest", "paygrain-pricing"]),
+        ("paygrain-query", &["paygrain-replay", "paygrain-ingest", "paygrain-pricing"]),
+        ("paygrain-replay", &["paygrain-pricing"]),
         ("paygrain-ingest", &["paygrain-formats"]),
         ("paygrain-formats", &[]),
         ("paygrain-pricing", &[]),
