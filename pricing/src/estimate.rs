@@ -16,6 +16,7 @@ mod activity;
 mod breakdown;
 mod request;
 mod row;
+mod runs;
 mod slices;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ mod vocabulary;
 
 pub use breakdown::explain_estimate;
 pub use request::{EstimateRequest, RowValue, UsageRow};
+pub use runs::{RunRow, RunWindow};
 
 /// Fractional digits of a rounded amount.
 const CENT_PLACES: u32 = 2;
@@ -110,6 +112,19 @@ impl EstimateError {
 /// # Errors
 /// A row with a word its usage table does not know, a value its word cannot have, or a time outside the period.
 pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estimate, EstimateError> {
+    estimate_with_runs(catalogue, request, &[])
+}
+
+/// What described usage and executions would cost together, exact. The rows of executions are numbered after those of
+/// the request.
+///
+/// # Errors
+/// As [`estimate`].
+pub fn estimate_with_runs(
+    catalogue: &Catalogue,
+    request: EstimateRequest,
+    runs: &[RunRow<'_>],
+) -> Result<Estimate, EstimateError> {
     request.agreement.check(catalogue)?;
     let mut slices = Slices::new(catalogue, request.period, request.agreement.covered(catalogue));
     let mut activities = Activities::new(catalogue, request.period);
@@ -117,6 +132,10 @@ pub fn estimate(catalogue: &Catalogue, request: EstimateRequest) -> Result<Estim
         let row = Row::read(catalogue, &request, index, raw)?;
         let taken = activities.take(&row)?;
         slices.add(&row, taken)?;
+    }
+    for (index, runs) in runs.iter().enumerate() {
+        let row = Row::read(catalogue, &request, request.usage.len() + index, &runs.row)?;
+        slices.add_runs(&row, runs);
     }
     slices.finish();
     activities.finish(&mut slices);

@@ -25,6 +25,7 @@ mod parse;
 mod proportional;
 mod split;
 mod sql;
+mod step;
 #[cfg(test)]
 mod tests;
 mod typing;
@@ -242,6 +243,16 @@ impl Expression {
     /// row along it at multiples of them does not change the sum. Nothing when the value depends on it in another way.
     pub fn proportional_steps(&self, column: &str, row: &dyn Fn(&str) -> Value) -> Option<Vec<i64>> {
         proportional::steps(&self.node, column, row)
+    }
+
+    /// To what a column can be rounded up without a change of the value, for records that have the other columns as
+    /// `row` gives them: 0 where the value does not depend on it, nothing where every value of it may matter.
+    pub fn step_of(&self, column: &str, row: &dyn Fn(&str) -> Value) -> Option<i64> {
+        match step::step(&self.node, column, row) {
+            step::Step::Free => Some(0),
+            step::Step::Of(step) => Some(step),
+            step::Step::Exact => None,
+        }
     }
 
     /// The texts that a column is compared with.

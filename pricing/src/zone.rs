@@ -88,8 +88,10 @@ impl Zone {
         let day = self.day_of(instant_us);
         let later = u64::try_from(days).ok().and_then(|days| day.checked_add_days(Days::new(days))).unwrap_or(day);
         let next = later.succ_opt().unwrap_or(later);
-        let into_day = instant_us - self.day_start_us(day);
-        (self.day_start_us(later) + into_day).min(self.day_start_us(next) - HOUR_US)
+        let at_us = self.day_start_us(later) + instant_us - self.day_start_us(day);
+        // A day may be an hour shorter: what is beyond it is in its last hour.
+        let beyond_us = (at_us - self.day_start_us(next) + HOUR_US).max(0);
+        at_us - beyond_us.div_euclid(HOUR_US) * HOUR_US
     }
 
     /// First instant of a billing month, UTC microseconds.
@@ -167,6 +169,10 @@ mod tests {
         assert_eq!(days, ["2025-11-01", "2025-11-02", "2025-11-03", "2025-11-04"]);
         let late = utc("2025-03-09T06:00:00Z"); // 22:00 on the 8th
         assert_eq!(pacific().day_of(pacific().days_later_us(late, 1)).to_string(), "2025-03-09");
+        // Minutes stay what they are, in the last hour of a day too.
+        let late = utc("2025-06-02T23:49:19Z");
+        assert_eq!(Zone::default().days_later_us(late, 0), late);
+        assert_eq!(Zone::default().days_later_us(late, 3), utc("2025-06-05T23:49:19Z"));
         // a midnight that the clock jumps over: Cuba's 2025-03-09 begins at 01:00
         let cuba = Zone::from_name("America/Havana").unwrap();
         assert_eq!(cuba.day_start_us("2025-03-09".parse().unwrap()), utc("2025-03-09T05:00:00Z"));

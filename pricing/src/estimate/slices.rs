@@ -1,7 +1,7 @@
 //! Described usage to usage slices: meters applied, levels laid into hours and days
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use super::{EstimateError, Unpriced, row::Row};
 use crate::{
@@ -138,7 +138,7 @@ impl<'a> Slices<'a> {
         }
         let Some(quantity) = self.quantity(row, sku, at_us, column) else { return Ok(()) };
         if covered && row.at_us.is_none() {
-            self.spread(row, index, &scope, &quantity);
+            self.spread(row, index, &scope, &quantity, records(&row.count));
             return Ok(());
         }
         let (hour_us, _) = row.zone.window(Window::Hour, at_us);
@@ -152,8 +152,6 @@ impl<'a> Slices<'a> {
     /// Whether a row's time must be cut at midnight: its price or rule changes inside the period, and cutting changes
     /// nothing else.
     fn changes(&self, row: &Row, sku: &Sku, column: &dyn Fn(&str) -> Value) -> bool {
-        let inside = |day: NaiveDate| self.period.first_day() < day && day <= self.period.last_day();
-        let days = sku.prices.iter().map(|price| price.from).chain(sku.meters.iter().map(|meter| meter.from));
         let whole = |steps: Vec<i64>| {
             let held = row.held_us().and_then(Exact::to_i128);
             let from_us = i128::from(row.from_us.unwrap_or(0));
@@ -164,12 +162,35 @@ impl<'a> Slices<'a> {
         let proportional = |day| {
             sku.meter_on(day).and_then(|meter| meter.quantity.proportional_steps("held_us", column)).is_some_and(whole)
         };
-        row.held_us().is_some() && days.flatten().any(|day| inside(day) && proportional(day))
+        row.held_us().is_some() && self.changes_of(sku).any(proportional)
+    }
+
+    /// The books.
+    pub fn catalogue(&self) -> &'a Catalogue {
+        self.catalogue
+    }
+
+    /// The billing period.
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    /// Whether it matters when in the period a SKU's usage is: a commitment may cover it, an allowance is given anew, a
+    /// price or rule changes.
+    pub fn is_sensitive(&self, index: SkuIndex, sku: &Sku) -> bool {
+        self.covered.contains(&index) || sku.window.is_some() || self.changes_of(sku).next().is_some()
+    }
+
+    /// The days inside the period on which a price or rule changes.
+    fn changes_of(&self, sku: &Sku) -> impl Iterator<Item = NaiveDate> {
+        let inside = self.period.first_day() + Days::new(1)..=self.period.last_day();
+        let days = sku.prices.iter().map(|price| price.from).chain(sku.meters.iter().map(|meter| meter.from));
+        days.flatten().filter(move |day| inside.contains(day))
     }
 
     /// Spreads usage without a time evenly over the hours of its days, or of the period: a commitment covers so much
     /// of every hour.
-    fn spread(&mut self, row: &Row, sku: SkuIndex, scope: &Scope, quantity: &Exact) {
+    pub fn spread(&mut self, row: &Row, sku: SkuIndex, scope: &Scope, quantity: &Exact, mut records: u64) {
         let start_us = row.zone.start_us(self.period);
         let end_us = match row.days {
             1 => row.zone.end_us(self.period),
@@ -178,7 +199,6 @@ impl<'a> Slices<'a> {
         let hours = (end_us - start_us) / HOUR_US;
         let times = if row.days == 1 { Exact::one() } else { Exact::from(row.days) };
         let share = (quantity * times).checked_div(&Exact::from(hours)).unwrap_or_default();
-        let mut records = records(&row.count);
         for hour in 0..hours {
             self.push(row.index, sku, scope, start_us + hour * HOUR_US, share.clone(), std::mem::take(&mut records));
         }
