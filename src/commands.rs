@@ -3,6 +3,7 @@
 pub mod bill;
 pub mod bills;
 pub mod close;
+pub mod compare;
 pub mod completions;
 pub mod estimate;
 pub mod explain;
@@ -56,6 +57,7 @@ enum Command {
     Bills(bills::Bills),
     Explain(explain::Explain),
     Report(report::Report),
+    Compare(compare::Compare),
     Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
     Export(export::Export),
@@ -122,6 +124,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Bills(command) => command.run(&context).await,
         Command::Explain(command) => command.run(&context).await,
         Command::Report(command) => command.run(&context).await,
+        Command::Compare(command) => command.run(&context).await,
         Command::Reconcile(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,

@@ -170,6 +170,32 @@ pub enum QueryError {
         /// The views there are.
         known: Vec<String>,
     },
+    /// A deployment we do not know.
+    #[error("there is no deployment `{name}`")]
+    NoSuchDeployment {
+        /// What was asked for.
+        name: String,
+        /// The name that is most like it.
+        nearest: Option<String>,
+    },
+    /// No deployment is of the kinds and providers asked for.
+    #[error("no deployment is of the kinds and providers asked for")]
+    NoDeployment,
+    /// The price books in force lack what deployments are charged for.
+    #[error("{} of the deployments cannot be used: {}", problems.len(), problems.first().map(ToString::to_string).unwrap_or_default())]
+    Deployments {
+        /// What is wrong, file by file.
+        problems: Vec<paygrain_replay::DeploymentProblem>,
+    },
+    /// More executions than are replayed one by one.
+    #[error("more than {} executions were chosen", paygrain_pricing::grouped(&most.to_string()))]
+    TooManyRuns {
+        /// How many are replayed.
+        most: usize,
+    },
+    /// A workload cannot be compared.
+    #[error(transparent)]
+    Compare(Box<paygrain_replay::CompareError>),
     /// The lake could not be read.
     #[error(transparent)]
     Lake(#[from] paygrain_ingest::IngestError),
@@ -203,7 +229,13 @@ impl QueryError {
             Self::BillBooks { .. } => Some("restore the lake's directory `price_books` from a backup, or use the version of paygrain that issued the bill".into()),
             Self::ClosedMeanwhile { .. } => Some("close it again".into()),
             Self::NoSuchView { known, .. } if known.is_empty() => Some("bring a bill in: `paygrain ingest` takes a Cost and Usage Report, FOCUS, a Cost Explorer answer, and the exports of Azure and Google Cloud".into()),
-            Self::NoSuchDimension { .. }
+            Self::NoSuchDeployment { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::NoSuchDeployment { .. } => Some("`paygrain compare --list` lists them".into()),
+            Self::NoDeployment => Some("leave the kinds or the providers out".into()),
+            Self::Deployments { problems } => problems.first().and_then(|problem| problem.hint.clone()),
+            Self::TooManyRuns { .. } => Some("choose fewer: one resource, or fewer days with `from` and `to`".into()),
+            Self::Compare(_)
+            | Self::NoSuchDimension { .. }
             | Self::NoSuchChoice { .. }
             | Self::BadValue { .. }
             | Self::NoSuchView { .. }

@@ -11,6 +11,7 @@ use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UsageDataFile;
 use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
+use paygrain_replay::{DeploymentProblem, Deployments};
 
 use crate::answers::Answers;
 use crate::bill::RatedUsage;
@@ -86,13 +87,21 @@ pub(crate) struct Kept {
     pub workloads: Arc<Answers<Option<Workload>>>,
     /// Times of latest records, microseconds since 1970 UTC.
     pub latest: Arc<Answers<Option<i64>>>,
+    /// What workloads are compared on.
+    pub deployments: Arc<OnceLock<Result<Arc<Deployments>, Vec<DeploymentProblem>>>>,
 }
 
 impl Kept {
     /// Nothing yet, of what will be answered with some price books.
     pub fn of(catalogue: Catalogue) -> Self {
-        let (rated, workloads, latest) = (Arc::default(), Arc::default(), Arc::default());
-        Self { catalogue: Arc::new(catalogue), rollups: Arc::default(), rated, workloads, latest }
+        Self {
+            catalogue: Arc::new(catalogue),
+            rollups: Arc::default(),
+            rated: Arc::default(),
+            workloads: Arc::default(),
+            latest: Arc::default(),
+            deployments: Arc::default(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod advice;
 mod answers;
 pub mod bill;
 pub mod closing;
+pub mod comparison;
 mod declared;
 pub mod documentation;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod metering;
 pub mod overview;
 pub mod postgres;
 pub mod reconcile;
+pub mod recorded;
 pub mod rejected_rows;
 pub mod report;
 pub(crate) mod rollup;
@@ -37,6 +39,7 @@ pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsa
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
 };
+pub use comparison::{COMPARE_PARAMETERS, CompareRequest};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use explain::{Explanation, Records, Share};
@@ -45,6 +48,7 @@ pub use overview::{Overview, Series};
 pub use paygrain_ingest::lake::UploadRow;
 pub use postgres::PostgresClient;
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
+pub use recorded::{RECORDED_PARAMETERS, Recorded};
 pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 pub use report::{ColumnKind, Days, Parameter, REPORTS, ReportAnswer, ReportColumn, ReportInfo};
 pub use sandbox::{SqlEnd, SqlLimits, SqlParameter, SqlQuery, SqlSandbox, SqlStream};

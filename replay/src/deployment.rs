@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use paygrain_pricing::{Catalogue, UsageRow};
 use serde::{Deserialize, Serialize};
 
-use crate::deployment_file;
 pub use crate::deployment_file::DeploymentProblem;
+use crate::{deployment_file, workload::Trigger};
 
 /// How a deployment runs executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,6 +180,8 @@ pub struct Line {
     /// Words and values; a text that begins with `$` stands for a word of the size or for `$memory_mb`, `$vcpu_milli`,
     /// `$request_bytes`, `$response_bytes`, `$log_bytes`, `$run_count`.
     pub row: UsageRow,
+    /// Of executions: only those that something of this kind starts; absent: all.
+    pub trigger: Option<Trigger>,
 }
 
 impl Memory {

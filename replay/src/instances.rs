@@ -49,3 +49,25 @@ pub struct InstanceUse {
     /// Time of instances without one, while up, microseconds.
     pub idle_us: i128,
 }
+/// x
+#[derive(Clone, Copy, Debug)]
+pub struct SpanWindow<'a> {
+    /// x
+    pub start_us: i64,
+    /// x
+    pub end_us: i64,
+    /// x
+    pub repeats: u64,
+    /// x
+    pub spans: &'a [Span],
+}
+impl InstanceUse {
+    /// x
+    pub fn up_us(&self) -> i128 {
+        self.busy_us + self.idle_us
+    }
+}
+/// x
+pub fn replay_on_request(_: &[SpanWindow<'_>], _: &KeepAlive) -> InstanceUse {
+    InstanceUse::default()
+}

@@ -7,11 +7,24 @@
 //! ```
 //! Money is exact: every deployment is charged by the price book of its service, through the same rating as recorded usage.
 
+pub mod assumptions;
+pub mod compare;
 pub mod deployment;
 mod deployment_file;
+mod feasibility;
 pub mod instances;
+mod lines;
+mod load;
+pub mod outcome;
+mod prepared;
+pub mod replay;
 pub mod sizing;
 pub mod workload;
 
-pub use deployment::{Deployment, Deployments, Kind};
+pub use assumptions::{AssumptionError, Assumptions};
+pub use compare::{CompareError, Comparison, KindVerdict, Summary, Verdict, compare};
+pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};
+pub use outcome::{Outcome, Parts, Reason};
+pub use prepared::Prepared;
+pub use replay::{ReplayError, replay};
 pub use workload::{Function, Run, Trigger, Window, Workload};

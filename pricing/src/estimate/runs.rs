@@ -231,7 +231,7 @@ impl Counted<'_> {
                 let missing = rule.missing(self.sku.table, &column);
                 return Err(format!("the row does not give {}", missing.join(", ")));
             };
-            sum = sum + quantity * Exact::from(count);
+            sum += quantity * Exact::from(count);
             records += count;
         }
         Ok((sum, records))

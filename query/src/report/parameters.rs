@@ -24,15 +24,15 @@ const fn parameter(name: &'static str, meaning: &'static str) -> Parameter {
     Parameter { name, meaning }
 }
 
-pub(super) const PERIOD: Parameter = parameter("period", "billing month (YYYY-MM); the latest with usage if not given");
-pub(super) const FROM: Parameter = parameter(
+pub(crate) const PERIOD: Parameter = parameter("period", "billing month (YYYY-MM); the latest with usage if not given");
+pub(crate) const FROM: Parameter = parameter(
     "from",
     "first day (YYYY-MM-DD) of a range instead of a month; the first of the month of `to` if not given",
 );
-pub(super) const TO: Parameter = parameter("to", "last day of the range; the last of the month of `from` if not given");
-pub(super) const PROVIDER: Parameter = parameter("provider", "only this provider");
-pub(super) const RESOURCE: Parameter = parameter("resource", "only this resource");
-pub(super) const FILTER: Parameter = parameter(
+pub(crate) const TO: Parameter = parameter("to", "last day of the range; the last of the month of `from` if not given");
+pub(crate) const PROVIDER: Parameter = parameter("provider", "only this provider");
+pub(crate) const RESOURCE: Parameter = parameter("resource", "only this resource");
+pub(crate) const FILTER: Parameter = parameter(
     "filter",
     "`dimension=value`, repeatable: values of one dimension are alternatives, several dimensions must all fit",
 );
@@ -177,7 +177,7 @@ impl<'a> Given<'a> {
         self.all(name).last()
     }
 
-    fn parsed<T: FromStr>(&self, name: &'static str, expected: &'static str) -> Result<Option<T>, QueryError> {
+    pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &'static str) -> Result<Option<T>, QueryError> {
         let Some(value) = self.text(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|_| bad(name, value, expected))
     }

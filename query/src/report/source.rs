@@ -96,7 +96,7 @@ impl<'a> Records<'a> {
     }
 
     /// What follows `FROM`.
-    fn from(&self) -> String {
+    pub fn from(&self) -> String {
         format!("{} WHERE {}{}", self.table.name(), self.in_days, self.filters)
     }
 

@@ -174,13 +174,12 @@ fn what_repeats_costs_as_often_and_what_is_added_is_charged() {
         assert_eq!(added, longer, "{name}");
     }
     // Of instances that stay up: the hour in the middle of a long time, so often.
-    for (provider, service, words) in [("gcp", "cloud-run", r#"{"memory_mb": 512, "vcpu": 1, "concurrency": 80}"#)] {
-        let repeated = cost(provider, service, words, 0, hour.window(start_us, start_us + HOUR_US, 1000));
-        let two = Counts::of(many.spans[..1000].to_vec());
-        let second = cost(provider, service, words, 0, two.window(start_us, start_us + 2 * HOUR_US, 1))
-            - cost(provider, service, words, 0, hour.window(start_us, start_us + HOUR_US, 1));
-        assert_eq!(repeated, second * Exact::from(1000));
-    }
+    let (provider, service, words) = ("gcp", "cloud-run", r#"{"memory_mb": 512, "vcpu": 1, "concurrency": 80}"#);
+    let repeated = cost(provider, service, words, 0, hour.window(start_us, start_us + HOUR_US, 1000));
+    let two = Counts::of(many.spans[..1000].to_vec());
+    let second = cost(provider, service, words, 0, two.window(start_us, start_us + 2 * HOUR_US, 1))
+        - cost(provider, service, words, 0, hour.window(start_us, start_us + HOUR_US, 1));
+    assert_eq!(repeated, second * Exact::from(1000));
 }
 
 #[test]

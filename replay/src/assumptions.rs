@@ -1,0 +1,113 @@
+//! What is assumed where the workload and the price books say nothing; every one may be changed
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sizing::Sizing;
+
+/// Assumptions of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Assumptions {
+    /// Whether free tiers count.
+    pub allowances: bool,
+    /// Load of an instance that is aimed at, in percent: the rest is room for what comes unexpected.
+    pub target_percent: u32,
+    /// How instances that are sized come and go; absent: the cheapest way for each deployment.
+    pub sizing: Option<Sizing>,
+    /// For a fixed size, the percentile of the load that it must carry; absent: the peak. Beyond it executions wait.
+    pub percentile: Option<u32>,
+    /// Instances that are always up; absent: what the deployment needs.
+    pub minimum_instances: Option<u64>,
+    /// At least two instances, in two zones, of what is sized.
+    pub high_availability: bool,
+    /// Executions that an instance takes at once; absent: what the deployment says, or memory and vCPU let.
+    pub concurrency: Option<u64>,
+    /// From the wish for an instance to its first request, milliseconds; absent: what the deployment assumes.
+    pub start_ms: Option<i64>,
+    /// How long an idle instance stays up, seconds; absent: what the deployment assumes.
+    pub tail_s: Option<i64>,
+    /// How long the load must be lower before instances stop, seconds.
+    pub scale_in_s: i64,
+    /// How long a scheduled instance stays up after the last execution, seconds.
+    pub stop_s: i64,
+    /// Executions at once that the provider grants; absent: what it grants to everyone.
+    pub granted_concurrency: Option<u64>,
+    /// Extras that do not count although they would.
+    pub without: BTreeSet<String>,
+    /// Extras that count although they would not.
+    pub with: BTreeSet<String>,
+}
+
+impl Default for Assumptions {
+    fn default() -> Self {
+        Self {
+            allowances: true,
+            target_percent: 70,
+            sizing: None,
+            percentile: None,
+            minimum_instances: None,
+            high_availability: false,
+            concurrency: None,
+            start_ms: None,
+            tail_s: None,
+            scale_in_s: 300,
+            stop_s: 60,
+            granted_concurrency: None,
+            without: BTreeSet::new(),
+            with: BTreeSet::new(),
+        }
+    }
+}
+
+/// Why assumptions mean nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is {value}: expected {expected}")]
+pub struct AssumptionError {
+    /// The assumption.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What it can be.
+    pub expected: &'static str,
+}
+
+impl Assumptions {
+    /// # Errors
+    /// The first that is out of its range.
+    pub fn check(&self) -> Result<(), AssumptionError> {
+        let ranges: [(&'static str, Option<i64>, i64, i64, &'static str); 10] = [
+            ("target_percent", Some(self.target_percent.into()), 1, 100, "1 to 100"),
+            ("percentile", self.percentile.map(Into::into), 1, 100, "1 to 100"),
+            ("minimum_instances", self.minimum_instances.map(clamped), 0, 100_000, "0 to 100,000"),
+            ("concurrency", self.concurrency.map(clamped), 1, 100_000, "1 to 100,000"),
+            ("granted_concurrency", self.granted_concurrency.map(clamped), 1, 10_000_000, "1 to 10,000,000"),
+            ("start_ms", self.start_ms, 0, 3_600_000, "0 to 3,600,000 (an hour)"),
+            ("tail_s", self.tail_s, 0, 86_400, "0 to 86,400 (a day)"),
+            ("scale_in_s", Some(self.scale_in_s), 0, 86_400, "0 to 86,400 (a day)"),
+            ("stop_s", Some(self.stop_s), 0, 86_400, "0 to 86,400 (a day)"),
+            ("extras", Some(clamped((self.with.len() + self.without.len()) as u64)), 0, 100, "at most 100"),
+        ];
+        for (name, value, least, most, expected) in ranges {
+            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+                return Err(AssumptionError { name, value: value.to_string(), expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sizing {
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fixed { .. } => "fixed",
+            Self::Scheduled => "scheduled",
+            Self::Autoscaled => "autoscaled",
+        }
+    }
+}
+
+fn clamped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,248 @@
+//! A workload on many deployments side by side: outcomes, the cheapest, and a verdict in one sentence
+use paygrain_pricing::{Catalogue, Exact, Period, grouped};
+use serde::Serialize;
+
+use crate::{
+    assumptions::{AssumptionError, Assumptions},
+    deployment::{Deployment, Kind},
+    outcome::Outcome,
+    prepared::Prepared,
+    replay::{ReplayError, replay},
+    workload::Workload,
+};
+
+/// A workload on many deployments.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// The workload.
+    pub workload: Summary,
+    /// What was assumed.
+    pub assumptions: Assumptions,
+    /// The outcomes: feasible ones first, the cheapest first.
+    pub deployments: Vec<Outcome>,
+    /// What follows from them.
+    pub verdict: Verdict,
+}
+
+/// A workload in figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// What it is, in words.
+    pub title: String,
+    /// The billing period.
+    pub period: Period,
+    /// Executions.
+    pub run_count: u64,
+    /// Functions.
+    pub function_count: usize,
+    /// The memory that the largest function is given, MB.
+    pub memory_mb: i64,
+    /// Mean duration, milliseconds; absent without executions.
+    pub mean_duration_ms: Option<Exact>,
+    /// Longest duration, milliseconds.
+    pub longest_ms: Exact,
+    /// Time of all executions, hours.
+    pub busy_hours: Exact,
+    /// Whether some figure of it was estimated rather than recorded or described.
+    pub is_estimate: bool,
+}
+
+/// What follows from the outcomes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// In one sentence.
+    pub sentence: String,
+    /// Name of the cheapest deployment.
+    pub cheapest: Option<String>,
+    /// The cheapest of each kind: kind, name, cost.
+    pub by_kind: Vec<KindVerdict>,
+}
+
+/// The cheapest of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KindVerdict {
+    /// How it runs executions.
+    pub kind: Kind,
+    /// Name of the deployment.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// Its cost.
+    pub monthly_cost: Exact,
+    /// So many times the cost of the cheapest of all; absent where that is nothing.
+    pub times_cheapest: Option<Exact>,
+}
+
+/// Why there is no comparison.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// An assumption is out of its range.
+    #[error("the assumption {0}")]
+    Assumption(#[from] AssumptionError),
+    /// A deployment's usage is not understood.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// There is nothing to compare.
+    #[error("the workload has no executions in {0}")]
+    Empty(Period),
+}
+
+/// Compares deployments.
+///
+/// # Errors
+/// An assumption out of its range, a workload without executions, a deployment whose usage its price book refuses.
+pub fn compare<'d>(
+    catalogue: &Catalogue,
+    workload: &Workload,
+    deployments: impl IntoIterator<Item = &'d Deployment>,
+    assumptions: &Assumptions,
+) -> Result<Comparison, CompareError> {
+    assumptions.check()?;
+    if workload.run_count() == 0 {
+        return Err(CompareError::Empty(workload.period));
+    }
+    let prepared = Prepared::of(workload);
+    let mut outcomes = Vec::new();
+    for deployment in deployments {
+        outcomes.push(replay(catalogue, &prepared, deployment, assumptions)?);
+    }
+    outcomes.sort_by(|one, other| {
+        let key = |outcome: &Outcome| (outcome.monthly_cost.is_none(), outcome.monthly_cost.clone());
+        key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
+    });
+    let verdict = Verdict::of(&outcomes);
+    Ok(Comparison { workload: Summary::of(workload), assumptions: assumptions.clone(), deployments: outcomes, verdict })
+}
+
+impl Summary {
+    /// The figures of a workload.
+    pub fn of(workload: &Workload) -> Self {
+        let run_count = workload.run_count();
+        let busy = Exact::from(workload.busy_us());
+        let ratio = |us: &Exact, unit: i64| us.checked_div(&Exact::from(unit)).unwrap_or_default();
+        Self {
+            title: workload.title.clone(),
+            period: workload.period,
+            run_count,
+            function_count: workload.functions.len(),
+            memory_mb: workload.memory_mb(),
+            mean_duration_ms: ratio(&busy, 1000).checked_div(&Exact::from(run_count)),
+            longest_ms: ratio(&Exact::from(workload.longest_us()), 1000),
+            busy_hours: ratio(&busy, paygrain_pricing::period::HOUR_US),
+            is_estimate: false,
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict on outcomes that are sorted by cost.
+    pub fn of(outcomes: &[Outcome]) -> Self {
+        let costs = |outcome: &Outcome| outcome.monthly_cost.clone();
+        let Some((first, least)) = outcomes.iter().find_map(|outcome| Some((outcome, costs(outcome)?))) else {
+            let sentence = "No deployment can run this workload; each says why.".to_owned();
+            return Self { sentence, cheapest: None, by_kind: Vec::new() };
+        };
+        let mut by_kind: Vec<KindVerdict> = Vec::new();
+        for outcome in outcomes {
+            let Some(cost) = costs(outcome) else { continue };
+            if by_kind.iter().all(|verdict| verdict.kind != outcome.kind) {
+                by_kind.push(KindVerdict {
+                    kind: outcome.kind,
+                    name: outcome.name.clone(),
+                    title: outcome.title.clone(),
+                    times_cheapest: cost.checked_div(&least),
+                    monthly_cost: cost,
+                });
+            }
+        }
+        let others: Vec<String> = by_kind
+            .iter()
+            .filter(|verdict| verdict.kind != first.kind)
+            .map(|verdict| {
+                format!("{} {}", shown(&first.currency, &verdict.monthly_cost), verdict.kind.cheapest_words())
+            })
+            .collect();
+        let free = if least.is_zero() { " (all of it within the free tier)" } else { "" };
+        let beside = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+        let sentence =
+            format!("{} is the cheapest at {} a month{free}{beside}.", first.title, shown(&first.currency, &least));
+        Self { sentence, cheapest: Some(first.name.clone()), by_kind }
+    }
+}
+
+impl Kind {
+    /// All kinds, in the order they are shown.
+    pub const ALL: [Self; 5] = [Self::Faas, Self::Container, Self::Vm, Self::Paas, Self::Physical];
+
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Faas => "faas",
+            Self::Container => "container",
+            Self::Vm => "vm",
+            Self::Paas => "paas",
+            Self::Physical => "physical",
+        }
+    }
+
+    /// Its title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Faas => "Functions",
+            Self::Container => "Containers",
+            Self::Vm => "Virtual machines",
+            Self::Paas => "Platforms",
+            Self::Physical => "Own servers",
+        }
+    }
+
+    fn cheapest_words(self) -> &'static str {
+        match self {
+            Self::Faas => "as functions",
+            Self::Container => "in containers",
+            Self::Vm => "on virtual machines",
+            Self::Paas => "on a platform",
+            Self::Physical => "on servers of one's own",
+        }
+    }
+}
+
+/// An amount in a sentence: cents, or for less than a cent its first digits that mean something.
+pub fn shown(currency: &str, amount: &Exact) -> String {
+    let places = match amount {
+        amount if amount.is_zero() => 2,
+        amount => (2..24)
+            .find(|places| {
+                let least = Exact::ratio(1, 10_i128.pow(places - 1)).unwrap_or_default();
+                amount.abs() >= least
+            })
+            .unwrap_or(24),
+    };
+    let rounded = amount.round_half_up(places);
+    let (whole, rest) = rounded.split_at(rounded.find('.').unwrap_or(rounded.len()));
+    let amount = format!("{}{rest}", grouped(whole));
+    match currency {
+        "USD" => format!("${amount}"),
+        "EUR" => format!("€{amount}"),
+        other => format!("{other} {amount}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_in_sentences_have_digits_that_mean_something() {
+        for (amount, expected) in [
+            ("0", "$0.00"),
+            ("3.066", "$3.07"),
+            ("12345.6", "$12,345.60"),
+            ("0.1", "$0.10"),
+            ("0.0123", "$0.012"),
+            ("0.0000371", "$0.000037"),
+        ] {
+            assert_eq!(shown("USD", &amount.parse().unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether a deployment can run a workload, and if not, why
+use paygrain_pricing::grouped;
+
+use crate::{
+    deployment::Deployment,
+    load::Carried,
+    outcome::Reason,
+    workload::{Trigger, Workload},
+};
+
+/// What its limits say of each execution.
+pub(crate) fn reasons(deployment: &Deployment, workload: &Workload) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut block = |code: &'static str, message: String| reasons.push(Reason { code, blocks: true, message });
+    let limits = &deployment.limits;
+    let longest_us = workload.longest_us();
+    if let Some(limit_s) = limits.longest_run_s.filter(|limit_s| longest_us > limit_s.saturating_mul(1_000_000)) {
+        block(
+            "longest-run",
+            format!(
+                "the longest execution takes {}, at most {} are allowed",
+                time(longest_us),
+                time(limit_s * 1_000_000)
+            ),
+        );
+    }
+    for function in &workload.functions {
+        if deployment.memory.for_function(function.memory_mb).is_none() {
+            let most = deployment.memory.largest_mb();
+            block(
+                "memory",
+                format!("{} needs {} MB, at most {} can be had", function.name, count(function.memory_mb), count(most)),
+            );
+        }
+        for (code, what, bytes, limit) in [
+            ("request-size", "requests", function.request_bytes, limits.request_bytes),
+            ("response-size", "responses", function.response_bytes, limits.response_bytes),
+        ] {
+            if let Some(limit) = limit.filter(|limit| bytes > *limit) {
+                block(
+                    code,
+                    format!(
+                        "{what} of {} have {} bytes, at most {} are allowed",
+                        function.name,
+                        count(bytes),
+                        count(limit)
+                    ),
+                );
+            }
+        }
+    }
+    if limits.no_schedule && workload.functions.iter().any(|function| function.trigger == Trigger::Schedule) {
+        let message = "it has no schedule of its own: a scheduler elsewhere must call it".to_owned();
+        reasons.push(Reason { code: "schedule", blocks: false, message });
+    }
+    reasons
+}
+
+/// What its limits say of all executions together.
+pub(crate) fn reasons_of_load(deployment: &Deployment, workload: &Workload, carried: &Carried) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let limits = &deployment.limits;
+    if let Some(limit) = limits.concurrency.filter(|limit| carried.instances.peak_concurrency > *limit) {
+        let share = match carried.throttled_count {
+            0 => String::new(),
+            throttled => {
+                let permille = u128::from(throttled) * 1000 / u128::from(workload.run_count().max(1));
+                format!(": {}.{} % of the executions would be refused", permille / 10, permille % 10)
+            }
+        };
+        let message = format!(
+            "{} executions at once, {} are granted to an account unless it asks for more{share}",
+            grouped(&carried.instances.peak_concurrency.to_string()),
+            grouped(&limit.to_string()),
+        );
+        reasons.push(Reason { code: "concurrency", blocks: carried.throttled_count > 0, message });
+    }
+    if let Some(limit) = limits.instances.filter(|limit| carried.instances.peak > *limit) {
+        let message = format!(
+            "{} instances at once, {} are granted unless more are asked for",
+            grouped(&carried.instances.peak.to_string()),
+            grouped(&limit.to_string()),
+        );
+        reasons.push(Reason { code: "instances", blocks: false, message });
+    }
+    reasons
+}
+
+fn count(number: i64) -> String {
+    grouped(&number.to_string())
+}
+
+/// A time in words: whole seconds where it has them.
+fn time(us: i64) -> String {
+    match us {
+        us if us % 3_600_000_000 == 0 => format!("{} h", us / 3_600_000_000),
+        us if us % 60_000_000 == 0 => format!("{} min", us / 60_000_000),
+        us if us >= 1_000_000 => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+        us => format!("{} ms", us / 1000),
+    }
+}

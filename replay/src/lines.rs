@@ -1,0 +1,39 @@
+//! Lines of a deployment as rows of usage
+use std::collections::BTreeMap;
+
+use paygrain_pricing::{RowValue, UsageRow};
+
+use crate::deployment::{Deployment, Line};
+
+/// What the placeholders of a line stand for.
+pub(crate) type Words = BTreeMap<&'static str, i64>;
+
+/// A row with its placeholders filled and the deployment's provider and region in it.
+pub(crate) fn row(deployment: &Deployment, line: &Line, words: &Words) -> UsageRow {
+    let mut row: UsageRow = line
+        .row
+        .iter()
+        .map(|(word, value)| (word.clone(), filled(deployment, value, words)))
+        .filter(|(_, value)| *value != RowValue::Null)
+        .collect();
+    row.entry("provider".to_owned()).or_insert_with(|| RowValue::Text(deployment.provider.clone()));
+    if let Some(region) = &deployment.region {
+        row.entry("region".to_owned()).or_insert_with(|| RowValue::Text(region.clone()));
+    }
+    row
+}
+
+/// An integer of a row.
+pub(crate) fn integer(value: impl Into<i128>) -> RowValue {
+    RowValue::Number(value.into().into())
+}
+
+fn filled(deployment: &Deployment, value: &RowValue, words: &Words) -> RowValue {
+    let RowValue::Text(text) = value else { return value.clone() };
+    let Some(name) = text.strip_prefix('$') else { return value.clone() };
+    match (words.get(name), deployment.words.get(name)) {
+        (Some(number), _) => integer(*number),
+        (None, Some(word)) => RowValue::Text(word.clone()),
+        (None, None) => RowValue::Null,
+    }
+}

@@ -1,0 +1,82 @@
+//! A workload laid out once for all deployments: executions by function, and how many take how long
+use std::collections::HashMap;
+
+use paygrain_pricing::{RunWindow, period::HOUR_US};
+
+use crate::workload::{Run, Window, Workload};
+
+/// A workload and its executions in the orders that replaying needs.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    /// The workload.
+    pub workload: &'a Workload,
+    /// By function, then by window.
+    functions: Vec<Vec<Counted>>,
+}
+
+/// The executions of one function in one window.
+#[derive(Debug, Default)]
+struct Counted {
+    spans: Vec<(i64, i64)>,
+    by_hour: Vec<(i64, i64, u64)>,
+    by_duration: Vec<(i64, u64)>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Lays a workload out.
+    pub fn of(workload: &'a Workload) -> Self {
+        let mut functions: Vec<Vec<Counted>> = Vec::new();
+        functions.resize_with(workload.functions.len(), Vec::new);
+        for window in &workload.windows {
+            let mut spans: Vec<Vec<(i64, i64)>> = vec![Vec::new(); workload.functions.len()];
+            for Run { start_us, duration_us, function } in &window.runs {
+                if let Some(own) = spans.get_mut(*function as usize) {
+                    own.push((*start_us, *duration_us));
+                }
+            }
+            for (own, spans) in functions.iter_mut().zip(spans) {
+                own.push(Counted::of(spans));
+            }
+        }
+        Self { workload, functions }
+    }
+
+    /// The executions of a function, window by window.
+    pub fn windows(&self, function: usize) -> Vec<RunWindow<'_>> {
+        let own = self.functions.get(function).map(Vec::as_slice).unwrap_or_default();
+        own.iter()
+            .zip(&self.workload.windows)
+            .map(|(counted, Window { start_us, end_us, repeats, .. })| RunWindow {
+                start_us: *start_us,
+                end_us: *end_us,
+                repeats: *repeats,
+                spans: &counted.spans,
+                by_hour: &counted.by_hour,
+                by_duration: &counted.by_duration,
+            })
+            .collect()
+    }
+
+    /// Executions of a function in the whole period.
+    pub fn run_count(&self, function: usize) -> u64 {
+        self.windows(function).iter().map(|window| window.spans.len() as u64 * window.repeats).sum()
+    }
+}
+
+impl Counted {
+    fn of(spans: Vec<(i64, i64)>) -> Self {
+        let mut hours: HashMap<(i64, i64), u64> = HashMap::new();
+        for (start_us, duration_us) in &spans {
+            *hours.entry((start_us.div_euclid(HOUR_US) * HOUR_US, *duration_us)).or_default() += 1;
+        }
+        let mut durations: HashMap<i64, u64> = HashMap::new();
+        for ((_, duration_us), count) in &hours {
+            *durations.entry(*duration_us).or_default() += count;
+        }
+        let mut by_hour: Vec<_> = hours.into_iter().map(|((hour, duration), count)| (hour, duration, count)).collect();
+        by_hour.sort_unstable();
+        let mut by_duration: Vec<_> = durations.into_iter().collect();
+        by_duration.sort_unstable();
+        Self { spans, by_hour, by_duration }
+    }
+}

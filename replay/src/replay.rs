@@ -1,0 +1,342 @@
+//! One workload on one deployment: what instances do, the usage that makes, and its price
+use std::collections::BTreeMap;
+
+use paygrain_pricing::{
+    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, UsageRow,
+    estimate_with_runs,
+};
+
+use crate::{
+    assumptions::Assumptions,
+    deployment::{Deployment, Each, Line, Part, Scaling},
+    feasibility,
+    lines::{self, Words, integer},
+    load::{self, Carried},
+    outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
+    prepared::Prepared,
+    sizing::{Sizing, Up},
+    workload::{Function, Workload},
+};
+
+/// Microseconds of a millisecond.
+const MS_US: i64 = 1_000;
+/// More stretches of time than that are priced by their lengths alone.
+const STRETCHES_MAX: usize = 1_000;
+
+/// Why a workload cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// A row of usage that the price books do not understand.
+    #[error("the deployment {deployment}: {error}")]
+    Usage {
+        /// Its name.
+        deployment: String,
+        /// What is wrong.
+        error: EstimateError,
+    },
+}
+
+/// What a workload would be and cost on a deployment; where the sizing is not chosen, the cheapest.
+///
+/// # Errors
+/// When a line of the deployment is not usage that its price book understands.
+pub fn replay(
+    catalogue: &Catalogue,
+    workload: &Prepared<'_>,
+    deployment: &Deployment,
+    assumptions: &Assumptions,
+) -> Result<Outcome, ReplayError> {
+    if deployment.scaling != Scaling::Sized {
+        return Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome();
+    }
+    let sizings = match assumptions.sizing {
+        Some(sizing) => vec![sizing],
+        None => vec![Sizing::Fixed { percentile: assumptions.percentile }, Sizing::Scheduled, Sizing::Autoscaled],
+    };
+    let mut best: Option<Outcome> = None;
+    for sizing in sizings {
+        let one = Replay { catalogue, prepared: workload, deployment, assumptions, sizing: Some(sizing) }.outcome()?;
+        let cheaper = |best: &Outcome| match (&one.monthly_cost, &best.monthly_cost) {
+            (Some(one), Some(best)) => one < best,
+            (one, best) => one.is_some() && best.is_none(),
+        };
+        if best.as_ref().is_none_or(cheaper) {
+            best = Some(one);
+        }
+    }
+    match best {
+        Some(best) => Ok(best),
+        None => Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome(),
+    }
+}
+
+struct Replay<'a> {
+    catalogue: &'a Catalogue,
+    prepared: &'a Prepared<'a>,
+    deployment: &'a Deployment,
+    assumptions: &'a Assumptions,
+    sizing: Option<Sizing>,
+}
+
+impl Replay<'_> {
+    fn workload(&self) -> &Workload {
+        self.prepared.workload
+    }
+
+    fn outcome(&self) -> Result<Outcome, ReplayError> {
+        let (deployment, workload) = (self.deployment, self.workload());
+        let mut reasons = feasibility::reasons(deployment, workload);
+        let memory_mb = deployment.memory.for_function(workload.memory_mb()).unwrap_or(deployment.memory.largest_mb());
+        let mut outcome = Outcome {
+            kind: deployment.kind,
+            name: deployment.name.clone(),
+            title: deployment.title.clone(),
+            provider: deployment.provider.clone(),
+            region: deployment.region.clone(),
+            feasible: false,
+            reasons: Vec::new(),
+            currency: "USD".to_owned(),
+            monthly_cost: None,
+            parts: Parts::default(),
+            cost_per_million: None,
+            sizing: self.sizing,
+            memory_mb,
+            vcpu_milli: deployment.vcpu.of_memory(memory_mb),
+            concurrency: 1,
+            instances: Instances::default(),
+            utilisation: None,
+            cold_starts: ColdStarts::default(),
+            queueing: Queueing::default(),
+            throttled_count: 0,
+            charges: Vec::new(),
+        };
+        if reasons.iter().any(|reason| reason.blocks) {
+            outcome.reasons = reasons;
+            return Ok(outcome);
+        }
+        let carried = load::carry(deployment, workload, self.assumptions, self.sizing);
+        match carried {
+            Ok(carried) => {
+                reasons.extend(feasibility::reasons_of_load(deployment, workload, &carried));
+                self.price(&carried, &mut outcome, &mut reasons)?;
+                describe(&carried, workload, &mut outcome);
+            }
+            Err(reason) => reasons.push(reason),
+        }
+        outcome.feasible = !reasons.iter().any(|reason| reason.blocks);
+        if !outcome.feasible {
+            outcome.monthly_cost = None;
+        }
+        reasons.sort();
+        reasons.dedup();
+        outcome.reasons = reasons;
+        Ok(outcome)
+    }
+
+    /// The cost, part by part: no SKU is charged in two parts.
+    fn price(&self, carried: &Carried, outcome: &mut Outcome, reasons: &mut Vec<Reason>) -> Result<(), ReplayError> {
+        let mut by_part: BTreeMap<Part, Vec<&Line>> = BTreeMap::new();
+        for line in self.deployment.lines.iter().filter(|line| self.counts(line, carried)) {
+            by_part.entry(line.part).or_default().push(line);
+        }
+        let mut parts = Parts::default();
+        for (part, lines) in by_part {
+            let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
+            let (usage, runs) = self.usage(&lines, carried);
+            let request = self.request(usage);
+            let found = estimate_with_runs(self.catalogue, request, &runs).map_err(error)?;
+            reasons.extend(found.unpriced.iter().map(|unpriced| Reason {
+                code: "unpriced",
+                blocks: true,
+                message: format!("no price: {}", unpriced.reason),
+            }));
+            if !found.charges.is_empty() {
+                outcome.currency.clone_from(&found.currency);
+            }
+            for charge in &found.charges {
+                *amount(&mut parts, part, charge) += &charge.billed_cost;
+            }
+            outcome.charges.extend(found.charges);
+        }
+        if let Some(used) = carried.used_share.as_ref().filter(|_| self.deployment.scaling == Scaling::Sized) {
+            let whole = std::mem::take(&mut parts.compute);
+            parts.compute = &whole * used;
+            parts.idle = whole - &parts.compute;
+        }
+        let total = parts.total();
+        let run_count = self.workload().run_count();
+        outcome.cost_per_million = (&total * &Exact::from(1_000_000)).checked_div(&Exact::from(run_count));
+        outcome.monthly_cost = Some(total);
+        outcome.parts = parts;
+        Ok(())
+    }
+
+    /// Whether a line counts.
+    fn counts(&self, line: &Line, carried: &Carried) -> bool {
+        let Some(extra) = &line.extra else { return true };
+        if self.assumptions.without.contains(extra) {
+            return false;
+        }
+        // Several instances need something before them.
+        let needed = extra == "load-balancer" && carried.instances.peak > 1;
+        line.by_default || needed || self.assumptions.with.contains(extra)
+    }
+
+    fn request(&self, usage: Vec<UsageRow>) -> EstimateRequest {
+        EstimateRequest {
+            period: self.workload().period,
+            provider: Some(self.deployment.provider.clone()),
+            organisation: None,
+            account: None,
+            region: self.deployment.region.clone(),
+            account_opened: None,
+            allowances: if self.assumptions.allowances { Allowances::All } else { Allowances::None },
+            agreement: Agreement::default(),
+            usage,
+        }
+    }
+
+    /// The usage that lines are charged for.
+    fn usage(&self, lines: &[&Line], carried: &Carried) -> (Vec<UsageRow>, Vec<RunRow<'_>>) {
+        let (mut usage, mut runs) = (Vec::new(), Vec::new());
+        for line in lines {
+            match line.each {
+                Each::Run | Each::Task => runs.extend(self.runs(line)),
+                Each::Request => usage.extend(self.requests(line)),
+                Each::Instance => usage.extend(self.instances(line, &carried.up)),
+                Each::Period => usage.push(self.whole_period(line, &self.words(None))),
+            }
+        }
+        (usage, runs)
+    }
+
+    fn runs(&self, line: &Line) -> impl Iterator<Item = RunRow<'_>> {
+        let functions = self.workload().functions.iter().enumerate();
+        functions.map(move |(index, function)| RunRow {
+            row: lines::row(self.deployment, line, &self.words(Some(function))),
+            cpu_percent: function.cpu_percent,
+            added_us: if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 },
+            windows: self.prepared.windows(index),
+        })
+    }
+
+    fn requests(&self, line: &Line) -> impl Iterator<Item = UsageRow> {
+        let functions = self.workload().functions.iter().enumerate();
+        functions.filter_map(move |(index, function)| {
+            let count = self.prepared.run_count(index);
+            let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+            row.insert("count".to_owned(), integer(count));
+            (count > 0 && line.trigger.is_none_or(|trigger| trigger == function.trigger)).then_some(row)
+        })
+    }
+
+    /// The time that instances are up, as one row for each stretch of equal numbers, or for each length where there are
+    /// many.
+    fn instances(&self, line: &Line, up: &[Up]) -> Vec<UsageRow> {
+        let words = self.words(None);
+        let period = self.workload().period;
+        let mut by_length: BTreeMap<(i64, u64), u64> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for Up { start_us, end_us, count, repeats } in up.iter().filter(|up| up.count > 0) {
+            if (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1) {
+                let mut row = self.whole_period(line, &words);
+                multiply(&mut row, *count);
+                rows.push(row);
+            } else {
+                *by_length.entry((end_us - start_us, *count)).or_default() += repeats;
+            }
+        }
+        for ((length_us, count), times) in by_length {
+            let mut row = lines::row(self.deployment, line, &words);
+            multiply(&mut row, count);
+            row.insert("held_us".to_owned(), integer(length_us));
+            row.insert("count".to_owned(), integer(times));
+            rows.push(row);
+        }
+        debug_assert!(rows.len() <= STRETCHES_MAX.max(up.len()));
+        rows
+    }
+
+    /// A row that is held for the whole period, in the zone of its service.
+    fn whole_period(&self, line: &Line, words: &Words) -> UsageRow {
+        let mut row = lines::row(self.deployment, line, words);
+        let service = match row.get("service") {
+            Some(RowValue::Text(service)) => service.clone(),
+            _ => String::new(),
+        };
+        let zone = self.catalogue.zone(&self.deployment.provider, &service);
+        let period = self.workload().period;
+        for (word, us) in [("from", zone.start_us(period)), ("to", zone.end_us(period))] {
+            if let Some(instant) = chrono::DateTime::from_timestamp_micros(us) {
+                row.insert(word.to_owned(), RowValue::Text(instant.to_rfc3339()));
+            }
+        }
+        row
+    }
+
+    /// What placeholders stand for.
+    fn words(&self, function: Option<&Function>) -> Words {
+        let asked_mb = function.map_or(self.workload().memory_mb(), |function| function.memory_mb);
+        let memory_mb = self.deployment.memory.for_function(asked_mb).unwrap_or(asked_mb);
+        let mut words = Words::from([
+            ("memory_mb", memory_mb),
+            ("vcpu_milli", self.deployment.vcpu.of_memory(memory_mb)),
+            ("run_count", i64::try_from(self.workload().run_count()).unwrap_or(i64::MAX)),
+            ("concurrency", i64::try_from(self.deployment.concurrency_of(self.assumptions)).unwrap_or(i64::MAX)),
+        ]);
+        if let Some(function) = function {
+            words.extend([
+                ("request_bytes", function.request_bytes),
+                ("response_bytes", function.response_bytes),
+                ("log_bytes", function.log_bytes),
+                ("init_us", function.init_us.unwrap_or(self.deployment.start_us)),
+            ]);
+        }
+        words
+    }
+}
+
+/// So many instances: what a row says of one.
+fn multiply(row: &mut UsageRow, count: u64) {
+    let one = match row.get("quantity") {
+        Some(RowValue::Number(number)) => number.clone(),
+        Some(RowValue::Text(text)) => Exact::parse(text).unwrap_or_else(|_| Exact::one()),
+        // A row without a quantity is a number of things itself.
+        _ => {
+            row.insert("count".to_owned(), integer(count));
+            return;
+        }
+    };
+    row.insert("quantity".to_owned(), RowValue::Number(one * Exact::from(count)));
+}
+
+/// The amount of a part that a charge belongs to: requests are told apart from the time they take.
+fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge) -> &'p mut Exact {
+    match part {
+        Part::Compute if charge.consumed_unit == "request" => &mut parts.requests,
+        Part::Compute => &mut parts.compute,
+        Part::Requests => &mut parts.requests,
+        Part::Storage => &mut parts.storage,
+        Part::Transfer => &mut parts.transfer,
+        Part::Extras => &mut parts.extras,
+    }
+}
+
+/// What instances did, in the figures of an outcome.
+fn describe(carried: &Carried, workload: &Workload, outcome: &mut Outcome) {
+    let runs = Exact::from(workload.run_count());
+    outcome.concurrency = carried.concurrency;
+    outcome.instances = carried.instances.clone();
+    outcome.utilisation.clone_from(&carried.used_share);
+    outcome.cold_starts = ColdStarts {
+        count: carried.cold_count,
+        share: Exact::from(carried.cold_count).checked_div(&runs),
+        added_ms: Exact::ratio(carried.start_us.into(), MS_US.into()).unwrap_or_default(),
+    };
+    outcome.queueing = Queueing {
+        count: carried.delayed_count,
+        mean_ms: Exact::ratio(carried.delay_us, MS_US.into()).and_then(|ms| ms.checked_div(&runs)).unwrap_or_default(),
+        longest_ms: Exact::ratio(carried.longest_delay_us.into(), MS_US.into()).unwrap_or_default(),
+    };
+    outcome.throttled_count = carried.throttled_count;
+}
