@@ -7,6 +7,7 @@
 //! ```
 //! Money is exact: every deployment is charged by the price book of its service, through the same rating as recorded usage.
 
+pub mod break_even;
 pub mod deployment;
 mod deployment_file;
 pub mod instances;
