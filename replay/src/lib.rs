@@ -11,6 +11,7 @@ pub mod break_even;
 pub mod deployment;
 mod deployment_file;
 pub mod instances;
+pub mod memory;
 pub mod sizing;
 pub mod workload;
 
