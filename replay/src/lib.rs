@@ -7,11 +7,13 @@
 //! ```
 //! Money is exact: every deployment is charged by the price book of its service, through the same rating as recorded usage.
 
+pub mod bootstrap;
 pub mod break_even;
 pub mod deployment;
 mod deployment_file;
 pub mod instances;
 pub mod memory;
+pub mod sensitivity;
 pub mod sizing;
 pub mod workload;
 
