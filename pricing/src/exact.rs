@@ -152,6 +152,12 @@ impl Exact {
         self.is_integer().then(|| i128::try_from(self.0.numerator().clone()).ok()).flatten()
     }
 
+    /// Numerator and denominator in lowest terms, the denominator above 0, when both fit.
+    pub fn to_fraction(&self) -> Option<(i128, i128)> {
+        let numerator = i128::try_from(self.0.numerator().clone()).ok()?;
+        Some((numerator, i128::try_from(self.0.denominator().clone()).ok()?))
+    }
+
     /// The smallest integer that is not below the number.
     #[must_use]
     pub fn ceil_to_integer(&self) -> Self {
@@ -460,6 +466,10 @@ mod tests {
         assert_eq!(third.to_string(), format!("-0.{}7", "6".repeat(33)));
         assert_eq!(third.ceil_to_integer(), 0);
         assert_eq!(third.floor_to_integer(), -1);
+        assert_eq!(third.to_fraction(), Some((-2, 3)));
+        assert_eq!(exact("12.50").to_fraction(), Some((25, 2)));
+        assert_eq!(exact("1e39").to_fraction(), None);
+        assert_eq!(exact("1e-39").to_fraction(), None);
         assert_eq!(Exact::ratio(1, 0), None);
         assert_eq!(Exact::one().checked_div(&Exact::zero()), None);
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     assumptions::{AssumptionError, Assumptions},
+    curves::BreakEven,
     deployment::{Deployment, Kind},
     outcome::Outcome,
     prepared::Prepared,
@@ -22,6 +23,8 @@ pub struct Comparison {
     pub deployments: Vec<Outcome>,
     /// What follows from them.
     pub verdict: Verdict,
+    /// Where which of the cheapest of each kind is the cheapest; absent where fewer than two can run the workload.
+    pub break_even: Option<BreakEven>,
 }
 
 /// A workload in figures.
@@ -102,8 +105,9 @@ pub fn compare<'d>(
         return Err(CompareError::Empty(workload.period));
     }
     let prepared = Prepared::of(workload);
+    let deployments: Vec<&Deployment> = deployments.into_iter().collect();
     let mut outcomes = Vec::new();
-    for deployment in deployments {
+    for deployment in &deployments {
         outcomes.push(replay(catalogue, &prepared, deployment, assumptions)?);
     }
     outcomes.sort_by(|one, other| {
@@ -111,7 +115,22 @@ pub fn compare<'d>(
         key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
     });
     let verdict = Verdict::of(&outcomes);
-    Ok(Comparison { workload: Summary::of(workload), assumptions: assumptions.clone(), deployments: outcomes, verdict })
+    let best: Vec<&Deployment> = verdict
+        .by_kind
+        .iter()
+        .filter_map(|best| deployments.iter().find(|deployment| deployment.name == best.name).copied())
+        .collect();
+    let break_even = match best.len() {
+        0 | 1 => None,
+        _ => Some(BreakEven::of(catalogue, workload, &best, assumptions)?),
+    };
+    Ok(Comparison {
+        workload: Summary::of(workload),
+        assumptions: assumptions.clone(),
+        deployments: outcomes,
+        verdict,
+        break_even,
+    })
 }
 
 impl Summary {

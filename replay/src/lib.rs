@@ -8,21 +8,27 @@
 //! Money is exact: every deployment is charged by the price book of its service, through the same rating as recorded usage.
 
 pub mod assumptions;
+pub mod bootstrap;
+pub mod break_even;
 pub mod compare;
+pub mod curves;
 pub mod deployment;
 mod deployment_file;
 mod feasibility;
 pub mod instances;
 mod lines;
 mod load;
+pub mod memory;
 pub mod outcome;
 mod prepared;
 pub mod replay;
+pub mod sensitivity;
 pub mod sizing;
 pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};
 pub use compare::{CompareError, Comparison, KindVerdict, Summary, Verdict, compare};
+pub use curves::{BreakEven, CheapestStretch, Curve};
 pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};
 pub use outcome::{Outcome, Parts, Reason};
 pub use prepared::Prepared;
