@@ -181,6 +181,30 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// A workload at all sizes of memory of one deployment.
+    ///
+    /// # Errors
+    /// A deployment that is not known or whose memory cannot be chosen, or durations that tell nothing.
+    pub async fn right_size(
+        &self,
+        workload: Arc<Workload>,
+        deployment: &str,
+        assumptions: &Assumptions,
+    ) -> Result<RightSize, QueryError> {
+        let request = CompareRequest { deployments: vec![deployment.to_owned()], ..CompareRequest::default() };
+        let (engine, assumptions) = (self.clone(), assumptions.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let deployments = engine.deployments()?;
+            let chosen = request.chosen(&deployments)?;
+            let one = chosen.first().ok_or(QueryError::NoDeployment)?;
+            right_size(engine.catalogue(), &workload, one, &assumptions)
+                .map_err(|error| QueryError::RightSize(Box::new(error)))
+        });
+        worked.await.map_err(std::io::Error::from)?
+    }
+}
+
 impl From<CompareError> for QueryError {
     fn from(error: CompareError) -> Self {
         Self::Compare(Box::new(error))
