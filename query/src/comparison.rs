@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
-use paygrain_replay::{Assumptions, CompareError, Comparison, Deployment, Deployments, Kind, Workload, compare};
+use paygrain_replay::{
+    Assumptions, CompareError, Comparison, Deployment, Deployments, Kind, RightSize, Workload, compare, right_size,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;

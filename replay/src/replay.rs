@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use paygrain_pricing::{
-    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, UsageRow,
+    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, Table, UsageRow,
     estimate_with_runs,
 };
 
@@ -213,11 +213,18 @@ impl Replay<'_> {
     fn runs(&self, line: &Line) -> impl Iterator<Item = RunRow<'_>> {
         let functions = self.workload().functions.iter().enumerate();
         functions.map(move |(index, function)| RunRow {
-            row: lines::row(self.deployment, line, &self.words(Some(function))),
+            row: self.execution(line, function),
             cpu_percent: function.cpu_percent,
             added_us: if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 },
             windows: self.prepared.windows(index),
         })
+    }
+
+    /// What executions of a function have in common.
+    fn execution(&self, line: &Line, function: &Function) -> UsageRow {
+        let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+        row.entry("table".to_owned()).or_insert_with(|| RowValue::Text(Table::Invocations.to_string()));
+        row
     }
 
     fn requests(&self, line: &Line) -> impl Iterator<Item = UsageRow> {
@@ -340,3 +347,6 @@ fn describe(carried: &Carried, workload: &Workload, outcome: &mut Outcome) {
     };
     outcome.throttled_count = carried.throttled_count;
 }
+
+#[cfg(test)]
+mod tests;
