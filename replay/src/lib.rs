@@ -11,6 +11,7 @@ pub mod deployment;
 mod deployment_file;
 pub mod instances;
 pub mod sizing;
+mod stretch;
 pub mod workload;
 
 pub use deployment::{Deployment, Deployments, Kind};
