@@ -26,6 +26,7 @@ pub mod right_size;
 mod sample;
 pub mod sensitivity;
 pub mod sizing;
+mod stretch;
 pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};
