@@ -122,25 +122,3 @@ pub fn replay_on_request(windows: &[SpanWindow<'_>], rule: &KeepAlive) -> Instan
     }
     total
 }
-/// x
-#[derive(Clone, Copy, Debug)]
-pub struct SpanWindow<'a> {
-    /// x
-    pub start_us: i64,
-    /// x
-    pub end_us: i64,
-    /// x
-    pub repeats: u64,
-    /// x
-    pub spans: &'a [Span],
-}
-impl InstanceUse {
-    /// x
-    pub fn up_us(&self) -> i128 {
-        self.busy_us + self.idle_us
-    }
-}
-/// x
-pub fn replay_on_request(_: &[SpanWindow<'_>], _: &KeepAlive) -> InstanceUse {
-    InstanceUse::default()
-}
