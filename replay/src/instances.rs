@@ -61,6 +61,8 @@ pub struct KeepAlive {
 /// What instances did in a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstanceUse {
+    /// The executions for which instances started, each with how often it comes.
+    pub cold: Vec<(Span, u64)>,
     /// Executions that found no instance, so that one had to start: as many as instances started.
     pub cold_count: u64,
     /// Executions that waited for an instance to start: the cold ones, and those that it took while it started.
@@ -96,6 +98,7 @@ impl InstanceUse {
 
     fn add(&mut self, other: &Self, times: u64) {
         self.cold_count += other.cold_count * times;
+        self.cold.extend(other.cold.iter().map(|(span, _)| (*span, times)));
         self.waited_count += other.waited_count * times;
         self.wait_us += other.wait_us * i128::from(times);
         self.throttled_count += other.throttled_count * times;

@@ -28,6 +28,8 @@ pub(crate) struct Carried {
     pub used_share: Option<Exact>,
     /// Executions that found no instance up.
     pub cold_count: u64,
+    /// The same, one by one, each with how often it comes, where instances start on request.
+    pub cold: Vec<(Span, u64)>,
     /// What such an execution waits longer, microseconds.
     pub start_us: i64,
     /// Executions that were refused.
@@ -126,6 +128,7 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
         concurrency,
         used_share: Exact::from(used.busy_us).checked_div(&up),
         cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
+        cold: used.cold,
         start_us,
         throttled_count: used.throttled_count,
         ..Carried::default()
@@ -195,6 +198,7 @@ fn sized(
         concurrency: slots.iter().copied().min().unwrap_or(1),
         used_share: Exact::from(sized.busy).checked_div(&(up * whole)),
         cold_count: 0,
+        cold: Vec::new(),
         start_us,
         throttled_count: 0,
         delayed_count: sized.delayed_count,

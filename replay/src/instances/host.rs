@@ -35,7 +35,7 @@ impl Pools {
 pub(super) fn once(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools) -> InstanceUse {
     let mut host = Host::new(rule, pools.0.len(), stretch.start_us);
     for span in stretch.items() {
-        host.take(pools.place(span.pool), span.start_us, span.end_us);
+        host.take_counted(pools, span, 0);
     }
     host.finish(stretch.end_us);
     host.counted
@@ -56,7 +56,7 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
         host.counted = InstanceUse::default();
         let shift_us = pass * period_us;
         for span in stretch.items() {
-            host.take(pools.place(span.pool), span.start_us + shift_us, span.end_us + shift_us);
+            host.take_counted(pools, span, shift_us);
         }
         host.settle(stretch.end_us + shift_us);
         let after = host.state();
@@ -134,6 +134,15 @@ impl Host {
             ends: BinaryHeap::new(),
             idling: VecDeque::new(),
             counted: InstanceUse::default(),
+        }
+    }
+
+    /// Takes an execution and notes whether it found no instance.
+    fn take_counted(&mut self, pools: &Pools, span: Span, shift_us: i64) {
+        let before = self.counted.cold_count;
+        self.take(pools.place(span.pool), span.start_us + shift_us, span.end_us + shift_us);
+        if self.counted.cold_count > before {
+            self.counted.cold.push((span, 1));
         }
     }
 

@@ -110,6 +110,24 @@ fn a_daily_function_costs_what_is_worked_by_hand() {
 }
 
 #[test]
+fn the_execution_that_starts_an_instance_pays_for_its_initialisation() {
+    let mut lambda = lambda();
+    lambda.start_us = 250_000;
+    lambda.lines[0].row.insert("init_us".to_owned(), RowValue::Text("$init_us".to_owned()));
+    let mut workload = daily(300_000, 512);
+    // A second one right after each finds its instance up.
+    let second = |run: &Run| Run { start_us: run.start_us + SECOND_US, ..*run };
+    let runs = &mut workload.windows[0].runs;
+    runs.extend(runs.clone().iter().map(second));
+    runs.sort_unstable();
+    let outcome = run(&workload, &lambda, &without_free_tier());
+    assert_eq!(outcome.cold_starts.count, 31);
+    // 31 x (0.55 + 0.3) s x 0.5 GB x 0.0000166667
+    assert_eq!(outcome.parts.compute, exact("13.175") * exact("0.0000166667"));
+    assert_eq!(outcome.parts.requests, exact("0.0000124"));
+}
+
+#[test]
 fn what_a_limit_forbids_is_told_and_not_priced() {
     let outcome = run(&daily(901 * SECOND_US, 512), &lambda(), &without_free_tier());
     assert_eq!((outcome.feasible, outcome.monthly_cost, outcome.charges.len()), (false, None, 0));
@@ -128,7 +146,7 @@ fn executions_beyond_the_limit_of_an_account_are_refused_unless_more_are_granted
     let outcome = run(&many, &lambda(), &without_free_tier());
     // 1,000 of 1,500 within 15 s, each for 60 s
     assert_eq!((outcome.feasible, outcome.throttled_count), (false, 500));
-    assert!(outcome.reasons[0].message.contains("33.3 % of the executions would be refused"), "{:?}", outcome.reasons);
+    assert!(outcome.reasons[0].message.contains("33.3 % would be refused"), "{:?}", outcome.reasons);
     let granted = Assumptions { granted_concurrency: Some(2000), ..without_free_tier() };
     let outcome = run(&many, &lambda(), &granted);
     assert_eq!((outcome.feasible, outcome.throttled_count, outcome.instances.peak), (true, 0, 1500));
