@@ -143,6 +143,11 @@ fn where_a_curve_is_not_feasible_others_are_the_cheapest() {
         [(1, 900_000, &[0][..]), (900_001, 4_999_999, &[]), (5_000_000, 6_000_000, &[1]), (6_000_001, 10_000_000, &[])];
     assert_eq!(settled(&intervals), expected);
     assert!(evaluations <= 150, "{evaluations}");
+    // One that falls may be the cheapest shortly before it ends.
+    let falling: [Curve; 2] = [Box::new(|at| (at <= 900).then(|| (1000 - at).into())), Box::new(|_| Some(200.into()))];
+    let (intervals, _) = search(1..=1000, &[], EVALUATIONS_MAX, &falling);
+    let expected = [(1, 799, &[1][..]), (800, 800, &[0, 1]), (801, 900, &[0]), (901, 1000, &[1])];
+    assert_eq!(settled(&intervals), expected);
     assert_eq!(settled(&search(3..=9, &[], 100, &[]).0), [(3, 9, &[][..])]);
     #[expect(clippy::reversed_empty_ranges)]
     let empty = search(9..=3, &[], 100, &curves).0;
@@ -154,8 +159,10 @@ fn a_price_for_all_units_that_drops_is_found_by_its_hints() {
     // 10 a unit below 1,000 units, 8 from there on, against 9 a unit.
     let price = |at: i64| if at < 1000 { 10 } else { 8 };
     let curves: [Curve; 2] = [Box::new(move |at| Some((at * price(at)).into())), Box::new(|at| Some((at * 9).into()))];
-    let (intervals, _) = search(1..=4000, &[999, 1000], EVALUATIONS_MAX, &curves);
+    let (intervals, evaluations) = search(1..=4000, &[999, 1000], EVALUATIONS_MAX, &curves);
     assert_eq!(settled(&intervals), [(1, 999, &[1][..]), (1000, 4000, &[0])]);
+    // A drop between hints is no sign of turns beyond them.
+    assert!(evaluations <= 200, "{evaluations}");
 }
 
 #[test]
