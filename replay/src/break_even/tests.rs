@@ -132,6 +132,21 @@ fn identical_curves_are_equal_and_not_proven_so_unless_every_place_is_looked_at(
 }
 
 #[test]
+fn what_is_left_open_is_in_few_intervals() {
+    // So close that a proof takes more evaluations than there may be. Where they are seen to cross is settled all the
+    // same: both cost 100,100 there.
+    let curves: [Curve; 2] =
+        [Box::new(|at| Some((1000 * at).into())), Box::new(|at| Some((1001 * (at - 100).max(0)).into()))];
+    let (intervals, evaluations) = search(50..=1_000_000_000, &[100], 400, &curves);
+    let found: Vec<_> = intervals.iter().map(|found| (&found.cheapest[..], found.uncertain)).collect();
+    let either = (&[0, 1][..], true);
+    let expected = [(&[1][..], false), either, (&[1], false), (&[0, 1], false), (&[0], false), either];
+    assert_eq!(found, expected, "{intervals:?}");
+    assert_eq!((intervals[3].from, intervals[3].to), (100_100, 100_100));
+    assert!(evaluations <= 400, "{evaluations}");
+}
+
+#[test]
 fn where_a_curve_is_not_feasible_others_are_the_cheapest() {
     // A function may run 900 s, a task starts at 5,000 s and ends by 6,000 s.
     let curves: [Curve; 2] = [
