@@ -91,6 +91,9 @@ pub struct CompareOptions {
     /// Most deployments to show
     #[arg(long, value_name = "NUMBER", help_heading = "Deployments")]
     limit: Option<String>,
+    /// What the break-even is asked over: runs-per-month (the default), duration-ms, memory-mb or price-permille
+    #[arg(long, value_name = "AXIS", help_heading = "Deployments")]
+    axis: Option<String>,
     /// Whether free tiers count: `all` (the default) or `none`
     #[arg(long, value_name = "WHICH", help_heading = "Assumptions")]
     allowances: Option<String>,
@@ -144,6 +147,7 @@ impl CompareOptions {
             ("on", &self.on),
             ("deployment", &self.deployment),
             ("limit", &self.limit),
+            ("axis", &self.axis),
             ("allowances", &self.allowances),
             ("target_percent", &self.target_percent),
             ("sizing", &self.sizing),
