@@ -105,6 +105,9 @@ pub struct DeploymentOptions {
     /// What the break-even is asked over: runs-per-month (the default), duration-ms, memory-mb or price-permille
     #[arg(long, value_name = "AXIS")]
     axis: Option<String>,
+    /// Say what the verdict rests on: days and assumptions
+    #[arg(long)]
+    robustness: bool,
 }
 
 /// What is assumed.
@@ -164,12 +167,14 @@ fn given<'o>(options: impl IntoIterator<Item = (&'static str, &'o Option<String>
 
 impl DeploymentOptions {
     fn given(&self) -> Given {
+        let robustness = self.robustness.then(|| "true".to_owned());
         given([
             ("kind", &self.kind),
             ("on", &self.on),
             ("deployment", &self.deployment),
             ("limit", &self.limit),
             ("axis", &self.axis),
+            ("robustness", &robustness),
         ])
     }
 }
