@@ -114,9 +114,9 @@ impl CompareRequest {
             sizing: match given.text("sizing") {
                 None | Some("cheapest") => None,
                 Some("fixed") => Some(Sizing::Fixed { percentile }),
-                Some("scheduled") => Some(Sizing::Scheduled),
-                Some("autoscaled") => Some(Sizing::Autoscaled),
-                Some(other) => return Err(choice("sizing", other, "`fixed`, `scheduled`, `autoscaled` or `cheapest`")),
+                Some(word) => Some(word.parse().map_err(|_| {
+                    choice("sizing", word, "`fixed`, `fixed-p95`, `scheduled`, `autoscaled` or `cheapest`")
+                })?),
             },
             percentile,
             minimum_instances: whole("minimum_instances")?,

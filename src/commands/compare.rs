@@ -281,7 +281,7 @@ fn rows(outcomes: &[Outcome], exact: bool) -> Rows {
         row.push(outcome.instances.peak.to_string());
         row.push(share(&outcome.utilisation));
         row.push(share(&outcome.cold_starts.share));
-        row.push(outcome.sizing.map_or("", |sizing| sizing.word()).to_owned());
+        row.push(outcome.sizing.map_or_else(String::new, |sizing| sizing.to_string()));
         row.push(outcome.reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; "));
         rows.push(row);
     }
