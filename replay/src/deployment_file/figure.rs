@@ -114,11 +114,14 @@ impl<'t> Figures<'_, 't> {
         };
         let at = entry.start;
         let ranges = match entry.get("ranges_mb") {
-            Some(_) => self.numbers(entry, "ranges_mb", 3).into_iter().map(|range| (range[0], range[1], range[2])).collect(),
+            Some(_) => {
+                self.numbers(entry, "ranges_mb", 3).into_iter().map(|range| (range[0], range[1], range[2])).collect()
+            }
             None => self.list(entry, "sizes_mb").into_iter().map(|size| (size, size, 1)).collect::<Vec<_>>(),
         };
         let ascending = ranges.windows(2).all(|pair| pair[0].1 < pair[1].0);
-        let sound = ranges.iter().all(|(from, to, step)| *from >= 1 && from <= to && *step >= 1 && (to - from) % step == 0);
+        let sound =
+            ranges.iter().all(|(from, to, step)| *from >= 1 && from <= to && *step >= 1 && (to - from) % step == 0);
         if ranges.is_empty() || !ascending || !sound {
             self.reader.problem_with_hint(
                 at,
@@ -163,10 +166,8 @@ impl<'t> Figures<'_, 't> {
 
     /// The limits: of the service, and over them those of the size.
     pub fn limits(&mut self) -> Limits {
-        let owners: Vec<_> = [self.size, self.root]
-            .into_iter()
-            .filter_map(|entry| self.reader.table(entry, "limits"))
-            .collect();
+        let owners: Vec<_> =
+            [self.size, self.root].into_iter().filter_map(|entry| self.reader.table(entry, "limits")).collect();
         for owner in &owners {
             self.reader.known_keys(*owner, LIMIT_KEYS);
         }

@@ -120,7 +120,14 @@ pub(super) fn read<'t>(
         let name = entry.get("extra").or(entry.get("part")).and_then(|value| value.get_ref().as_str());
         figures.origin(entry, &format!("line.{}", name.unwrap_or_default()), None);
     }
-    let line = Line { part: part?, each: each?, extra: extra.clone(), by_default: by_default || extra.is_none(), row: row?, trigger };
+    let line = Line {
+        part: part?,
+        each: each?,
+        extra: extra.clone(),
+        by_default: by_default || extra.is_none(),
+        row: row?,
+        trigger,
+    };
     if let Err((message, hint)) = sample::check(context, &line) {
         figures.reader.problem_with_hint(table.start, message, hint);
     }

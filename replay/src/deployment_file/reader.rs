@@ -143,7 +143,8 @@ impl<'t> Reader<'t> {
         let text = self.text(entry, key)?;
         let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
         let factor = units.iter().find(|(name, _)| *name == unit.trim()).map(|(_, factor)| *factor);
-        let measure = number.parse().ok().zip(factor).and_then(|(number, factor): (i64, i64)| number.checked_mul(factor));
+        let measure =
+            number.parse().ok().zip(factor).and_then(|(number, factor): (i64, i64)| number.checked_mul(factor));
         if measure.is_none() {
             let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
             let message = format!("`{text}` is not a whole number and a unit such as \"15{}\"", names[names.len() / 2]);

@@ -17,7 +17,8 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("paas", Kind::Paas),
     ("physical", Kind::Physical),
 ];
-const SCALINGS: &[(&str, Scaling)] = &[("request", Scaling::Request), ("task", Scaling::Task), ("sized", Scaling::Sized)];
+const SCALINGS: &[(&str, Scaling)] =
+    &[("request", Scaling::Request), ("task", Scaling::Task), ("sized", Scaling::Sized)];
 /// Figures that a size may have of its own.
 const FIGURE_KEYS: &[&str] =
     &["memory", "vcpu", "system_memory_mb", "concurrency", "start", "tail", "minimum_instances", "limits"];
@@ -94,9 +95,8 @@ fn inherited<'e>(
 
 fn texts(root: Entry<'_>, key: &str) -> Vec<(String, usize)> {
     let items = root.get(key).and_then(|value| value.get_ref().as_array());
-    let text = |item: &toml::Spanned<toml::de::DeValue<'_>>| {
-        Some((item.get_ref().as_str()?.to_owned(), item.span().start))
-    };
+    let text =
+        |item: &toml::Spanned<toml::de::DeValue<'_>>| Some((item.get_ref().as_str()?.to_owned(), item.span().start));
     items.map(|items| items.iter().filter_map(text).collect()).unwrap_or_default()
 }
 
@@ -199,14 +199,24 @@ impl<'t> File<'_, 't> {
         if !name.chars().all(allowed) || name.ends_with('-') {
             let at = reader.at(size, "name");
             let hint = Some(name.to_lowercase().replace(['_', ' '], "-"));
-            reader.problem_with_hint(at, format!("`{name}`: names are of lower-case letters, digits, `-` and `.`"), hint);
+            reader.problem_with_hint(
+                at,
+                format!("`{name}`: names are of lower-case letters, digits, `-` and `.`"),
+                hint,
+            );
             return None;
         }
         Some(name)
     }
 
     /// A word that no line takes is a mistake: perhaps a key that is misspelt.
-    fn unused(&self, reader: &mut Reader<'t>, size: Entry<'t>, words: &BTreeMap<String, String>, used: &BTreeSet<String>) {
+    fn unused(
+        &self,
+        reader: &mut Reader<'t>,
+        size: Entry<'t>,
+        words: &BTreeMap<String, String>,
+        used: &BTreeSet<String>,
+    ) {
         let known: Vec<&str> = SIZE_KEYS.iter().chain(FIGURE_KEYS).copied().collect();
         for word in words.keys().filter(|word| *word != "name" && !used.contains(*word)) {
             let at = reader.at(size, word);
@@ -227,7 +237,9 @@ fn words(reader: &mut Reader<'_>, size: Entry<'_>) -> BTreeMap<String, String> {
         let number = integer(value.get_ref()).map(|number| number.to_string());
         match value.get_ref().as_str().map(str::to_owned).or(number) {
             Some(word) => drop(words.insert(key.to_owned(), word)),
-            None => reader.problem(value.span().start, format!("the word `{key}` is neither a text nor a whole number")),
+            None => {
+                reader.problem(value.span().start, format!("the word `{key}` is neither a text nor a whole number"))
+            }
         }
     }
     words
