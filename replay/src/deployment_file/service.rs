@@ -57,7 +57,21 @@ pub(super) fn read<'t>(
         deployments.extend(file.read_size(reader, size, &inherited).map(|deployment| (size.start, deployment)));
         reader.place.clear();
     }
+    if reader.problems.is_empty() {
+        unnamed_sources(reader, root, &deployments);
+    }
     deployments
+}
+
+/// A source that no figure of any size names is a remnant.
+fn unnamed_sources<'t>(reader: &mut Reader<'t>, root: Entry<'t>, deployments: &[(usize, Deployment)]) {
+    let figures = deployments.iter().flat_map(|(_, deployment)| &deployment.figures);
+    let named: BTreeSet<&str> = figures.filter_map(|figure| figure.source.as_deref()).collect();
+    for (key, at, _) in reader.table(root, "sources").map(Entry::in_order).unwrap_or_default() {
+        if !named.contains(key) {
+            reader.problem(at, format!("no figure names the source `{key}`"));
+        }
+    }
 }
 
 /// Reads `[sources]`.

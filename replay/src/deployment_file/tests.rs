@@ -325,6 +325,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "row = { service = \"ec2\", operation = \"nat-process\", variant = \"$variant\" }",
         "25: size t3.nano: the row does not go with its `each`: `held_us` is not a word of the usage table requests (instances and the period",
     ),
+    ("K = \"a page\"", "K = \"a page\"\nJ = \"another\"", "12: no figure names the source `J`"),
     (
         "each = \"instance\"",
         "each = \"run\"",
