@@ -3,7 +3,7 @@ use paygrain_pricing::Exact;
 
 use crate::{
     assumptions::Assumptions,
-    deployment::{Deployment, Scaling},
+    deployment::{Deployment, Kind, Scaling},
     instances::{KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
     sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
@@ -43,6 +43,15 @@ pub(crate) struct Carried {
 }
 
 impl Deployment {
+    /// Whether its instances can be sized so: platforms keep at least one up, and servers of one's own are bought.
+    pub(crate) fn can_be(&self, sizing: Sizing) -> bool {
+        match (self.kind, sizing) {
+            (_, Sizing::Fixed { .. }) => true,
+            (Kind::Physical, _) | (Kind::Paas, Sizing::Scheduled) => false,
+            _ => true,
+        }
+    }
+
     /// From the wish for an instance to its first request, microseconds.
     pub(crate) fn start_of(&self, assumptions: &Assumptions) -> i64 {
         assumptions.start_ms.map_or(self.start_us, |ms| ms * 1000)
@@ -179,7 +188,10 @@ fn sized(
     let start_us = deployment.start_of(assumptions);
     let rule = SizingRule {
         target_percent: 100,
-        minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
+        minimum: assumptions.minimum_instances.unwrap_or(match deployment.kind {
+            Kind::Paas => deployment.minimum_instances.max(1),
+            _ => deployment.minimum_instances,
+        }),
         zones: if assumptions.high_availability { ZONES } else { 1 },
         start_us,
         scale_in_us: assumptions.scale_in_s * SECOND_US,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use paygrain_pricing::{
     Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, Table, UsageRow,
-    estimate_with_runs,
+    estimate_with_runs, period::HOUR_US,
 };
 
 use crate::{
@@ -18,10 +18,10 @@ use crate::{
     workload::{Function, Workload},
 };
 
+/// Where it is not known how much of a duration is work of the processor, all of it is: no cost is too low then.
+const ALL_WORK: u32 = 100;
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
-/// The placeholder for how long an instance is up.
-const UP: &str = "up_us";
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
 
@@ -51,9 +51,12 @@ pub fn replay(
     if deployment.scaling != Scaling::Sized {
         return Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome();
     }
-    let sizings = match assumptions.sizing {
+    let fixed = Sizing::Fixed { percentile: assumptions.percentile };
+    let can_be = |sizing: &Sizing| deployment.can_be(*sizing);
+    let sizings: Vec<Sizing> = match assumptions.sizing.filter(can_be) {
         Some(sizing) => vec![sizing],
-        None => vec![Sizing::Fixed { percentile: assumptions.percentile }, Sizing::Scheduled, Sizing::Autoscaled],
+        None if assumptions.sizing.is_some() => vec![fixed],
+        None => [fixed, Sizing::Scheduled, Sizing::Autoscaled].into_iter().filter(can_be).collect(),
     };
     let mut best: Option<Outcome> = None;
     for sizing in sizings {
@@ -225,8 +228,14 @@ impl Replay<'_> {
         let mut rows = Vec::new();
         for (index, function) in self.workload().functions.iter().enumerate() {
             let row = self.execution(line, function);
-            let mut push =
-                |row, windows| rows.push(RunRow { row, cpu_percent: function.cpu_percent, added_us, windows });
+            let mut push = |row, windows| {
+                rows.push(RunRow {
+                    row,
+                    cpu_percent: Some(function.cpu_percent.unwrap_or(ALL_WORK)),
+                    added_us,
+                    windows,
+                })
+            };
             match split.filter(|_| row.contains_key(INIT)) {
                 None => push(row, self.prepared.windows(index)),
                 Some(split) => {
@@ -273,10 +282,11 @@ impl Replay<'_> {
     fn held(&self, line: &Line, length_us: Option<i64>, count: u64, times: u64) -> UsageRow {
         let mut words = self.words(None);
         let period = self.workload().period;
-        words.insert(UP, length_us.unwrap_or(period.end_us() - period.start_us()));
+        let up = Exact::from(length_us.unwrap_or(period.end_us() - period.start_us()));
+        words.insert("up_hours", up.checked_div(&Exact::from(HOUR_US)).unwrap_or_default());
+        words.insert("up_us", up);
         let mut row = lines::row(self.deployment, line, &words);
-        if lines::mentions(line, UP) {
-            // The time is a column of its own, as that of an execution.
+        if lines::says_how_long(line) {
             row.insert("count".to_owned(), integer(i128::from(count) * i128::from(times)));
             return row;
         }
@@ -316,17 +326,17 @@ impl Replay<'_> {
         let asked_mb = function.map_or(self.workload().memory_mb(), |function| function.memory_mb);
         let memory_mb = self.deployment.memory.for_function(asked_mb).unwrap_or(asked_mb);
         let mut words = Words::from([
-            ("memory_mb", memory_mb),
-            ("vcpu_milli", self.deployment.vcpu.of_memory(memory_mb)),
-            ("run_count", i64::try_from(self.workload().run_count()).unwrap_or(i64::MAX)),
-            ("concurrency", i64::try_from(self.deployment.concurrency_of(self.assumptions)).unwrap_or(i64::MAX)),
+            ("memory_mb", Exact::from(memory_mb)),
+            ("vcpu_milli", Exact::from(self.deployment.vcpu.of_memory(memory_mb))),
+            ("run_count", Exact::from(self.workload().run_count())),
+            ("concurrency", Exact::from(self.deployment.concurrency_of(self.assumptions))),
         ]);
         if let Some(function) = function {
             words.extend([
-                ("request_bytes", function.request_bytes),
-                ("response_bytes", function.response_bytes),
-                ("log_bytes", function.log_bytes),
-                (INIT, function.init_us.unwrap_or(self.deployment.start_of(self.assumptions))),
+                ("request_bytes", Exact::from(function.request_bytes)),
+                ("response_bytes", Exact::from(function.response_bytes)),
+                ("log_bytes", Exact::from(function.log_bytes)),
+                (INIT, Exact::from(function.init_us.unwrap_or(self.deployment.start_of(self.assumptions)))),
             ]);
         }
         words
