@@ -4,8 +4,9 @@ use paygrain_pricing::Exact;
 use crate::{
     assumptions::Assumptions,
     deployment::{Deployment, Kind, Scaling},
-    instances::{KeepAlive, Span, SpanWindow, replay_on_request},
+    instances::{InstanceUse, KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
+    prepared::Prepared,
     sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
     workload::{Function, Run, Workload},
 };
@@ -82,20 +83,21 @@ impl Deployment {
 /// Why it cannot carry it.
 pub(crate) fn carry(
     deployment: &Deployment,
-    workload: &Workload,
+    prepared: &Prepared<'_>,
     assumptions: &Assumptions,
     sizing: Option<Sizing>,
 ) -> Result<Carried, Reason> {
     match (deployment.scaling, sizing) {
         (Scaling::Sized, sizing) => {
             let fixed = Sizing::Fixed { percentile: assumptions.percentile };
-            sized(deployment, workload, assumptions, sizing.unwrap_or(fixed))
+            sized(deployment, prepared, assumptions, sizing.unwrap_or(fixed))
         }
-        (scaling, _) => Ok(on_request(deployment, workload, assumptions, scaling == Scaling::Task)),
+        (scaling, _) => Ok(on_request(deployment, prepared, assumptions, scaling == Scaling::Task)),
     }
 }
 
-fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assumptions, task: bool) -> Carried {
+fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &Assumptions, task: bool) -> Carried {
+    let workload = prepared.workload;
     let concurrency = if task { 1 } else { deployment.concurrency_of(assumptions) };
     let start_us = deployment.start_of(assumptions);
     let tail_us = assumptions.tail_s.map_or(deployment.tail_us, |seconds| seconds * SECOND_US);
@@ -106,6 +108,26 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
         minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
         limit: deployment.limits.concurrency.map(|limit| assumptions.granted_concurrency.unwrap_or(limit)),
     };
+    let used = prepared.used(&rule, || use_of(workload, &rule));
+    let up = Exact::from(used.up_us());
+    Carried {
+        up: Vec::new(),
+        instances: Instances {
+            peak: used.peak_instances,
+            mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
+            peak_concurrency: used.peak_concurrency,
+        },
+        concurrency,
+        used_share: Exact::from(used.busy_us).checked_div(&up),
+        cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
+        cold: used.cold.clone(),
+        start_us,
+        throttled_count: used.throttled_count,
+        ..Carried::default()
+    }
+}
+
+fn use_of(workload: &Workload, rule: &KeepAlive) -> InstanceUse {
     let spans: Vec<Vec<Span>> = workload
         .windows
         .iter()
@@ -125,31 +147,16 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
             spans,
         })
         .collect();
-    let used = replay_on_request(&windows, &rule);
-    let up = Exact::from(used.up_us());
-    Carried {
-        up: Vec::new(),
-        instances: Instances {
-            peak: used.peak_instances,
-            mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
-            peak_concurrency: used.peak_concurrency,
-        },
-        concurrency,
-        used_share: Exact::from(used.busy_us).checked_div(&up),
-        cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
-        cold: used.cold,
-        start_us,
-        throttled_count: used.throttled_count,
-        ..Carried::default()
-    }
+    replay_on_request(&windows, rule)
 }
 
 fn sized(
     deployment: &Deployment,
-    workload: &Workload,
+    prepared: &Prepared<'_>,
     assumptions: &Assumptions,
     sizing: Sizing,
 ) -> Result<Carried, Reason> {
+    let workload = prepared.workload;
     let slots: Vec<u64> = workload.functions.iter().map(|function| deployment.slots(function, assumptions)).collect();
     if let Some((function, _)) = workload.functions.iter().zip(&slots).find(|(_, slots)| **slots == 0) {
         let free_mb = deployment.memory.largest_mb() - deployment.system_memory_mb;
@@ -164,8 +171,6 @@ fn sized(
         .map(|slots| u64::try_from(slots).unwrap_or(u64::MAX))
         .collect();
     let share = |slots: &[u64], run: &Run| WHOLE / slots.get(run.function as usize).copied().unwrap_or(1).max(1);
-    let load = |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
-    let loads: Vec<Vec<Load>> = workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
     let used: i128 = workload
         .windows
         .iter()
@@ -174,17 +179,6 @@ fn sized(
             used.sum::<i128>() * i128::from(window.repeats)
         })
         .sum();
-    let windows: Vec<LoadWindow<'_>> = workload
-        .windows
-        .iter()
-        .zip(&loads)
-        .map(|(window, loads)| LoadWindow {
-            start_us: window.start_us,
-            end_us: window.end_us,
-            repeats: window.repeats,
-            loads,
-        })
-        .collect();
     let start_us = deployment.start_of(assumptions);
     let rule = SizingRule {
         target_percent: 100,
@@ -198,7 +192,25 @@ fn sized(
         stop_us: assumptions.stop_s * SECOND_US,
         maximum: None,
     };
-    let sized = size(&windows, sizing, &rule).map_err(|error| Reason {
+    let work = || {
+        let load =
+            |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
+        let loads: Vec<Vec<Load>> =
+            workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
+        let windows: Vec<LoadWindow<'_>> = workload
+            .windows
+            .iter()
+            .zip(&loads)
+            .map(|(window, loads)| LoadWindow {
+                start_us: window.start_us,
+                end_us: window.end_us,
+                repeats: window.repeats,
+                loads,
+            })
+            .collect();
+        size(&windows, sizing, &rule)
+    };
+    let sized = prepared.sized((sizing, rule, filled.clone()), work).map_err(|error| Reason {
         code: "sizing",
         blocks: true,
         message: error.to_string(),
@@ -206,7 +218,7 @@ fn sized(
     let up = Exact::from(sized.up_us);
     let whole = Exact::from(i128::from(WHOLE));
     Ok(Carried {
-        up: sized.up,
+        up: sized.up.clone(),
         instances: Instances {
             peak: sized.peak_instances,
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),

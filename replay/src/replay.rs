@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 
 use paygrain_pricing::{
-    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, Table, UsageRow,
-    estimate_with_runs, period::HOUR_US,
+    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, PriceBook, RowValue, RunRow,
+    Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
 };
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 const ALL_WORK: u32 = 100;
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
+/// Rows for instances that are priced one by one, at most; more of them share rows.
+const APART_MAX: u64 = 1_000;
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
 
@@ -119,7 +121,7 @@ impl Replay<'_> {
             outcome.reasons = reasons;
             return Ok(outcome);
         }
-        let carried = load::carry(deployment, workload, self.assumptions, self.sizing);
+        let carried = load::carry(deployment, self.prepared, self.assumptions, self.sizing);
         match carried {
             Ok(carried) => {
                 reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
@@ -147,6 +149,7 @@ impl Replay<'_> {
         let mut parts = Parts::default();
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
+            let of_runs = lines.iter().any(|line| matches!(line.each, Each::Run | Each::Task | Each::Request));
             let split =
                 lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
             let (usage, runs) = self.usage(&lines, carried, split.as_ref());
@@ -161,7 +164,7 @@ impl Replay<'_> {
                 outcome.currency.clone_from(&found.currency);
             }
             for charge in &found.charges {
-                *amount(&mut parts, part, charge) += &charge.billed_cost;
+                *amount(&mut parts, part, charge, of_runs) += &charge.billed_cost;
             }
             outcome.charges.extend(found.charges);
         }
@@ -275,7 +278,26 @@ impl Replay<'_> {
             let length_us = (!is_period).then(|| end_us - start_us);
             *stretches.entry((length_us, *count)).or_default() += repeats;
         }
-        stretches.into_iter().map(|((length_us, count), times)| self.held(line, length_us, count, times)).collect()
+        let mut rows = Vec::new();
+        for ((length_us, count), times) in stretches {
+            // What has a cap of its own is a row of its own.
+            let apart = if self.is_apart(line) { count.min(APART_MAX) } else { 1 };
+            for number in 0..apart {
+                let count = count / apart + u64::from(number < count % apart);
+                rows.push(self.held(line, length_us, count, times));
+            }
+        }
+        rows
+    }
+
+    /// Whether prices of a line hold for each row by itself.
+    fn is_apart(&self, line: &Line) -> bool {
+        let Some(RowValue::Text(service)) = line.row.get("service") else { return false };
+        let of = |book: &PriceBook| book.provider == self.deployment.provider;
+        let mut skus = self.catalogue.skus();
+        skus.any(|(index, sku)| {
+            sku.scope_per_row && sku.services.iter().any(|own| own == service) && of(self.catalogue.book_of(index))
+        })
     }
 
     /// A row of so many instances that are up for so long, or for the whole period, so many times.
@@ -357,10 +379,12 @@ fn multiply(row: &mut UsageRow, count: u64) {
     row.insert("quantity".to_owned(), RowValue::Number(one * Exact::from(count)));
 }
 
-/// The amount of a part that a charge belongs to: requests are told apart from the time they take.
-fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge) -> &'p mut Exact {
+/// The amount of a part that a charge belongs to: executions that are counted are told apart from the time they take.
+fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge, of_runs: bool) -> &'p mut Exact {
     match part {
-        Part::Compute if charge.consumed_unit == "request" => &mut parts.requests,
+        Part::Compute if of_runs && Unit::parse(&charge.consumed_unit).is_ok_and(|unit| unit.is_a_count()) => {
+            &mut parts.requests
+        }
         Part::Compute => &mut parts.compute,
         Part::Requests => &mut parts.requests,
         Part::Storage => &mut parts.storage,
