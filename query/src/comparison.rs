@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
-use paygrain_replay::{Assumptions, CompareError, Comparison, Deployment, Deployments, Kind, Workload, compare};
+use paygrain_replay::{
+    Assumptions, CompareError, Comparison, Deployment, Deployments, Kind, RightSize, Workload, compare, right_size,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
@@ -176,6 +178,30 @@ impl Engine {
             let mut comparison = compare(engine.catalogue(), &workload, chosen, &request.assumptions)?;
             comparison.deployments.truncate(request.limit.unwrap_or(usize::MAX));
             Ok(comparison)
+        });
+        worked.await.map_err(std::io::Error::from)?
+    }
+}
+
+impl Engine {
+    /// A workload at all sizes of memory of one deployment.
+    ///
+    /// # Errors
+    /// A deployment that is not known or whose memory cannot be chosen, or durations that tell nothing.
+    pub async fn right_size(
+        &self,
+        workload: Arc<Workload>,
+        deployment: &str,
+        assumptions: &Assumptions,
+    ) -> Result<RightSize, QueryError> {
+        let request = CompareRequest { deployments: vec![deployment.to_owned()], ..CompareRequest::default() };
+        let (engine, assumptions) = (self.clone(), assumptions.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let deployments = engine.deployments()?;
+            let chosen = request.chosen(&deployments)?;
+            let one = chosen.first().ok_or(QueryError::NoDeployment)?;
+            right_size(engine.catalogue(), &workload, one, &assumptions)
+                .map_err(|error| QueryError::RightSize(Box::new(error)))
         });
         worked.await.map_err(std::io::Error::from)?
     }

@@ -196,6 +196,9 @@ pub enum QueryError {
     /// A workload cannot be compared.
     #[error(transparent)]
     Compare(Box<paygrain_replay::CompareError>),
+    /// Sizes of memory cannot be compared.
+    #[error(transparent)]
+    RightSize(Box<paygrain_replay::RightSizeError>),
     /// The lake could not be read.
     #[error(transparent)]
     Lake(#[from] paygrain_ingest::IngestError),
@@ -234,6 +237,7 @@ impl QueryError {
             Self::NoDeployment => Some("leave the kinds or the providers out".into()),
             Self::Deployments { problems } => problems.first().and_then(|problem| problem.hint.clone()),
             Self::TooManyRuns { .. } => Some("choose fewer: one resource, or fewer days with `from` and `to`".into()),
+            Self::RightSize(error) => error.hint(),
             Self::Compare(_)
             | Self::NoSuchDimension { .. }
             | Self::NoSuchChoice { .. }

@@ -130,21 +130,20 @@ fn joined(pieces: Vec<Interval>) -> Vec<Interval> {
     let mut joined: Vec<Interval> = Vec::new();
     let mut pieces = pieces.into_iter().peekable();
     while let Some(piece) = pieces.next() {
+        let first = joined.len() == 1;
         let Some(last) = joined.last_mut() else {
             joined.push(piece);
             continue;
         };
-        // A place that was looked at amid places that were not tells nothing that a reader could use.
-        let amid = piece.from == piece.to && pieces.peek().is_some_and(|next| next.uncertain);
-        let unsettled = last.uncertain && (piece.uncertain || amid);
-        if last.cheapest == piece.cheapest {
+        // A place that was looked at next to others that were not tells nothing that a reader could use.
+        let last_open = last.uncertain || first && last.from == last.to;
+        let piece_open = piece.uncertain || piece.from == piece.to && pieces.peek().is_none_or(|next| next.uncertain);
+        let open = (last.uncertain || piece.uncertain) && last_open && piece_open;
+        if last.cheapest == piece.cheapest || open && is_subset(&piece.cheapest, &last.cheapest) {
             last.to = piece.to;
             last.uncertain |= piece.uncertain;
-        } else if unsettled && is_subset(&piece.cheapest, &last.cheapest) {
-            last.to = piece.to;
-        } else if unsettled && piece.uncertain && is_subset(&last.cheapest, &piece.cheapest) {
-            last.to = piece.to;
-            last.cheapest = piece.cheapest;
+        } else if open && is_subset(&last.cheapest, &piece.cheapest) {
+            *last = Interval { from: last.from, ..piece };
         } else {
             joined.push(piece);
         }

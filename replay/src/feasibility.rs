@@ -2,6 +2,7 @@
 use paygrain_pricing::grouped;
 
 use crate::{
+    assumptions::Assumptions,
     deployment::Deployment,
     load::Carried,
     outcome::Reason,
@@ -57,23 +58,23 @@ pub(crate) fn reasons(deployment: &Deployment, workload: &Workload) -> Vec<Reaso
 }
 
 /// What its limits say of all executions together.
-pub(crate) fn reasons_of_load(deployment: &Deployment, workload: &Workload, carried: &Carried) -> Vec<Reason> {
+pub(crate) fn reasons_of_load(
+    deployment: &Deployment,
+    workload: &Workload,
+    assumptions: &Assumptions,
+    carried: &Carried,
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let limits = &deployment.limits;
-    if let Some(limit) = limits.concurrency.filter(|limit| carried.instances.peak_concurrency > *limit) {
-        let share = match carried.throttled_count {
-            0 => String::new(),
-            throttled => {
-                let permille = u128::from(throttled) * 1000 / u128::from(workload.run_count().max(1));
-                format!(": {}.{} % of the executions would be refused", permille / 10, permille % 10)
-            }
-        };
+    if let Some(limit) = limits.concurrency.filter(|_| carried.throttled_count > 0) {
+        let permille = u128::from(carried.throttled_count) * 1000 / u128::from(workload.run_count().max(1));
         let message = format!(
-            "{} executions at once, {} are granted to an account unless it asks for more{share}",
-            grouped(&carried.instances.peak_concurrency.to_string()),
-            grouped(&limit.to_string()),
+            "more than the {} executions at once that an account is granted unless it asks for more: {}.{} % would be refused",
+            grouped(&assumptions.granted_concurrency.unwrap_or(limit).to_string()),
+            permille / 10,
+            permille % 10
         );
-        reasons.push(Reason { code: "concurrency", blocks: carried.throttled_count > 0, message });
+        reasons.push(Reason { code: "concurrency", blocks: true, message });
     }
     if let Some(limit) = limits.instances.filter(|limit| carried.instances.peak > *limit) {
         let message = format!(

@@ -1,8 +1,21 @@
 //! Instances that start on request: who serves an execution, which of them start cold, how long they idle
 //!
-//! An execution goes to the instance with a free place that was used last; where none is up, one starts. An instance goes
-//! when it had nothing to do for a tail. A window that repeats follows itself: its second pass counts, so that the first
-//! instances of a month do not start again with every repetition.
+//! - An execution goes to the instance with a free place that was used last: among those with executions under way the
+//!   one that got the latest, then among those without the one whose last execution ended latest. Where none is up, one
+//!   starts.
+//! - An instance is kept for the execution it starts for from the request on. Others that it has a place for wait for
+//!   the rest of its start.
+//! - An instance goes when it had nothing to do for a tail; a request at that very instant still finds it.
+//! - Windows that come once are one course of time: instances stay what they are from one to the next. After the last
+//!   window everything ends as it will: executions and tails that run past its end count in full.
+//! - A window that repeats follows itself. It is passed through until the instances are at its end what they were at its
+//!   start, and that pass counts, from its start to its end: the first instances of a month do not start again with
+//!   every repetition.
+use crate::stretch::stretches;
+
+mod host;
+#[cfg(test)]
+mod tests;
 
 /// What an execution is to the instances: its time, and who may share an instance with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,8 +28,21 @@ pub struct Span {
     pub pool: u32,
 }
 
-/// How instances take requests.
+/// A span of time with its executions, and how often it comes: [`crate::Window`] as instances see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanWindow<'a> {
+    /// First instant, UTC microseconds.
+    pub start_us: i64,
+    /// End, exclusive.
+    pub end_us: i64,
+    /// How often it comes; what comes more than once follows itself.
+    pub repeats: u64,
+    /// Executions that start in it, by start, at equal starts by end.
+    pub spans: &'a [Span],
+}
+
+/// How instances take requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeepAlive {
     /// Executions an instance takes at once; at least 1.
     pub concurrency: u64,
@@ -25,49 +51,77 @@ pub struct KeepAlive {
     /// From the request that finds no instance to the start of its execution, microseconds; the instance is kept for it
     /// from the request on.
     pub start_us: i64,
-    /// Instances of each pool that are always up.
+    /// Instances of each pool that are always up: from the start of a stretch of windows to its end.
     pub minimum: u64,
-    /// Executions at once, over all pools; those that come beyond are throttled, and do not execute.
+    /// Executions at once, over all pools, those that wait for an instance to start among them; those that come beyond
+    /// are throttled, and do not execute.
     pub limit: Option<u64>,
 }
 
 /// What instances did in a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstanceUse {
-    /// Executions that began on an instance that had to start.
+    /// The executions for which instances started, each with how often it comes.
+    pub cold: Vec<(Span, u64)>,
+    /// Executions that found no instance, so that one had to start: as many as instances started.
     pub cold_count: u64,
+    /// Executions that waited for an instance to start: the cold ones, and those that it took while it started.
+    pub waited_count: u64,
+    /// How long all of them waited, microseconds.
+    pub wait_us: i128,
     /// Executions that were refused.
     pub throttled_count: u64,
-    /// Executions in all.
+    /// Executions in all, the refused ones among them.
     pub run_count: u64,
     /// Most instances up at once.
     pub peak_instances: u64,
     /// Most executions at once.
     pub peak_concurrency: u64,
-    /// Time of instances with at least one execution, microseconds.
+    /// Time of instances with at least one execution, microseconds; their start is in it.
     pub busy_us: i128,
     /// Time of instances without one, while up, microseconds.
     pub idle_us: i128,
+    /// Time of the windows, microseconds.
+    pub period_us: i128,
 }
-/// x
-#[derive(Clone, Copy, Debug)]
-pub struct SpanWindow<'a> {
-    /// x
-    pub start_us: i64,
-    /// x
-    pub end_us: i64,
-    /// x
-    pub repeats: u64,
-    /// x
-    pub spans: &'a [Span],
-}
+
 impl InstanceUse {
-    /// x
+    /// Time of instances while up, microseconds.
     pub fn up_us(&self) -> i128 {
         self.busy_us + self.idle_us
     }
+
+    /// Instances up on average over the period, in thousandths, rounded to the nearest; none where there is no period.
+    pub fn mean_instances_milli(&self) -> Option<i128> {
+        (self.period_us > 0).then(|| (self.up_us() * 2000 + self.period_us) / (self.period_us * 2))
+    }
+
+    fn add(&mut self, other: &Self, times: u64) {
+        self.cold_count += other.cold_count * times;
+        self.cold.extend(other.cold.iter().map(|(span, _)| (*span, times)));
+        self.waited_count += other.waited_count * times;
+        self.wait_us += other.wait_us * i128::from(times);
+        self.throttled_count += other.throttled_count * times;
+        self.run_count += other.run_count * times;
+        self.peak_instances = self.peak_instances.max(other.peak_instances);
+        self.peak_concurrency = self.peak_concurrency.max(other.peak_concurrency);
+        self.busy_us += other.busy_us * i128::from(times);
+        self.idle_us += other.idle_us * i128::from(times);
+        self.period_us += other.period_us * i128::from(times);
+    }
 }
-/// x
-pub fn replay_on_request(_: &[SpanWindow<'_>], _: &KeepAlive) -> InstanceUse {
-    InstanceUse::default()
+
+/// Lets instances serve executions; windows come by time.
+pub fn replay_on_request(windows: &[SpanWindow<'_>], rule: &KeepAlive) -> InstanceUse {
+    let pools = host::Pools::of(windows);
+    let mut total = InstanceUse::default();
+    for stretch in stretches(windows.iter().map(|one| (one.start_us, one.end_us, one.repeats, one.spans))) {
+        let mut used = match stretch.repeats {
+            1 => host::once(&stretch, rule, &pools),
+            _ => host::again(&stretch, rule, &pools),
+        };
+        used.period_us = i128::from(stretch.length_us());
+        total.add(&used, stretch.repeats);
+    }
+    total
 }

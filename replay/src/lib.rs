@@ -22,8 +22,11 @@ pub mod memory;
 pub mod outcome;
 mod prepared;
 pub mod replay;
+pub mod right_size;
+mod sample;
 pub mod sensitivity;
 pub mod sizing;
+mod stretch;
 pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};
@@ -33,4 +36,5 @@ pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};
 pub use outcome::{Outcome, Parts, Reason};
 pub use prepared::Prepared;
 pub use replay::{ReplayError, replay};
+pub use right_size::{RightSize, RightSizeError, right_size};
 pub use workload::{Function, Run, Trigger, Window, Workload};

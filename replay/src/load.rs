@@ -7,7 +7,7 @@ use crate::{
     instances::{KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
     sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
-    workload::{Function, Workload},
+    workload::{Function, Run, Workload},
 };
 
 /// Microseconds of a second.
@@ -28,6 +28,8 @@ pub(crate) struct Carried {
     pub used_share: Option<Exact>,
     /// Executions that found no instance up.
     pub cold_count: u64,
+    /// The same, one by one, each with how often it comes, where instances start on request.
+    pub cold: Vec<(Span, u64)>,
     /// What such an execution waits longer, microseconds.
     pub start_us: i64,
     /// Executions that were refused.
@@ -99,7 +101,7 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
         .windows
         .iter()
         .map(|window| {
-            let span = |run: &crate::Run| Span { start_us: run.start_us, end_us: run.end_us(), pool: run.function };
+            let span = |run: &Run| Span { start_us: run.start_us, end_us: run.end_us(), pool: run.function };
             window.runs.iter().map(span).collect()
         })
         .collect();
@@ -126,6 +128,7 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
         concurrency,
         used_share: Exact::from(used.busy_us).checked_div(&up),
         cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
+        cold: used.cold,
         start_us,
         throttled_count: used.throttled_count,
         ..Carried::default()
@@ -145,18 +148,23 @@ fn sized(
             format!("{} needs {} MB, {free_mb} MB of an instance are free", function.name, function.memory_mb);
         return Err(Reason { code: "memory", blocks: true, message });
     }
-    let loads: Vec<Vec<Load>> = workload
+    // Room is left as long as that leaves a place at all.
+    let filled: Vec<u64> = slots
+        .iter()
+        .map(|slots| (u128::from(*slots) * u128::from(assumptions.target_percent) / 100).clamp(1, u128::from(u64::MAX)))
+        .map(|slots| u64::try_from(slots).unwrap_or(u64::MAX))
+        .collect();
+    let share = |slots: &[u64], run: &Run| WHOLE / slots.get(run.function as usize).copied().unwrap_or(1).max(1);
+    let load = |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
+    let loads: Vec<Vec<Load>> = workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
+    let used: i128 = workload
         .windows
         .iter()
         .map(|window| {
-            let load = |run: &crate::Run| Load {
-                start_us: run.start_us,
-                duration_us: run.duration_us,
-                share: WHOLE / slots.get(run.function as usize).copied().unwrap_or(1).max(1),
-            };
-            window.runs.iter().map(load).collect()
+            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(&slots, run)));
+            used.sum::<i128>() * i128::from(window.repeats)
         })
-        .collect();
+        .sum();
     let windows: Vec<LoadWindow<'_>> = workload
         .windows
         .iter()
@@ -170,7 +178,7 @@ fn sized(
         .collect();
     let start_us = deployment.start_of(assumptions);
     let rule = SizingRule {
-        target_percent: assumptions.target_percent,
+        target_percent: 100,
         minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
         zones: if assumptions.high_availability { ZONES } else { 1 },
         start_us,
@@ -193,8 +201,9 @@ fn sized(
             peak_concurrency: sized.peak_concurrency,
         },
         concurrency: slots.iter().copied().min().unwrap_or(1),
-        used_share: Exact::from(sized.busy).checked_div(&(up * whole)),
+        used_share: Exact::from(used).checked_div(&(up * whole)),
         cold_count: 0,
+        cold: Vec::new(),
         start_us,
         throttled_count: 0,
         delayed_count: sized.delayed_count,

@@ -16,7 +16,7 @@ mod what_if;
 pub use what_if::{SizeRow, WhatIf, what_if};
 
 /// Durations recorded at one size of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Observation {
     /// Memory, MB; above 0.
     pub memory_mb: i64,

@@ -3,7 +3,10 @@ use std::collections::HashMap;
 
 use paygrain_pricing::{RunWindow, period::HOUR_US};
 
-use crate::workload::{Run, Window, Workload};
+use crate::{
+    instances::Span,
+    workload::{Run, Window, Workload},
+};
 
 /// A workload and its executions in the orders that replaying needs.
 #[derive(Debug)]
@@ -12,6 +15,13 @@ pub struct Prepared<'a> {
     pub workload: &'a Workload,
     /// By function, then by window.
     functions: Vec<Vec<Counted>>,
+}
+
+/// The executions of each function in each window that started an instance, and those that did not.
+#[derive(Debug)]
+pub(crate) struct Split {
+    cold: Vec<Vec<Counted>>,
+    warm: Vec<Vec<Counted>>,
 }
 
 /// The executions of one function in one window.
@@ -43,24 +53,64 @@ impl<'a> Prepared<'a> {
 
     /// The executions of a function, window by window.
     pub fn windows(&self, function: usize) -> Vec<RunWindow<'_>> {
-        let own = self.functions.get(function).map(Vec::as_slice).unwrap_or_default();
-        own.iter()
-            .zip(&self.workload.windows)
-            .map(|(counted, Window { start_us, end_us, repeats, .. })| RunWindow {
-                start_us: *start_us,
-                end_us: *end_us,
-                repeats: *repeats,
-                spans: &counted.spans,
-                by_hour: &counted.by_hour,
-                by_duration: &counted.by_duration,
-            })
-            .collect()
+        windows(self.workload, &self.functions, function)
+    }
+
+    /// The executions apart by whether they started an instance.
+    pub(crate) fn split(&self, cold: &[(Span, u64)]) -> Split {
+        let mut started: HashMap<(u32, i64, i64), u64> = HashMap::new();
+        for (span, _) in cold {
+            *started.entry((span.pool, span.start_us, span.end_us - span.start_us)).or_default() += 1;
+        }
+        let mut split = Split { cold: Vec::new(), warm: Vec::new() };
+        for (function, own) in (0_u32..).zip(&self.functions) {
+            let (mut of_cold, mut of_warm) = (Vec::new(), Vec::new());
+            for counted in own {
+                let (cold, warm): (Vec<_>, Vec<_>) = counted.spans.iter().partition(|(start_us, duration_us)| {
+                    let left = started.get_mut(&(function, *start_us, *duration_us)).filter(|left| **left > 0);
+                    left.map(|left| *left -= 1).is_some()
+                });
+                of_cold.push(Counted::of(cold));
+                of_warm.push(Counted::of(warm));
+            }
+            split.cold.push(of_cold);
+            split.warm.push(of_warm);
+        }
+        split
     }
 
     /// Executions of a function in the whole period.
     pub fn run_count(&self, function: usize) -> u64 {
         self.windows(function).iter().map(|window| window.spans.len() as u64 * window.repeats).sum()
     }
+}
+
+impl Split {
+    /// The executions of a function that started an instance, window by window.
+    pub fn cold(&self, workload: &Workload, function: usize) -> Vec<RunWindow<'_>> {
+        windows(workload, &self.cold, function)
+    }
+
+    /// Those that did not.
+    pub fn warm(&self, workload: &Workload, function: usize) -> Vec<RunWindow<'_>> {
+        windows(workload, &self.warm, function)
+    }
+}
+
+/// The executions of a function, window by window.
+fn windows<'c>(workload: &Workload, functions: &'c [Vec<Counted>], function: usize) -> Vec<RunWindow<'c>> {
+    let own = functions.get(function).map(Vec::as_slice).unwrap_or_default();
+    own.iter()
+        .zip(&workload.windows)
+        .map(|(counted, Window { start_us, end_us, repeats, .. })| RunWindow {
+            start_us: *start_us,
+            end_us: *end_us,
+            repeats: *repeats,
+            spans: &counted.spans,
+            by_hour: &counted.by_hour,
+            by_duration: &counted.by_duration,
+        })
+        .collect()
 }
 
 impl Counted {

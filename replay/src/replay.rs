@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use paygrain_pricing::{
-    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, UsageRow,
+    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, Table, UsageRow,
     estimate_with_runs,
 };
 
@@ -13,15 +13,15 @@ use crate::{
     lines::{self, Words, integer},
     load::{self, Carried},
     outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
-    prepared::Prepared,
+    prepared::{Prepared, Split},
     sizing::{Sizing, Up},
     workload::{Function, Workload},
 };
 
+/// The word of a row for the initialisation of an instance: it is that of the execution that started it.
+const INIT: &str = "init_us";
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
-/// More stretches of time than that are priced by their lengths alone.
-const STRETCHES_MAX: usize = 1_000;
 
 /// Why a workload cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +117,7 @@ impl Replay<'_> {
         let carried = load::carry(deployment, workload, self.assumptions, self.sizing);
         match carried {
             Ok(carried) => {
-                reasons.extend(feasibility::reasons_of_load(deployment, workload, &carried));
+                reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
                 self.price(&carried, &mut outcome, &mut reasons)?;
                 describe(&carried, workload, &mut outcome);
             }
@@ -142,7 +142,9 @@ impl Replay<'_> {
         let mut parts = Parts::default();
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
-            let (usage, runs) = self.usage(&lines, carried);
+            let split =
+                lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
+            let (usage, runs) = self.usage(&lines, carried, split.as_ref());
             let request = self.request(usage);
             let found = estimate_with_runs(self.catalogue, request, &runs).map_err(error)?;
             reasons.extend(found.unpriced.iter().map(|unpriced| Reason {
@@ -197,11 +199,16 @@ impl Replay<'_> {
     }
 
     /// The usage that lines are charged for.
-    fn usage(&self, lines: &[&Line], carried: &Carried) -> (Vec<UsageRow>, Vec<RunRow<'_>>) {
+    fn usage<'s>(
+        &'s self,
+        lines: &[&Line],
+        carried: &Carried,
+        split: Option<&'s Split>,
+    ) -> (Vec<UsageRow>, Vec<RunRow<'s>>) {
         let (mut usage, mut runs) = (Vec::new(), Vec::new());
         for line in lines {
             match line.each {
-                Each::Run | Each::Task => runs.extend(self.runs(line)),
+                Each::Run | Each::Task => runs.extend(self.runs(line, split)),
                 Each::Request => usage.extend(self.requests(line)),
                 Each::Instance => usage.extend(self.instances(line, &carried.up)),
                 Each::Period => usage.push(self.whole_period(line, &self.words(None))),
@@ -210,14 +217,32 @@ impl Replay<'_> {
         (usage, runs)
     }
 
-    fn runs(&self, line: &Line) -> impl Iterator<Item = RunRow<'_>> {
-        let functions = self.workload().functions.iter().enumerate();
-        functions.map(move |(index, function)| RunRow {
-            row: lines::row(self.deployment, line, &self.words(Some(function))),
-            cpu_percent: function.cpu_percent,
-            added_us: if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 },
-            windows: self.prepared.windows(index),
-        })
+    /// Executions by function; where what starts an instance is charged for it, those apart.
+    fn runs<'s>(&'s self, line: &Line, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
+        let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
+        let mut rows = Vec::new();
+        for (index, function) in self.workload().functions.iter().enumerate() {
+            let row = self.execution(line, function);
+            let mut push =
+                |row, windows| rows.push(RunRow { row, cpu_percent: function.cpu_percent, added_us, windows });
+            match split.filter(|_| row.contains_key(INIT)) {
+                None => push(row, self.prepared.windows(index)),
+                Some(split) => {
+                    let mut warm = row.clone();
+                    warm.remove(INIT);
+                    push(warm, split.warm(self.workload(), index));
+                    push(row, split.cold(self.workload(), index));
+                }
+            }
+        }
+        rows
+    }
+
+    /// What executions of a function have in common.
+    fn execution(&self, line: &Line, function: &Function) -> UsageRow {
+        let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+        row.entry("table".to_owned()).or_insert_with(|| RowValue::Text(Table::Invocations.to_string()));
+        row
     }
 
     fn requests(&self, line: &Line) -> impl Iterator<Item = UsageRow> {
@@ -253,7 +278,6 @@ impl Replay<'_> {
             row.insert("count".to_owned(), integer(times));
             rows.push(row);
         }
-        debug_assert!(rows.len() <= STRETCHES_MAX.max(up.len()));
         rows
     }
 
@@ -289,7 +313,7 @@ impl Replay<'_> {
                 ("request_bytes", function.request_bytes),
                 ("response_bytes", function.response_bytes),
                 ("log_bytes", function.log_bytes),
-                ("init_us", function.init_us.unwrap_or(self.deployment.start_us)),
+                (INIT, function.init_us.unwrap_or(self.deployment.start_of(self.assumptions))),
             ]);
         }
         words
@@ -340,3 +364,6 @@ fn describe(carried: &Carried, workload: &Workload, outcome: &mut Outcome) {
     };
     outcome.throttled_count = carried.throttled_count;
 }
+
+#[cfg(test)]
+mod tests;

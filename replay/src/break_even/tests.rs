@@ -132,6 +132,21 @@ fn identical_curves_are_equal_and_not_proven_so_unless_every_place_is_looked_at(
 }
 
 #[test]
+fn what_is_left_open_is_in_few_intervals() {
+    // So close that a proof takes more evaluations than there may be. Where they are seen to cross is settled all the
+    // same: both cost 100,100 there.
+    let curves: [Curve; 2] =
+        [Box::new(|at| Some((1000 * at).into())), Box::new(|at| Some((1001 * (at - 100).max(0)).into()))];
+    let (intervals, evaluations) = search(50..=1_000_000_000, &[100], 400, &curves);
+    let found: Vec<_> = intervals.iter().map(|found| (&found.cheapest[..], found.uncertain)).collect();
+    let either = (&[0, 1][..], true);
+    let expected = [(&[1][..], false), either, (&[1], false), (&[0, 1], false), (&[0], false), either];
+    assert_eq!(found, expected, "{intervals:?}");
+    assert_eq!((intervals[3].from, intervals[3].to), (100_100, 100_100));
+    assert!(evaluations <= 400, "{evaluations}");
+}
+
+#[test]
 fn where_a_curve_is_not_feasible_others_are_the_cheapest() {
     // A function may run 900 s, a task starts at 5,000 s and ends by 6,000 s.
     let curves: [Curve; 2] = [
@@ -143,6 +158,11 @@ fn where_a_curve_is_not_feasible_others_are_the_cheapest() {
         [(1, 900_000, &[0][..]), (900_001, 4_999_999, &[]), (5_000_000, 6_000_000, &[1]), (6_000_001, 10_000_000, &[])];
     assert_eq!(settled(&intervals), expected);
     assert!(evaluations <= 150, "{evaluations}");
+    // One that falls may be the cheapest shortly before it ends.
+    let falling: [Curve; 2] = [Box::new(|at| (at <= 900).then(|| (1000 - at).into())), Box::new(|_| Some(200.into()))];
+    let (intervals, _) = search(1..=1000, &[], EVALUATIONS_MAX, &falling);
+    let expected = [(1, 799, &[1][..]), (800, 800, &[0, 1]), (801, 900, &[0]), (901, 1000, &[1])];
+    assert_eq!(settled(&intervals), expected);
     assert_eq!(settled(&search(3..=9, &[], 100, &[]).0), [(3, 9, &[][..])]);
     #[expect(clippy::reversed_empty_ranges)]
     let empty = search(9..=3, &[], 100, &curves).0;
@@ -154,8 +174,10 @@ fn a_price_for_all_units_that_drops_is_found_by_its_hints() {
     // 10 a unit below 1,000 units, 8 from there on, against 9 a unit.
     let price = |at: i64| if at < 1000 { 10 } else { 8 };
     let curves: [Curve; 2] = [Box::new(move |at| Some((at * price(at)).into())), Box::new(|at| Some((at * 9).into()))];
-    let (intervals, _) = search(1..=4000, &[999, 1000], EVALUATIONS_MAX, &curves);
+    let (intervals, evaluations) = search(1..=4000, &[999, 1000], EVALUATIONS_MAX, &curves);
     assert_eq!(settled(&intervals), [(1, 999, &[1][..]), (1000, 4000, &[0])]);
+    // A drop between hints is no sign of turns beyond them.
+    assert!(evaluations <= 200, "{evaluations}");
 }
 
 #[test]

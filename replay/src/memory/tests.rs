@@ -136,6 +136,13 @@ fn a_residual_leaves_sizes_open_that_are_close() {
     // 223.8, 212.4 and 170.2 ms: the second may be below the third, the first may not.
     let found = what_if(&[900, 1000, 1700], &fit, |_, duration_us| by_gb_time(1, duration_us)).unwrap();
     assert_eq!((found.cheapest, found.fastest), (vec![1000, 1700], vec![1000, 1700]));
+    // Where the third is not feasible at its longest, it rules out nothing.
+    let limited = |memory_mb, duration_us| match memory_mb == 1700 && duration_us > 180_000 {
+        true => Ok(None),
+        false => by_gb_time(1, duration_us),
+    };
+    let found = what_if(&[900, 1000, 1700], &fit, limited).unwrap();
+    assert_eq!((found.cheapest, found.fastest), (vec![900, 1000, 1700], vec![900, 1000, 1700]));
     let apart = what_if(&[128, 1700], &fit, |_, duration_us| by_gb_time(1, duration_us)).unwrap();
     assert_eq!((apart.cheapest, apart.fastest, apart.balanced), (vec![1700], vec![1700], vec![1700]));
 }

@@ -1,0 +1,199 @@
+//! Workloads on hand-made deployments, by prices of the price books, worked by hand.
+use std::collections::BTreeMap;
+
+use paygrain_pricing::{Catalogue, Exact};
+
+use super::*;
+use crate::{
+    deployment::{Kind, Limits, Memory, MemoryRange, Vcpu},
+    workload::{Run, Window, Workload},
+};
+
+const SECOND_US: i64 = 1_000_000;
+const DAY_US: i64 = 86_400 * SECOND_US;
+
+fn catalogue() -> Catalogue {
+    Catalogue::embedded().unwrap()
+}
+
+fn line(part: Part, each: Each, row: &str) -> Line {
+    let row = serde_json::from_str(row).unwrap();
+    Line { part, each, extra: None, by_default: true, row, trigger: None }
+}
+
+fn deployment(kind: Kind, scaling: Scaling, lines: Vec<Line>) -> Deployment {
+    Deployment {
+        name: "d".to_owned(),
+        title: "D".to_owned(),
+        kind,
+        provider: "aws".to_owned(),
+        region: Some("us-east-1".to_owned()),
+        note: String::new(),
+        memory: Memory::OfFunction(vec![MemoryRange { from_mb: 128, to_mb: 10_240, step_mb: 1 }]),
+        vcpu: Vcpu::PerMemory(1769),
+        system_memory_mb: 0,
+        scaling,
+        concurrency: Some(1),
+        start_us: 0,
+        tail_us: 300 * SECOND_US,
+        minimum_instances: 0,
+        limits: Limits::default(),
+        lines,
+        words: BTreeMap::new(),
+        sources: BTreeMap::new(),
+    }
+}
+
+fn lambda() -> Deployment {
+    let row = r#"{"service": "lambda", "memory_mb": "$memory_mb", "architecture": "x86_64"}"#;
+    let mut lambda = deployment(Kind::Faas, Scaling::Request, vec![line(Part::Compute, Each::Run, row)]);
+    lambda.limits = Limits { longest_run_s: Some(900), concurrency: Some(1000), ..Limits::default() };
+    lambda
+}
+
+fn micro() -> Deployment {
+    let lines = vec![
+        line(
+            Part::Compute,
+            Each::Instance,
+            r#"{"service": "ec2", "meter": "instance", "variant": "$variant", "quantity": 1}"#,
+        ),
+        line(Part::Storage, Each::Instance, r#"{"service": "ec2", "storage_class": "gp3", "gib": 8}"#),
+    ];
+    let mut micro = deployment(Kind::Vm, Scaling::Sized, lines);
+    micro.memory = Memory::Fixed(1024);
+    micro.vcpu = Vcpu::Fixed { milli: 2000, sustained_milli: 200 };
+    micro.system_memory_mb = 256;
+    micro.concurrency = None;
+    micro.words.insert("variant".to_owned(), "t3.micro".to_owned());
+    micro
+}
+
+/// Once a day at noon, for so long, in a month of 31 days.
+fn daily(duration_us: i64, memory_mb: i64) -> Workload {
+    let period: paygrain_pricing::Period = "2026-10".parse().unwrap();
+    let start_us = period.start_us();
+    let run = |day: i64| Run { start_us: start_us + day * DAY_US + DAY_US / 2, duration_us, function: 0 };
+    let runs = (0..31).map(run).collect();
+    Workload {
+        title: "daily".to_owned(),
+        period,
+        functions: vec![Function::new("f", memory_mb)],
+        windows: vec![Window { start_us, end_us: period.end_us(), repeats: 1, runs }],
+    }
+}
+
+fn without_free_tier() -> Assumptions {
+    Assumptions { allowances: false, ..Assumptions::default() }
+}
+
+fn run(workload: &Workload, deployment: &Deployment, assumptions: &Assumptions) -> Outcome {
+    replay(&catalogue(), &Prepared::of(workload), deployment, assumptions).unwrap()
+}
+
+fn exact(text: &str) -> Exact {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_daily_function_costs_what_is_worked_by_hand() {
+    let outcome = run(&daily(300_000, 512), &lambda(), &without_free_tier());
+    // 31 x 0.3 s x 0.5 GB x 0.0000166667 and 31 x 0.20 / 1,000,000
+    assert_eq!(outcome.parts.compute, exact("4.65") * exact("0.0000166667"));
+    assert_eq!(outcome.parts.requests, exact("0.0000062"));
+    assert_eq!(outcome.monthly_cost, Some(outcome.parts.total()));
+    assert!(outcome.feasible && outcome.reasons.is_empty(), "{:?}", outcome.reasons);
+    // A day apart: every one starts cold, one instance at a time.
+    assert_eq!((outcome.cold_starts.count, outcome.instances.peak), (31, 1));
+    let free = run(&daily(300_000, 512), &lambda(), &Assumptions::default());
+    assert_eq!(free.monthly_cost, Some(Exact::zero()));
+}
+
+#[test]
+fn the_execution_that_starts_an_instance_pays_for_its_initialisation() {
+    let mut lambda = lambda();
+    lambda.start_us = 250_000;
+    lambda.lines[0].row.insert("init_us".to_owned(), RowValue::Text("$init_us".to_owned()));
+    let mut workload = daily(300_000, 512);
+    // A second one right after each finds its instance up.
+    let second = |run: &Run| Run { start_us: run.start_us + SECOND_US, ..*run };
+    let runs = &mut workload.windows[0].runs;
+    runs.extend(runs.clone().iter().map(second));
+    runs.sort_unstable();
+    let outcome = run(&workload, &lambda, &without_free_tier());
+    assert_eq!(outcome.cold_starts.count, 31);
+    // 31 x (0.55 + 0.3) s x 0.5 GB x 0.0000166667
+    assert_eq!(outcome.parts.compute, exact("13.175") * exact("0.0000166667"));
+    assert_eq!(outcome.parts.requests, exact("0.0000124"));
+}
+
+#[test]
+fn what_a_limit_forbids_is_told_and_not_priced() {
+    let outcome = run(&daily(901 * SECOND_US, 512), &lambda(), &without_free_tier());
+    assert_eq!((outcome.feasible, outcome.monthly_cost, outcome.charges.len()), (false, None, 0));
+    assert_eq!(outcome.reasons[0].code, "longest-run");
+    assert_eq!(outcome.reasons[0].message, "the longest execution takes 901.0 s, at most 15 min are allowed");
+    let outcome = run(&daily(SECOND_US, 20_000), &lambda(), &without_free_tier());
+    assert_eq!(outcome.reasons[0].message, "f needs 20,000 MB, at most 10,240 can be had");
+}
+
+#[test]
+fn executions_beyond_the_limit_of_an_account_are_refused_unless_more_are_granted() {
+    let mut many = daily(60 * SECOND_US, 512);
+    let first = many.windows[0].runs[0];
+    many.windows[0].runs =
+        (0..1500).map(|second| Run { start_us: first.start_us + second * 10_000, ..first }).collect();
+    let outcome = run(&many, &lambda(), &without_free_tier());
+    // 1,000 of 1,500 within 15 s, each for 60 s
+    assert_eq!((outcome.feasible, outcome.throttled_count), (false, 500));
+    assert!(outcome.reasons[0].message.contains("33.3 % would be refused"), "{:?}", outcome.reasons);
+    let granted = Assumptions { granted_concurrency: Some(2000), ..without_free_tier() };
+    let outcome = run(&many, &lambda(), &granted);
+    assert_eq!((outcome.feasible, outcome.throttled_count, outcome.instances.peak), (true, 0, 1500));
+}
+
+#[test]
+fn a_machine_that_is_kept_up_costs_the_month() {
+    let fixed = Assumptions { sizing: Some(Sizing::Fixed { percentile: None }), ..without_free_tier() };
+    let outcome = run(&daily(300_000, 512), &micro(), &fixed);
+    // 744 h x 0.0104 and 8 GiB x 0.08
+    assert_eq!(outcome.parts.compute.clone() + &outcome.parts.idle, exact("7.7376"));
+    assert_eq!(outcome.parts.storage, exact("0.64"));
+    assert_eq!(outcome.instances.peak, 1);
+    // One at once of the one that its memory takes: 31 x 0.3 s of 744 h
+    assert_eq!(outcome.utilisation, Exact::ratio(9_300, 744 * 3_600_000));
+}
+
+#[test]
+fn a_machine_that_is_switched_on_for_each_execution_costs_its_minimum() {
+    let scheduled =
+        Assumptions { sizing: Some(Sizing::Scheduled), start_ms: Some(45_000), stop_s: 60, ..without_free_tier() };
+    let outcome = run(&daily(15 * SECOND_US, 512), &micro(), &scheduled);
+    // 31 x (45 + 15 + 60) s x 0.0104 / 3600
+    let expected = exact("0.0104") * Exact::ratio(31 * 120, 3600).unwrap();
+    assert_eq!(outcome.parts.compute.clone() + &outcome.parts.idle, expected);
+    assert_eq!(outcome.sizing, Some(Sizing::Scheduled));
+    // Of all ways the cheapest is taken.
+    let cheapest = run(&daily(15 * SECOND_US, 512), &micro(), &without_free_tier());
+    assert!(cheapest.monthly_cost <= outcome.monthly_cost);
+}
+
+#[test]
+fn what_does_not_fit_into_a_machine_is_told() {
+    let outcome = run(&daily(SECOND_US, 900), &micro(), &without_free_tier());
+    assert!(!outcome.feasible);
+    assert_eq!(outcome.reasons[0].message, "f needs 900 MB, 768 MB of an instance are free");
+}
+
+#[test]
+fn a_task_pays_for_its_start_and_a_minute_at_least() {
+    let row = r#"{"service": "fargate", "table": "invocations", "memory_mb": "$memory_mb", "vcpu_milli": 1000}"#;
+    let mut task = deployment(Kind::Container, Scaling::Task, vec![line(Part::Compute, Each::Task, row)]);
+    task.start_us = 20 * SECOND_US;
+    let outcome = run(&daily(15 * SECOND_US, 2048), &task, &without_free_tier());
+    // 31 x 60 s x (0.04048 + 2 x 0.004445) / 3600
+    assert_eq!(outcome.monthly_cost, Some(exact("0.04937") * Exact::ratio(31 * 60, 3600).unwrap()));
+    let outcome = run(&daily(100 * SECOND_US, 2048), &task, &without_free_tier());
+    assert_eq!(outcome.monthly_cost, Some(exact("0.04937") * Exact::ratio(31 * 120, 3600).unwrap()));
+    assert_eq!((outcome.cold_starts.count, outcome.cold_starts.added_ms), (31, Exact::from(20_000)));
+}
