@@ -3,6 +3,7 @@
 
 use paygrain_pricing::Exact;
 
+use crate::filters::capital;
 use super::{Tick, axis_label, pixel, steps};
 use crate::number::{approximate, count, money, symbol};
 
@@ -462,10 +463,6 @@ fn listed(names: &[String], word: &str) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
-}
 
 /// A number on an axis: `20k`, `1.5M`, `3B`, three digits at most.
 fn short_count(value: i64) -> String {
