@@ -17,6 +17,7 @@ pub mod report;
 pub mod samples;
 pub mod serve;
 pub mod sql;
+pub mod what_if;
 
 use clap::{Parser, Subcommand};
 use paygrain_ingest::Lake;
@@ -58,6 +59,7 @@ enum Command {
     Explain(explain::Explain),
     Report(report::Report),
     Compare(compare::Compare),
+    WhatIf(what_if::WhatIf),
     Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
     Export(export::Export),
@@ -125,6 +127,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(command) => command.run(&context).await,
         Command::Report(command) => command.run(&context).await,
         Command::Compare(command) => command.run(&context).await,
+        Command::WhatIf(command) => command.run(&context).await,
         Command::Reconcile(command) => command.run(&context).await,
         Command::Estimate(command) => command.run(&context),
         Command::Export(command) => command.run(&context).await,

@@ -56,9 +56,10 @@ impl From<IngestError> for Failure {
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         match error {
-            QueryError::NoSuchDimension { .. } | QueryError::NoSuchChoice { .. } | QueryError::BadValue { .. } => {
-                Self::usage(&error, error.hint())
-            }
+            QueryError::NoSuchDimension { .. }
+            | QueryError::NoSuchChoice { .. }
+            | QueryError::NoSuchDeployment { .. }
+            | QueryError::BadValue { .. } => Self::usage(&error, error.hint()),
             _ => Self::new(&error, error.hint()),
         }
     }

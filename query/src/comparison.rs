@@ -5,7 +5,8 @@ use std::sync::Arc;
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
-    Assumptions, CompareError, Comparison, Deployment, Deployments, Kind, RightSize, Workload, compare, right_size,
+    Assumptions, Axis, CompareError, Comparison, Deployment, Deployments, Kind, RightSize, Workload, compare,
+    right_size,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct CompareRequest {
     pub providers: Vec<String>,
     /// Only these deployments, by name; all if empty.
     pub deployments: Vec<String>,
+    /// What the break-even is asked over.
+    pub axis: Axis,
     /// Most deployments to give.
     pub limit: Option<usize>,
     /// What is assumed.
@@ -32,7 +35,7 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 18] = [
+pub const COMPARE_PARAMETERS: [Parameter; 19] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
@@ -62,6 +65,10 @@ pub const COMPARE_PARAMETERS: [Parameter; 18] = [
     Parameter { name: "granted_concurrency", meaning: "executions at once that the provider grants" },
     Parameter { name: "with", meaning: "extras that count although they would not, such as `load-balancer`" },
     Parameter { name: "without", meaning: "extras that do not count although they would" },
+    Parameter {
+        name: "axis",
+        meaning: "what the break-even is asked over: `runs-per-month` (the default), `duration-ms`, `memory-mb` or `price-permille`",
+    },
     Parameter { name: "limit", meaning: "most deployments to give" },
 ];
 
@@ -124,6 +131,13 @@ impl CompareRequest {
             kinds: list("kind").iter().map(kind).collect::<Result<_, _>>()?,
             providers: list("on"),
             deployments: list("deployment"),
+            axis: match given.text("axis") {
+                None => Axis::default(),
+                Some(name) => Axis::ALL.into_iter().find(|axis| axis.word() == name).ok_or_else(|| {
+                    let known = Axis::ALL.map(Axis::word).to_vec();
+                    QueryError::NoSuchChoice { what: "axis", name: name.to_owned(), known }
+                })?,
+            },
             limit: given.number("limit")?,
             assumptions,
         })
@@ -175,7 +189,7 @@ impl Engine {
         let worked = tokio::task::spawn_blocking(move || {
             let deployments = engine.deployments()?;
             let chosen = request.chosen(&deployments)?;
-            let mut comparison = compare(engine.catalogue(), &workload, chosen, &request.assumptions)?;
+            let mut comparison = compare(engine.catalogue(), &workload, chosen, &request.assumptions, request.axis)?;
             comparison.deployments.truncate(request.limit.unwrap_or(usize::MAX));
             Ok(comparison)
         });

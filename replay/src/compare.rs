@@ -1,10 +1,16 @@
 //! A workload on many deployments side by side: outcomes, the cheapest, and a verdict in one sentence
+use std::{
+    num::NonZero,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::available_parallelism,
+};
+
 use paygrain_pricing::{Catalogue, Exact, Period, grouped};
 use serde::Serialize;
 
 use crate::{
     assumptions::{AssumptionError, Assumptions},
-    curves::BreakEven,
+    curves::{Axis, BreakEven},
     deployment::{Deployment, Kind},
     outcome::Outcome,
     prepared::Prepared,
@@ -90,7 +96,7 @@ pub enum CompareError {
     Empty(Period),
 }
 
-/// Compares deployments.
+/// Compares deployments; `axis` is what the break-even is asked over.
 ///
 /// # Errors
 /// An assumption out of its range, a workload without executions, a deployment whose usage its price book refuses.
@@ -99,6 +105,7 @@ pub fn compare<'d>(
     workload: &Workload,
     deployments: impl IntoIterator<Item = &'d Deployment>,
     assumptions: &Assumptions,
+    axis: Axis,
 ) -> Result<Comparison, CompareError> {
     assumptions.check()?;
     if workload.run_count() == 0 {
@@ -106,10 +113,7 @@ pub fn compare<'d>(
     }
     let prepared = Prepared::of(workload);
     let deployments: Vec<&Deployment> = deployments.into_iter().collect();
-    let mut outcomes = Vec::new();
-    for deployment in &deployments {
-        outcomes.push(replay(catalogue, &prepared, deployment, assumptions)?);
-    }
+    let mut outcomes = replay_all(catalogue, &prepared, &deployments, assumptions)?;
     outcomes.sort_by(|one, other| {
         let key = |outcome: &Outcome| (outcome.monthly_cost.is_none(), outcome.monthly_cost.clone());
         key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
@@ -122,7 +126,7 @@ pub fn compare<'d>(
         .collect();
     let break_even = match best.len() {
         0 | 1 => None,
-        _ => Some(BreakEven::of(catalogue, workload, &best, assumptions)?),
+        _ => Some(BreakEven::of(catalogue, workload, &best, assumptions, axis)?),
     };
     Ok(Comparison {
         workload: Summary::of(workload),
@@ -130,6 +134,35 @@ pub fn compare<'d>(
         deployments: outcomes,
         verdict,
         break_even,
+    })
+}
+
+/// A workload on each deployment, on as many threads as there are cores.
+fn replay_all(
+    catalogue: &Catalogue,
+    workload: &Prepared<'_>,
+    deployments: &[&Deployment],
+    assumptions: &Assumptions,
+) -> Result<Vec<Outcome>, ReplayError> {
+    let threads = available_parallelism().map_or(1, NonZero::get).min(deployments.len().max(1));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(deployment) = deployments.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push(replay(catalogue, workload, deployment, assumptions)?);
+        }
+        Ok(done)
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut outcomes = work()?;
+        for other in others {
+            match other.join() {
+                Ok(done) => outcomes.extend(done?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(outcomes)
     })
 }
 

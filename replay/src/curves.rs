@@ -1,11 +1,11 @@
-//! Cost of deployments over the number of executions: which is the cheapest where, and the lines of a chart
+//! Cost of deployments over the number of executions, their duration, memory or price: which is the cheapest where
 //!
 //! The executions of each point are spread evenly over the period; their durations and functions are those of the
 //! workload, in proportion.
 use std::collections::HashMap;
 
 use paygrain_pricing::{Catalogue, Exact};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     assumptions::Assumptions,
@@ -22,11 +22,11 @@ const SAMPLE: usize = 40;
 /// Evaluations of costs beyond those of the chart.
 const EVALUATIONS_MAX: usize = 400;
 
-/// Cost of deployments over the number of executions in a month.
+/// Cost of deployments over one figure of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BreakEven {
-    /// What varies: `runs-per-month`.
-    pub axis: &'static str,
+    /// What varies.
+    pub axis: Axis,
     /// Its unit.
     pub unit: &'static str,
     /// First place.
@@ -65,6 +65,78 @@ pub struct CheapestStretch {
     pub uncertain: bool,
 }
 
+/// What a break-even is asked over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// Executions in the month.
+    #[default]
+    RunsPerMonth,
+    /// Mean duration, milliseconds: all durations become longer or shorter alike.
+    DurationMs,
+    /// Memory of every function, MB.
+    MemoryMb,
+    /// What the first deployment costs, in thousandths of its list prices.
+    PricePermille,
+}
+
+impl Axis {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RunsPerMonth, Self::DurationMs, Self::MemoryMb, Self::PricePermille];
+
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::RunsPerMonth => "runs-per-month",
+            Self::DurationMs => "duration-ms",
+            Self::MemoryMb => "memory-mb",
+            Self::PricePermille => "price-permille",
+        }
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::RunsPerMonth => "executions",
+            Self::DurationMs => "ms",
+            Self::MemoryMb => "MB",
+            Self::PricePermille => "thousandths of the list price",
+        }
+    }
+
+    /// First and last place, and where the workload is.
+    fn range(self, workload: &Workload, sample: &Sample) -> (i64, i64, i64) {
+        match self {
+            Self::RunsPerMonth => {
+                let current = count_of(workload);
+                (1, current.saturating_mul(1_000).clamp(1_000_000, 10_000_000_000), current)
+            }
+            Self::DurationMs => (1, 3_600_000, (sample.mean_us() / 1_000).clamp(1, 3_600_000)),
+            Self::MemoryMb => (128, 32_768, workload.memory_mb().clamp(128, 32_768)),
+            Self::PricePermille => (1, 10_000, 1_000),
+        }
+    }
+
+    /// The workload at a place.
+    fn workload(self, like: &Workload, sample: &Sample, at: i64) -> Workload {
+        match self {
+            Self::RunsPerMonth => sample.workload(like, at),
+            Self::DurationMs => {
+                sample.scaled(at.saturating_mul(1_000), sample.mean_us().max(1)).workload(like, count_of(like))
+            }
+            Self::MemoryMb => {
+                let mut workload = sample.workload(like, count_of(like));
+                workload.functions.iter_mut().for_each(|function| function.memory_mb = at);
+                workload
+            }
+            Self::PricePermille => sample.workload(like, count_of(like)),
+        }
+    }
+}
+
+fn count_of(workload: &Workload) -> i64 {
+    i64::try_from(workload.run_count()).unwrap_or(i64::MAX).max(1)
+}
+
 impl BreakEven {
     /// The curves of some deployments.
     ///
@@ -75,21 +147,26 @@ impl BreakEven {
         workload: &Workload,
         deployments: &[&Deployment],
         assumptions: &Assumptions,
+        axis: Axis,
     ) -> Result<Self, ReplayError> {
         let sample = Sample::of(workload, SAMPLE);
-        let current = i64::try_from(workload.run_count()).unwrap_or(i64::MAX).max(1);
-        let (from, to) = (1, current.saturating_mul(1_000).clamp(1_000_000, 10_000_000_000));
+        let (from, to, current) = axis.range(workload, &sample);
         let places = places(from, to, current);
         let mut known: HashMap<(usize, i64), Option<Exact>> = HashMap::new();
         let mut cost = |curve: usize, at: i64| -> Result<Option<Exact>, ReplayError> {
-            if let Some(known) = known.get(&(curve, at)) {
-                return Ok(known.clone());
+            // All other places have the same workload.
+            let place = if axis == Axis::PricePermille { current } else { at };
+            if !known.contains_key(&(curve, place)) {
+                let Some(deployment) = deployments.get(curve) else { return Ok(None) };
+                let scaled = axis.workload(workload, &sample, place);
+                let cost = replay(catalogue, &Prepared::of(&scaled), deployment, assumptions)?.monthly_cost;
+                known.insert((curve, place), cost);
             }
-            let Some(deployment) = deployments.get(curve) else { return Ok(None) };
-            let scaled = sample.workload(workload, at);
-            let cost = replay(catalogue, &Prepared::of(&scaled), deployment, assumptions)?.monthly_cost;
-            known.insert((curve, at), cost.clone());
-            Ok(cost)
+            let cost = known.get(&(curve, place)).cloned().flatten();
+            Ok(match (axis, curve) {
+                (Axis::PricePermille, 0) => cost.map(|cost| cost * Exact::ratio(at.into(), 1_000).unwrap_or_default()),
+                _ => cost,
+            })
         };
         let mut curves = Vec::new();
         for (index, deployment) in deployments.iter().enumerate() {
@@ -108,7 +185,7 @@ impl BreakEven {
             uncertain: one.uncertain,
         });
         let intervals = intervals.collect();
-        Ok(Self { axis: "runs-per-month", unit: "executions", from, to, current, curves, intervals })
+        Ok(Self { axis, unit: axis.unit(), from, to, current, curves, intervals })
     }
 }
 

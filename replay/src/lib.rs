@@ -31,7 +31,7 @@ pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};
 pub use compare::{CompareError, Comparison, KindVerdict, Summary, Verdict, compare};
-pub use curves::{BreakEven, CheapestStretch, Curve};
+pub use curves::{Axis, BreakEven, CheapestStretch, Curve};
 pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};
 pub use outcome::{Outcome, Parts, Reason};
 pub use prepared::Prepared;

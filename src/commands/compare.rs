@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use paygrain_pricing::Exact;
-use paygrain_query::{CompareRequest, QueryError};
+use paygrain_query::{CompareRequest, Engine, QueryError, Recorded};
 use paygrain_replay::{Comparison, Deployment, Outcome};
 
 use super::Context;
@@ -29,7 +29,9 @@ pub struct Compare {
     #[command(flatten)]
     recorded: RecordedOptions,
     #[command(flatten)]
-    options: CompareOptions,
+    deployments: DeploymentOptions,
+    #[command(flatten)]
+    assumptions: AssumptionOptions,
     /// Only list the deployments
     #[arg(long, conflicts_with = "file")]
     list: bool,
@@ -40,6 +42,7 @@ pub struct Compare {
 
 /// Which recorded executions.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Recorded executions")]
 pub struct RecordedOptions {
     /// Billing month (YYYY-MM); the latest with usage if not given
     #[arg(long, value_name = "MONTH")]
@@ -62,88 +65,119 @@ pub struct RecordedOptions {
 }
 
 impl RecordedOptions {
-    /// As the engine takes them: names and texts.
-    pub fn given(&self) -> Vec<(String, String)> {
-        let one = [
+    /// The executions.
+    pub async fn workload(&self, engine: &Engine) -> Result<Recorded, Failure> {
+        engine.recorded(&self.given()).await?.ok_or_else(|| {
+            let hint = "bring logs in with `paygrain ingest`, or describe a workload in a file".to_owned();
+            Failure::new("there are no recorded executions to compare", Some(hint))
+        })
+    }
+
+    fn given(&self) -> Given {
+        let mut given = given([
             ("period", &self.period),
             ("from", &self.from),
             ("to", &self.to),
             ("provider", &self.provider),
             ("resource", &self.resource),
-        ];
-        let one = one.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
-        one.chain(self.filter.iter().map(|value| ("filter".to_owned(), value.clone()))).collect()
+        ]);
+        given.extend(self.filter.iter().map(|value| ("filter".to_owned(), value.clone())));
+        given
     }
 }
 
-/// Which deployments, and what is assumed.
+/// Which deployments.
 #[derive(Args, Debug)]
-pub struct CompareOptions {
+#[command(next_help_heading = "Deployments")]
+pub struct DeploymentOptions {
     /// Only these kinds: faas, container, vm, paas, physical
-    #[arg(long, value_name = "KINDS", help_heading = "Deployments")]
+    #[arg(long, value_name = "KINDS")]
     kind: Option<String>,
     /// Only deployments of these providers
-    #[arg(long, value_name = "PROVIDERS", help_heading = "Deployments")]
+    #[arg(long, value_name = "PROVIDERS")]
     on: Option<String>,
     /// Only these deployments, by name
-    #[arg(long, value_name = "NAMES", help_heading = "Deployments")]
+    #[arg(long, value_name = "NAMES")]
     deployment: Option<String>,
     /// Most deployments to show
-    #[arg(long, value_name = "NUMBER", help_heading = "Deployments")]
+    #[arg(long, value_name = "NUMBER")]
     limit: Option<String>,
+    /// What the break-even is asked over: runs-per-month (the default), duration-ms, memory-mb or price-permille
+    #[arg(long, value_name = "AXIS")]
+    axis: Option<String>,
+}
+
+/// What is assumed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Assumptions")]
+pub struct AssumptionOptions {
     /// Whether free tiers count: `all` (the default) or `none`
-    #[arg(long, value_name = "WHICH", help_heading = "Assumptions")]
+    #[arg(long, value_name = "WHICH")]
     allowances: Option<String>,
     /// Load of an instance that is aimed at, in percent [default: 70]
-    #[arg(long, value_name = "PERCENT", help_heading = "Assumptions")]
+    #[arg(long, value_name = "PERCENT")]
     target_percent: Option<String>,
     /// How instances come and go: fixed, scheduled or autoscaled [default: the cheapest]
-    #[arg(long, value_name = "HOW", help_heading = "Assumptions")]
+    #[arg(long, value_name = "HOW")]
     sizing: Option<String>,
     /// For a fixed size, the percentile of the load to carry [default: the peak]
-    #[arg(long, value_name = "PERCENT", help_heading = "Assumptions")]
+    #[arg(long, value_name = "PERCENT")]
     percentile: Option<String>,
     /// Instances that are always up
-    #[arg(long, value_name = "COUNT", help_heading = "Assumptions")]
+    #[arg(long, value_name = "COUNT")]
     minimum_instances: Option<String>,
     /// At least two instances, in two zones
-    #[arg(long, help_heading = "Assumptions")]
+    #[arg(long)]
     high_availability: bool,
     /// Executions that an instance takes at once
-    #[arg(long, value_name = "COUNT", help_heading = "Assumptions")]
+    #[arg(long, value_name = "COUNT")]
     concurrency: Option<String>,
     /// From the wish for an instance to its first request, in milliseconds
-    #[arg(long, value_name = "MS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "MS")]
     start_ms: Option<String>,
     /// How long an idle instance stays up, in seconds
-    #[arg(long, value_name = "SECONDS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "SECONDS")]
     tail_s: Option<String>,
     /// How long the load must be lower before instances stop, in seconds [default: 300]
-    #[arg(long, value_name = "SECONDS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "SECONDS")]
     scale_in_s: Option<String>,
     /// How long a scheduled instance stays up after the last execution, in seconds [default: 60]
-    #[arg(long, value_name = "SECONDS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "SECONDS")]
     stop_s: Option<String>,
     /// Executions at once that the provider grants
-    #[arg(long, value_name = "COUNT", help_heading = "Assumptions")]
+    #[arg(long, value_name = "COUNT")]
     granted_concurrency: Option<String>,
     /// Extras that count although they would not, such as `load-balancer`
-    #[arg(long, value_name = "EXTRAS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "EXTRAS")]
     with: Option<String>,
     /// Extras that do not count although they would
-    #[arg(long, value_name = "EXTRAS", help_heading = "Assumptions")]
+    #[arg(long, value_name = "EXTRAS")]
     without: Option<String>,
 }
 
-impl CompareOptions {
-    /// As a request.
-    pub fn request(&self) -> Result<CompareRequest, QueryError> {
-        let availability = self.high_availability.then(|| "true".to_owned());
-        let given = [
+/// Names and texts of what was given.
+type Given = Vec<(String, String)>;
+
+fn given<'o>(options: impl IntoIterator<Item = (&'static str, &'o Option<String>)>) -> Given {
+    options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
+}
+
+impl DeploymentOptions {
+    fn given(&self) -> Given {
+        given([
             ("kind", &self.kind),
             ("on", &self.on),
             ("deployment", &self.deployment),
             ("limit", &self.limit),
+            ("axis", &self.axis),
+        ])
+    }
+}
+
+impl AssumptionOptions {
+    fn given(&self) -> Given {
+        let availability = self.high_availability.then(|| "true".to_owned());
+        given([
             ("allowances", &self.allowances),
             ("target_percent", &self.target_percent),
             ("sizing", &self.sizing),
@@ -158,10 +192,17 @@ impl CompareOptions {
             ("granted_concurrency", &self.granted_concurrency),
             ("with", &self.with),
             ("without", &self.without),
-        ];
-        let given: Vec<_> =
-            given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
-        CompareRequest::read(&given)
+        ])
+    }
+
+    /// On all deployments.
+    pub fn request(&self) -> Result<CompareRequest, QueryError> {
+        CompareRequest::read(&self.given())
+    }
+
+    /// On chosen deployments.
+    pub fn request_on(&self, deployments: &DeploymentOptions) -> Result<CompareRequest, QueryError> {
+        CompareRequest::read(&[deployments.given(), self.given()].concat())
     }
 }
 
@@ -172,11 +213,8 @@ impl Compare {
         if self.list {
             return print_deployments(engine.deployments()?.all(), self.format);
         }
-        let request = self.options.request()?;
-        let recorded = engine.recorded(&self.recorded.given()).await?.ok_or_else(|| {
-            let hint = "bring logs in with `paygrain ingest`, or describe a workload in a file".to_owned();
-            Failure::new("there are no recorded executions to compare", Some(hint))
-        })?;
+        let request = self.assumptions.request_on(&self.deployments)?;
+        let recorded = self.recorded.workload(&engine).await?;
         let comparison = engine.compare(Arc::new(recorded.workload), &request).await?;
         print_comparison(&comparison, &recorded.assumed, self.format)
     }

@@ -1,0 +1,29 @@
+//! `paygrain what-if`: what a job that does not exist yet, or a function of another size, would cost.
+
+pub mod memory;
+
+use clap::{Args, Subcommand};
+
+use super::Context;
+use crate::failure::Failure;
+
+/// What a scheduled job, or a function with other memory, would cost
+#[derive(Args, Debug)]
+pub struct WhatIf {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Subcommand, Debug)]
+enum Question {
+    Memory(memory::Memory),
+}
+
+impl WhatIf {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self.question {
+            Question::Memory(question) => question.run(context).await,
+        }
+    }
+}
