@@ -2,6 +2,7 @@
 
 pub mod bills;
 pub mod charges;
+pub mod compare;
 pub mod estimate;
 pub mod events;
 pub mod explain;

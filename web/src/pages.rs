@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod bill;
+pub mod compare;
 pub mod explain;
 pub mod overview;
 pub mod reconcile;

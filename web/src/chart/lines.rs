@@ -3,8 +3,8 @@
 
 use paygrain_pricing::Exact;
 
-use crate::filters::capital;
 use super::{Tick, axis_label, pixel, steps};
+use crate::filters::capital;
 use crate::number::{approximate, count, money, symbol};
 
 const WIDTH: f64 = 1100.0;
@@ -462,7 +462,6 @@ fn listed(names: &[String], word: &str) -> String {
         None => String::new(),
     }
 }
-
 
 /// A number on an axis: `20k`, `1.5M`, `3B`, three digits at most.
 fn short_count(value: i64) -> String {
