@@ -5,8 +5,8 @@ use std::sync::Arc;
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
-    Assumptions, Axis, CompareError, Comparison, Deployment, Deployments, Kind, RightSize, Workload, compare,
-    right_size,
+    Assumptions, Axis, CompareError, CompareOptions, Comparison, Deployment, Deployments, Kind, RightSize, Workload,
+    compare, right_size,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub struct CompareRequest {
     pub deployments: Vec<String>,
     /// What the break-even is asked over.
     pub axis: Axis,
+    /// Whether what the verdict rests on is asked for.
+    pub robustness: bool,
     /// Most deployments to give.
     pub limit: Option<usize>,
     /// What is assumed.
@@ -35,7 +37,7 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 19] = [
+pub const COMPARE_PARAMETERS: [Parameter; 20] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
@@ -69,6 +71,7 @@ pub const COMPARE_PARAMETERS: [Parameter; 19] = [
         name: "axis",
         meaning: "what the break-even is asked over: `runs-per-month` (the default), `duration-ms`, `memory-mb` or `price-permille`",
     },
+    Parameter { name: "robustness", meaning: "`true`: what the verdict rests on, days and assumptions" },
     Parameter { name: "limit", meaning: "most deployments to give" },
 ];
 
@@ -111,9 +114,9 @@ impl CompareRequest {
             sizing: match given.text("sizing") {
                 None | Some("cheapest") => None,
                 Some("fixed") => Some(Sizing::Fixed { percentile }),
-                Some("scheduled") => Some(Sizing::Scheduled),
-                Some("autoscaled") => Some(Sizing::Autoscaled),
-                Some(other) => return Err(choice("sizing", other, "`fixed`, `scheduled`, `autoscaled` or `cheapest`")),
+                Some(word) => Some(word.parse().map_err(|_| {
+                    choice("sizing", word, "`fixed`, `fixed-p95`, `scheduled`, `autoscaled` or `cheapest`")
+                })?),
             },
             percentile,
             minimum_instances: whole("minimum_instances")?,
@@ -138,6 +141,7 @@ impl CompareRequest {
                     QueryError::NoSuchChoice { what: "axis", name: name.to_owned(), known }
                 })?,
             },
+            robustness: given.parsed("robustness", "`true` or `false`")?.unwrap_or(false),
             limit: given.number("limit")?,
             assumptions,
         })
@@ -189,7 +193,8 @@ impl Engine {
         let worked = tokio::task::spawn_blocking(move || {
             let deployments = engine.deployments()?;
             let chosen = request.chosen(&deployments)?;
-            let mut comparison = compare(engine.catalogue(), &workload, chosen, &request.assumptions, request.axis)?;
+            let options = CompareOptions { axis: request.axis, robustness: request.robustness };
+            let mut comparison = compare(engine.catalogue(), &workload, chosen, &request.assumptions, options)?;
             comparison.deployments.truncate(request.limit.unwrap_or(usize::MAX));
             Ok(comparison)
         });

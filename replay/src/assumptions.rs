@@ -97,17 +97,6 @@ impl Assumptions {
     }
 }
 
-impl Sizing {
-    /// Its word in data and URLs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Fixed { .. } => "fixed",
-            Self::Scheduled => "scheduled",
-            Self::Autoscaled => "autoscaled",
-        }
-    }
-}
-
 fn clamped(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -15,6 +15,7 @@ use crate::{
     outcome::Outcome,
     prepared::Prepared,
     replay::{ReplayError, replay},
+    robustness::Robustness,
     workload::Workload,
 };
 
@@ -31,6 +32,17 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// Where which of the cheapest of each kind is the cheapest; absent where fewer than two can run the workload.
     pub break_even: Option<BreakEven>,
+    /// What the verdict rests on, where it was asked for.
+    pub robustness: Option<Robustness>,
+}
+
+/// What a comparison is asked for beside the outcomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// What the break-even is asked over.
+    pub axis: Axis,
+    /// Whether what the verdict rests on is asked for: that takes some ten times as long.
+    pub robustness: bool,
 }
 
 /// A workload in figures.
@@ -96,7 +108,7 @@ pub enum CompareError {
     Empty(Period),
 }
 
-/// Compares deployments; `axis` is what the break-even is asked over.
+/// Compares deployments.
 ///
 /// # Errors
 /// An assumption out of its range, a workload without executions, a deployment whose usage its price book refuses.
@@ -105,7 +117,7 @@ pub fn compare<'d>(
     workload: &Workload,
     deployments: impl IntoIterator<Item = &'d Deployment>,
     assumptions: &Assumptions,
-    axis: Axis,
+    options: CompareOptions,
 ) -> Result<Comparison, CompareError> {
     assumptions.check()?;
     if workload.run_count() == 0 {
@@ -119,21 +131,26 @@ pub fn compare<'d>(
         key(one).cmp(&key(other)).then_with(|| one.name.cmp(&other.name))
     });
     let verdict = Verdict::of(&outcomes);
-    let best: Vec<&Deployment> = verdict
+    let best: Vec<(&Deployment, &Outcome)> = verdict
         .by_kind
         .iter()
-        .filter_map(|best| deployments.iter().find(|deployment| deployment.name == best.name).copied())
+        .filter_map(|best| {
+            let deployment = deployments.iter().find(|deployment| deployment.name == best.name)?;
+            Some((*deployment, outcomes.iter().find(|outcome| outcome.name == best.name)?))
+        })
         .collect();
-    let break_even = match best.len() {
-        0 | 1 => None,
-        _ => Some(BreakEven::of(catalogue, workload, &best, assumptions, axis)?),
-    };
+    let several = best.len() > 1;
+    let of: Vec<&Deployment> = best.iter().map(|(deployment, _)| *deployment).collect();
+    let break_even = several.then(|| BreakEven::of(catalogue, workload, &of, assumptions, options.axis)).transpose()?;
+    let robustness =
+        (several && options.robustness).then(|| Robustness::of(catalogue, workload, &best, assumptions)).transpose()?;
     Ok(Comparison {
         workload: Summary::of(workload),
         assumptions: assumptions.clone(),
         deployments: outcomes,
         verdict,
         break_even,
+        robustness,
     })
 }
 

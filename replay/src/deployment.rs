@@ -4,7 +4,7 @@
 //! things cost is not in them: every line is a row of usage that the price book of its service rates.
 use std::collections::BTreeMap;
 
-use paygrain_pricing::{Catalogue, UsageRow};
+use paygrain_pricing::{Catalogue, Period, UsageRow};
 use serde::{Deserialize, Serialize};
 
 pub use crate::deployment_file::DeploymentProblem;
@@ -63,8 +63,39 @@ pub struct Deployment {
     pub lines: Vec<Line>,
     /// Words of the size, which lines may take: `$variant`.
     pub words: BTreeMap<String, String>,
-    /// Sources of what is assumed, by their keys.
+    /// The figures that are assumed, each with how sure it is: start-up, tail, limits, memory, what extras take.
+    pub figures: Vec<Figure>,
+    /// Sources of the figures, by their keys.
     pub sources: BTreeMap<String, String>,
+}
+
+/// A figure of a deployment and where it is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// What it is, as the file calls it: `start`, `limits.longest_run`, `size`, `line.disk`.
+    pub name: String,
+    /// Its value as written; of a size or a line nothing.
+    pub value: Option<String>,
+    /// How sure it is.
+    pub mark: Mark,
+    /// Key of its source.
+    pub source: Option<String>,
+    /// What there is to know.
+    pub note: Option<String>,
+}
+
+/// How sure a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// Seen in its source.
+    Seen,
+    /// Follows from figures that were seen.
+    Derived,
+    /// Remembered, not found in a source.
+    Remembered,
+    /// A choice, to be changed by who knows better.
+    Assumed,
 }
 
 /// Memory of an instance, MB.
@@ -116,8 +147,7 @@ pub enum Scaling {
 }
 
 /// What a deployment cannot do. Absent: no limit is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Longest execution, seconds.
     pub longest_run_s: Option<i64>,
@@ -130,7 +160,6 @@ pub struct Limits {
     /// Instances at once, unless more is granted.
     pub instances: Option<u64>,
     /// Whether it has no trigger on a schedule of its own and needs a scheduler elsewhere.
-    #[serde(default)]
     pub no_schedule: bool,
 }
 
@@ -150,6 +179,22 @@ pub enum Part {
     Extras,
 }
 
+/// What a row of a line may take from the replay, as `$memory_mb`, and what it is.
+///
+/// A row with `$up_us` or `$up_hours` says itself how long: `from`, `to` and `held_us` are not set in it.
+pub const RUN_WORDS: &[(&str, &str)] = &[
+    ("concurrency", "executions that one instance takes at once"),
+    ("init_us", "how long a new instance initialises, microseconds"),
+    ("log_bytes", "bytes that one execution writes to its log"),
+    ("memory_mb", "memory of an instance, MB"),
+    ("request_bytes", "bytes of a request"),
+    ("response_bytes", "bytes of a response"),
+    ("run_count", "executions of the period"),
+    ("up_hours", "how long an instance is up, or of `each = \"period\"` the period, hours"),
+    ("up_us", "the same, microseconds"),
+    ("vcpu_milli", "vCPU of an instance, thousandths"),
+];
+
 /// For what there is one row of usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -160,7 +205,8 @@ pub enum Each {
     Task,
     /// Each execution, without a time: `count` is set.
     Request,
-    /// The time each instance is up: `from` and `to`, or `count` equal ones, are set.
+    /// The time each instance is up: `from` and `to`, or `held_us`, are set. A `quantity` is of one instance and is
+    /// multiplied by their number; a row without one is counted (`count`).
     Instance,
     /// The period, once: `from` and `to` are set.
     Period,
@@ -177,8 +223,7 @@ pub struct Line {
     pub extra: Option<String>,
     /// Whether the extra counts unless it is asked not to.
     pub by_default: bool,
-    /// Words and values; a text that begins with `$` stands for a word of the size or for `$memory_mb`, `$vcpu_milli`,
-    /// `$request_bytes`, `$response_bytes`, `$log_bytes`, `$run_count`.
+    /// Words and values. A text that begins with `$` stands for one of [`RUN_WORDS`]; words of the size are in already.
     pub row: UsageRow,
     /// Of executions: only those that something of this kind starts; absent: all.
     pub trigger: Option<Trigger>,
@@ -263,6 +308,16 @@ impl Deployments {
     /// The one of a name.
     pub fn find(&self, name: &str) -> Option<&Deployment> {
         self.all.iter().find(|deployment| deployment.name == name)
+    }
+
+    /// Every line that no price applies to in a month, filled with sample values: `no SKU of aws/ec2 counts such a row`.
+    pub fn unpriced(&self, catalogue: &Catalogue, period: Period) -> Vec<(&Deployment, &Line, String)> {
+        let lines = self.all.iter().flat_map(|deployment| deployment.lines.iter().map(move |line| (deployment, line)));
+        let reason = |(deployment, line)| {
+            let reason = deployment_file::unpriced(catalogue, period, deployment, line)?;
+            Some((deployment, line, reason))
+        };
+        lines.filter_map(reason).collect()
     }
 
     /// The names.

@@ -105,6 +105,9 @@ pub struct DeploymentOptions {
     /// What the break-even is asked over: runs-per-month (the default), duration-ms, memory-mb or price-permille
     #[arg(long, value_name = "AXIS")]
     axis: Option<String>,
+    /// Say what the verdict rests on: days and assumptions
+    #[arg(long)]
+    robustness: bool,
 }
 
 /// What is assumed.
@@ -164,12 +167,14 @@ fn given<'o>(options: impl IntoIterator<Item = (&'static str, &'o Option<String>
 
 impl DeploymentOptions {
     fn given(&self) -> Given {
+        let robustness = self.robustness.then(|| "true".to_owned());
         given([
             ("kind", &self.kind),
             ("on", &self.on),
             ("deployment", &self.deployment),
             ("limit", &self.limit),
             ("axis", &self.axis),
+            ("robustness", &robustness),
         ])
     }
 }
@@ -276,7 +281,7 @@ fn rows(outcomes: &[Outcome], exact: bool) -> Rows {
         row.push(outcome.instances.peak.to_string());
         row.push(share(&outcome.utilisation));
         row.push(share(&outcome.cold_starts.share));
-        row.push(outcome.sizing.map_or("", |sizing| sizing.word()).to_owned());
+        row.push(outcome.sizing.map_or_else(String::new, |sizing| sizing.to_string()));
         row.push(outcome.reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; "));
         rows.push(row);
     }

@@ -1,5 +1,6 @@
 //! `paygrain what-if`: what a job that does not exist yet, or a function of another size, would cost.
 
+pub mod cron;
 pub mod memory;
 
 use clap::{Args, Subcommand};
@@ -16,6 +17,7 @@ pub struct WhatIf {
 
 #[derive(Subcommand, Debug)]
 enum Question {
+    Cron(Box<cron::Cron>),
     Memory(memory::Memory),
 }
 
@@ -23,6 +25,7 @@ impl WhatIf {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.question {
+            Question::Cron(question) => question.run(context).await,
             Question::Memory(question) => question.run(context).await,
         }
     }

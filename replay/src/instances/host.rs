@@ -1,7 +1,7 @@
 //! All instances through time: they take executions, idle and go
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
 };
 
 use super::{InstanceUse, KeepAlive, Span, SpanWindow};
@@ -9,6 +9,8 @@ use crate::stretch::Stretch;
 
 /// Passes through a window that repeats, at most; only one much shorter than its executions or tails comes near.
 const PASSES_MAX: i64 = 1000;
+/// Executions in all passes beyond those that it takes anyway, of which at least a few are made.
+const SPANS_MAX: usize = 20_000_000;
 /// Longest tail, microseconds: longer than any period, and far from the end of time.
 const TAIL_MAX_US: i64 = 1 << 60;
 
@@ -47,10 +49,11 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
     let mut host = Host::new(rule, pools.0.len(), stretch.start_us);
     let period_us = stretch.length_us();
     let longest_us = stretch.items().map(|span| span.end_us.saturating_sub(span.start_us)).max().unwrap_or(0);
-    // Where executions that start cold make the next ones cold in turn, it may never settle.
     let lasting =
         [longest_us, host.rule.start_us, host.rule.tail_us].map(|time_us| (time_us / period_us).min(PASSES_MAX));
-    let passes = PASSES_MAX.min(2 * lasting.iter().sum::<i64>() + 8);
+    // Where executions that start cold make the next ones cold in turn it takes longer, or for ever.
+    let more = (SPANS_MAX / stretch.items().count().max(1)).clamp(8, 32) as i64;
+    let passes = PASSES_MAX.min(2 * lasting.iter().sum::<i64>() + more);
     let mut before = host.state();
     for pass in 0..passes {
         host.counted = InstanceUse::default();
@@ -91,8 +94,15 @@ struct Pool {
     open: BTreeSet<(i64, u64, usize)>,
 }
 
-/// Instances up at one moment, relative to it: two moments with equal ones go on in the same way.
-type State = (Vec<(i64, usize)>, Vec<(usize, i64, u64, i64)>, Vec<Vec<i64>>);
+/// Instances up at one moment, all times relative to it: two moments with equal ones go on in the same way.
+#[derive(PartialEq, Eq)]
+struct State {
+    /// Pool, when the latest execution came, when the start is over, when each execution ends; by pool and
+    /// begin of the busy interval.
+    busy: Vec<(usize, i64, i64, Vec<i64>)>,
+    /// Since when the idle instances of each pool idle.
+    idle: Vec<Vec<i64>>,
+}
 
 struct Host {
     rule: KeepAlive,
@@ -289,15 +299,18 @@ impl Host {
         let tail_us = self.rule.tail_us;
         let idle =
             |pool: &Pool| pool.idle.iter().map(|at_us| since(*at_us).max((-1_i64).saturating_sub(tail_us))).collect();
-        let mut busy: Vec<(usize, i64, u64, i64)> = Vec::new();
-        let mut ends: Vec<(i64, usize)> = Vec::new();
+        let mut ends: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
         for Reverse((end_us, place)) in &self.ends {
-            let one = self.instances[*place];
-            ends.push((since(*end_us), one.pool));
-            busy.push((one.pool, since(one.last_start_us), one.in_flight, since(one.ready_us).max(0)));
+            ends.entry(*place).or_default().push(since(*end_us));
         }
-        ends.sort_unstable();
-        busy.sort_unstable();
-        (ends, busy, self.pools.iter().map(idle).collect())
+        let mut busy: Vec<(Instance, Vec<i64>)> =
+            ends.into_iter().map(|(place, ends)| (self.instances[place], ends)).collect();
+        // The order in which busy intervals began decides ties to come.
+        busy.sort_unstable_by_key(|(one, _)| (one.pool, one.run));
+        let of = |(one, mut ends): (Instance, Vec<i64>)| {
+            ends.sort_unstable();
+            (one.pool, since(one.last_start_us), since(one.ready_us).max(0), ends)
+        };
+        State { busy: busy.into_iter().map(of).collect(), idle: self.pools.iter().map(idle).collect() }
     }
 }

@@ -232,7 +232,7 @@ fn rules() -> impl Strategy<Value = KeepAlive> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn instances_agree_with_a_simulation_tick_by_tick(runs in runs(120, 3), rule in rules()) {

@@ -41,6 +41,7 @@ fn deployment(kind: Kind, scaling: Scaling, lines: Vec<Line>) -> Deployment {
         lines,
         words: BTreeMap::new(),
         sources: BTreeMap::new(),
+        figures: Vec::new(),
     }
 }
 

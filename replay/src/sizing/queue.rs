@@ -80,7 +80,7 @@ fn again(stretch: &Stretch<'_, Load>, instances: Instances<'_>, queue: &mut Queu
             queue.take(Load { start_us: load.start_us + shift_us, ..load });
         }
         queue.run_until(stretch.end_us + shift_us);
-        queue.close_up();
+        queue.note_up();
         for (start_us, end_us, _) in &mut queue.counted.up {
             (*start_us, *end_us) = (*start_us - shift_us, *end_us - shift_us);
         }
@@ -288,7 +288,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// Writes down how many were up until now, before that changes.
+    /// Writes down how many were up until now, before that changes or all is over.
     fn note_up(&mut self) {
         let (from_us, count) = (self.up_since_us, self.up());
         self.up_since_us = self.now_us;
@@ -301,10 +301,6 @@ impl<'a> Queue<'a> {
         }
     }
 
-    fn close_up(&mut self) {
-        self.note_up();
-    }
-
     /// Serves until nothing waits and nothing is under way; instances are up until then, or to an instant after it.
     fn finish(&mut self, end_us: i64) {
         self.run_until(end_us);
@@ -312,7 +308,7 @@ impl<'a> Queue<'a> {
             let Some(next_us) = self.next_us(i64::MAX) else { break };
             self.run_until(next_us);
         }
-        self.close_up();
+        self.note_up();
     }
 
     fn state(&self) -> State {

@@ -146,7 +146,7 @@ fn levels(loads: &[Load], ticks: std::ops::Range<i64>) -> Vec<(u64, i128)> {
     ticks.map(at).collect()
 }
 
-/// Scheduled instances at every tick: `levels` begin `before` ticks earlier than what is returned.
+/// Scheduled instances at every tick.
 fn scheduled(loads: &[Load], ticks: std::ops::Range<i64>, rule: &SizingRule) -> Vec<u64> {
     let levels = levels(loads, ticks.clone());
     let covers = |load: &Load, tick: i64| {
