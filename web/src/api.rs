@@ -14,3 +14,4 @@ pub mod reconcile;
 pub mod reports;
 pub mod sql;
 pub mod uploads;
+pub mod what_if;

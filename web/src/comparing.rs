@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paygrain_query::{CompareRequest, Engine};
-use paygrain_replay::Comparison;
+use paygrain_replay::{Comparison, ScheduledJob};
 use serde::Serialize;
 
 use crate::app::App;
@@ -30,6 +30,21 @@ pub async fn recorded(app: &App, given: Given) -> Result<Option<Compared>, AppEr
         let Some(recorded) = engine.recorded(&given.workload).await? else { return Ok(None) };
         let comparison = engine.compare(Arc::new(recorded.workload), &request).await?;
         Ok(Some(Compared { comparison, assumed: recorded.assumed }))
+    })
+    .await
+}
+
+/// A described job on every deployment that a URL asks for.
+///
+/// # Errors
+/// As [`recorded`].
+pub async fn described(app: &App, job: ScheduledJob, given: Given) -> Result<Compared, AppError> {
+    let request = CompareRequest::read(&given.compared)?;
+    in_its_place(app, async move |engine: Engine| {
+        let workload = tokio::task::spawn_blocking(move || Arc::new(job.workload())).await;
+        let workload = workload.map_err(|error| AppError::Internal { cause: error.to_string() })?;
+        let comparison = engine.compare(workload, &request).await?;
+        Ok(Compared { comparison, assumed: Vec::new() })
     })
     .await
 }

@@ -4,8 +4,11 @@ use std::cmp::Ordering;
 
 use paygrain_pricing::{Charge, Exact};
 use paygrain_query::QueryError;
+use paygrain_replay::sensitivity::{AssumptionRow, End};
 use paygrain_replay::sizing::Sizing;
-use paygrain_replay::{Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Summary, Verdict};
+use paygrain_replay::{
+    Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Robustness, Summary, Verdict,
+};
 
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
@@ -87,6 +90,34 @@ pub struct Shown {
     pub deployment: Option<Deployment>,
 }
 
+/// What a verdict rests on, in words.
+pub struct RobustnessView {
+    /// What months put together from other days say; none where there are too few days.
+    pub days: Vec<String>,
+    /// What each assumption does.
+    pub rows: Vec<AssumptionView>,
+}
+
+/// What an assumption does to a verdict.
+pub struct AssumptionView {
+    /// Its name.
+    pub title: String,
+    /// What is assumed.
+    pub usual: i64,
+    /// At its least and its greatest value.
+    pub ends: [EndView; 2],
+}
+
+/// An assumption at one end of its range.
+pub struct EndView {
+    /// The value.
+    pub value: i64,
+    /// What the cheapest costs there less than usual, or more.
+    pub change: Option<Exact>,
+    /// The other deployment that is the cheapest there, and from which value on.
+    pub flip: Option<(String, i64)>,
+}
+
 /// A comparison as a page shows it.
 pub struct ComparisonView {
     /// The address of the page.
@@ -123,6 +154,8 @@ pub struct ComparisonView {
     pub shown: Option<Shown>,
     /// A name that was asked for and is not among them.
     pub missing: Option<String>,
+    /// What the verdict rests on, where it was asked for.
+    pub robustness: Option<RobustnessView>,
 }
 
 impl ComparisonView {
@@ -133,7 +166,7 @@ impl ComparisonView {
     pub fn new(compared: Compared, deployments: &[Deployment], address: Address) -> Result<Self, AppError> {
         let Compared { comparison, assumed } = compared;
         let (column, is_descending) = sorting(&address)?;
-        let Comparison { workload, assumptions, deployments: outcomes, verdict, break_even } = comparison;
+        let Comparison { workload, assumptions, deployments: outcomes, verdict, break_even, robustness } = comparison;
         let cheapest = outcomes.iter().find(|outcome| Some(&outcome.name) == verdict.cheapest.as_ref());
         let currency = cheapest.or(outcomes.first()).map_or_else(|| "USD".to_owned(), |one| one.currency.clone());
         let shown = address.get("show").or(verdict.cheapest.as_deref());
@@ -146,6 +179,7 @@ impl ComparisonView {
         let bars = bars(&outcomes, &verdict, &currency, &address);
         let lines = break_even.as_ref().and_then(|one| lines(one, &currency, &address));
         let axis = break_even.as_ref().map(|one| one.axis);
+        let robustness = robustness.map(|one| RobustnessView::new(&one, &outcomes, &currency));
         let (mut rows, infeasible): (Vec<Outcome>, Vec<Outcome>) =
             outcomes.into_iter().partition(|outcome| outcome.monthly_cost.is_some());
         // The order of the comparison, by cost, decides among equals.
@@ -168,6 +202,7 @@ impl ComparisonView {
             axis,
             shown,
             missing,
+            robustness,
         })
     }
 
@@ -226,6 +261,56 @@ impl ComparisonView {
     /// Microseconds as seconds.
     pub fn seconds(&self, us: &i64) -> String {
         number::rounded(&Exact::ratio((*us).into(), 1_000_000).unwrap_or_default(), 3)
+    }
+}
+
+impl RobustnessView {
+    fn new(robustness: &Robustness, outcomes: &[Outcome], currency: &str) -> Self {
+        let title = |name: &str| {
+            let outcome = outcomes.iter().find(|outcome| outcome.name == name);
+            outcome.map_or_else(|| name.to_owned(), |outcome| outcome.title.clone())
+        };
+        let mut days = Vec::new();
+        if let Some(drawn) = &robustness.days {
+            let shares: Vec<String> = drawn
+                .shares
+                .iter()
+                .filter(|share| !share.share.is_zero())
+                .filter_map(|share| Some((title(&share.name), number::percent(&share.share, &Exact::from(1))?)))
+                .map(|(title, percent)| format!("{title} in {percent}"))
+                .collect();
+            days.push(format!(
+                "Of {} months put together from the {} days at random, without free tiers, the cheapest is {}.",
+                number::count(drawn.resamples.into()),
+                drawn.day_count,
+                shares.join(", ")
+            ));
+            if let Some(closest) = &drawn.closest {
+                let money = |amount: &Exact| number::money(amount, currency);
+                days.push(format!(
+                    "{} costs {} more than {}; in 90 % of the months between {} and {}.",
+                    title(&closest.next),
+                    money(&closest.difference),
+                    title(&closest.cheapest),
+                    money(&closest.low),
+                    money(&closest.high)
+                ));
+            }
+        }
+        let end = |end: &End| EndView {
+            value: end.value,
+            change: end.change.clone(),
+            flip: end.flips_at.map(|at| {
+                let other = end.verdict.as_ref().map_or_else(|| "nothing".to_owned(), |verdict| title(&verdict.name));
+                (other, at)
+            }),
+        };
+        let row = |row: &AssumptionRow| AssumptionView {
+            title: row.name.replace('_', " "),
+            usual: row.usual,
+            ends: [end(&row.low), end(&row.high)],
+        };
+        Self { days, rows: robustness.assumptions.rows.iter().map(row).collect() }
     }
 }
 

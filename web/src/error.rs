@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use paygrain_ingest::IngestError;
 use paygrain_pricing::EstimateError;
 use paygrain_query::QueryError;
-use paygrain_replay::CompareError;
+use paygrain_replay::{CompareError, JobError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -65,6 +65,8 @@ pub enum AppError {
     WrongHost { host: String },
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error(transparent)]
+    Job(#[from] JobError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
@@ -133,6 +135,7 @@ impl AppError {
             | Self::BadBody { .. }
             | Self::NoFile
             | Self::NothingToSet
+            | Self::Job(_)
             | Self::Query(
                 QueryError::NoSuchDimension { .. }
                 | QueryError::NoSuchChoice { .. }
@@ -170,7 +173,7 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparison `/compare`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NothingKept { refused: 0 } => return None,
@@ -201,6 +204,7 @@ impl AppError {
             Self::Query(QueryError::Lake(error)) | Self::Ingest(error) => return ingest_hint(error),
             Self::Query(error) => return error.hint(),
             Self::Estimate(error) => return error.hint(),
+            Self::Job(error) => return error.hint(),
             Self::MethodNotAllowed { .. }
             | Self::BadParameter { .. }
             | Self::MissingParameter { .. }

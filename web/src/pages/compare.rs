@@ -195,7 +195,7 @@ fn cells(outcome: &Outcome, period: Period) -> [String; 31] {
         parts.transfer.to_string(),
         parts.extras.to_string(),
         exact(&outcome.cost_per_million),
-        outcome.sizing.map(|sizing| sizing.word().to_owned()).unwrap_or_default(),
+        outcome.sizing.map(|sizing| sizing.to_string()).unwrap_or_default(),
         outcome.memory_mb.to_string(),
         outcome.vcpu_milli.to_string(),
         outcome.concurrency.to_string(),
