@@ -133,6 +133,11 @@ impl Axis {
     }
 }
 
+/// x
+pub fn sampled(workload: &Workload, count: i64) -> Workload {
+    Sample::of(workload, SAMPLE).workload(workload, count)
+}
+
 fn count_of(workload: &Workload) -> i64 {
     i64::try_from(workload.run_count()).unwrap_or(i64::MAX).max(1)
 }

@@ -23,6 +23,11 @@ pub(crate) fn row(deployment: &Deployment, line: &Line, words: &Words) -> UsageR
     row
 }
 
+/// Whether a line has a placeholder.
+pub(crate) fn mentions(line: &Line, name: &str) -> bool {
+    line.row.values().any(|value| matches!(value, RowValue::Text(text) if text.strip_prefix('$') == Some(name)))
+}
+
 /// An integer of a row.
 pub(crate) fn integer(value: impl Into<i128>) -> RowValue {
     RowValue::Number(value.into().into())

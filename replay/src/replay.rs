@@ -20,6 +20,8 @@ use crate::{
 
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
+/// The placeholder for how long an instance is up.
+const UP: &str = "up_us";
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
 
@@ -211,7 +213,7 @@ impl Replay<'_> {
                 Each::Run | Each::Task => runs.extend(self.runs(line, split)),
                 Each::Request => usage.extend(self.requests(line)),
                 Each::Instance => usage.extend(self.instances(line, &carried.up)),
-                Each::Period => usage.push(self.whole_period(line, &self.words(None))),
+                Each::Period => usage.push(self.held(line, None, 1, 1)),
             }
         }
         (usage, runs)
@@ -255,35 +257,47 @@ impl Replay<'_> {
         })
     }
 
-    /// The time that instances are up, as one row for each stretch of equal numbers, or for each length where there are
-    /// many.
+    /// The time that instances are up, as one row for each number of them and length of time.
     fn instances(&self, line: &Line, up: &[Up]) -> Vec<UsageRow> {
-        let words = self.words(None);
         let period = self.workload().period;
-        let mut by_length: BTreeMap<(i64, u64), u64> = BTreeMap::new();
-        let mut rows = Vec::new();
+        let mut stretches: BTreeMap<(Option<i64>, u64), u64> = BTreeMap::new();
         for Up { start_us, end_us, count, repeats } in up.iter().filter(|up| up.count > 0) {
-            if (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1) {
-                let mut row = self.whole_period(line, &words);
-                multiply(&mut row, *count);
-                rows.push(row);
-            } else {
-                *by_length.entry((end_us - start_us, *count)).or_default() += repeats;
-            }
+            let is_period = (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1);
+            let length_us = (!is_period).then(|| end_us - start_us);
+            *stretches.entry((length_us, *count)).or_default() += repeats;
         }
-        for ((length_us, count), times) in by_length {
-            let mut row = lines::row(self.deployment, line, &words);
-            multiply(&mut row, count);
-            row.insert("held_us".to_owned(), integer(length_us));
-            row.insert("count".to_owned(), integer(times));
-            rows.push(row);
-        }
-        rows
+        stretches.into_iter().map(|((length_us, count), times)| self.held(line, length_us, count, times)).collect()
     }
 
-    /// A row that is held for the whole period, in the zone of its service.
-    fn whole_period(&self, line: &Line, words: &Words) -> UsageRow {
-        let mut row = lines::row(self.deployment, line, words);
+    /// A row of so many instances that are up for so long, or for the whole period, so many times.
+    fn held(&self, line: &Line, length_us: Option<i64>, count: u64, times: u64) -> UsageRow {
+        let mut words = self.words(None);
+        let period = self.workload().period;
+        words.insert(UP, length_us.unwrap_or(period.end_us() - period.start_us()));
+        let mut row = lines::row(self.deployment, line, &words);
+        if lines::mentions(line, UP) {
+            // The time is a column of its own, as that of an execution.
+            row.insert("count".to_owned(), integer(i128::from(count) * i128::from(times)));
+            return row;
+        }
+        multiply(&mut row, count);
+        match length_us {
+            None => self.hold_whole_period(&mut row),
+            Some(length_us) => {
+                row.insert("held_us".to_owned(), integer(length_us));
+                let each = row.get("count").cloned();
+                let each = match each {
+                    Some(RowValue::Number(each)) => each,
+                    _ => Exact::one(),
+                };
+                row.insert("count".to_owned(), RowValue::Number(each * Exact::from(times)));
+            }
+        }
+        row
+    }
+
+    /// Holds a row for the whole period, in the zone of its service.
+    fn hold_whole_period(&self, row: &mut UsageRow) {
         let service = match row.get("service") {
             Some(RowValue::Text(service)) => service.clone(),
             _ => String::new(),
@@ -295,7 +309,6 @@ impl Replay<'_> {
                 row.insert(word.to_owned(), RowValue::Text(instant.to_rfc3339()));
             }
         }
-        row
     }
 
     /// What placeholders stand for.

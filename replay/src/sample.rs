@@ -1,7 +1,8 @@
 //! A few executions that stand for those of a workload, and workloads of any number of them
 use crate::workload::{Run, Window, Workload};
 
-/// Executions of a window at most.
+const SECOND_US: i64 = 1_000_000;
+/// Executions of a window, as far as a window has a second.
 const WINDOW_RUNS: i64 = 200;
 
 /// Executions that stand for those of a workload: function and duration of each.
@@ -33,40 +34,40 @@ impl Sample {
         Self(order.flatten().map(|place| chosen[place]).collect())
     }
 
-    /// A workload of so many executions, spread evenly over the period.
+    /// A workload of so many executions, spread evenly over the period. Many of them are short windows that repeat, each of
+    /// whole seconds: some a second longer and some with one execution more, so that all of the period is covered and every
+    /// execution counted.
     pub fn workload(&self, like: &Workload, count: i64) -> Workload {
-        let (start_us, end_us) = (like.period.start_us(), like.period.end_us());
-        let length_us = end_us - start_us;
-        let repeats = (count / WINDOW_RUNS).max(1);
-        let each = if count > WINDOW_RUNS { WINDOW_RUNS } else { count };
-        let rest = count - each * repeats;
-        let part_us = |runs: i64| {
-            i64::try_from(i128::from(length_us) * i128::from(runs) / i128::from(count.max(1))).unwrap_or(length_us)
-        };
-        let window = |start_us: i64, end_us: i64, repeats: i64, runs: i64| Window {
-            start_us,
-            end_us,
-            repeats: u64::try_from(repeats).unwrap_or(1),
-            runs: (0..runs)
-                .filter_map(|number| {
-                    let (function, duration_us) = *self.0.get(usize::try_from(number).ok()? % self.0.len().max(1))?;
-                    let into_us = i128::from(end_us - start_us) * i128::from(number) / i128::from(runs.max(1));
-                    Some(Run { start_us: start_us + i64::try_from(into_us).ok()?, duration_us, function })
-                })
-                .collect(),
-        };
+        let start_us = like.period.start_us();
+        let seconds = (like.period.end_us() - start_us) / SECOND_US;
+        let repeats = (count / WINDOW_RUNS).clamp(1, seconds);
+        let (long_s, short_s) = (seconds / repeats + 1, seconds / repeats);
+        let (more, fewer) = (count / repeats + 1, count / repeats);
+        let (long, full) = (seconds % repeats, count % repeats);
+        let kinds = [
+            (long_s, more, long.min(full)),
+            (long_s, fewer, (long - full).max(0)),
+            (short_s, more, (full - long).max(0)),
+            (short_s, fewer, repeats - long.max(full)),
+        ];
         let mut windows = Vec::new();
-        match repeats {
-            1 if rest == 0 => windows.push(window(start_us, end_us, 1, each)),
-            _ => {
-                let one_us = part_us(each).max(1);
-                windows.push(window(start_us, start_us + one_us, repeats, each));
-                if rest > 0 {
-                    windows.push(window(end_us - part_us(rest).max(1), end_us, 1, rest));
-                }
-            }
+        let mut start_us = start_us;
+        for (length_s, runs, repeats) in kinds.into_iter().filter(|(.., repeats)| *repeats > 0) {
+            let end_us = start_us + length_s * SECOND_US;
+            windows.push(self.window(start_us, end_us, repeats, runs));
+            start_us = end_us;
         }
         Workload { title: like.title.clone(), period: like.period, functions: like.functions.clone(), windows }
+    }
+
+    fn window(&self, start_us: i64, end_us: i64, repeats: i64, runs: i64) -> Window {
+        let run = |number: i64| {
+            let (function, duration_us) = *self.0.get(usize::try_from(number).ok()? % self.0.len().max(1))?;
+            let into_us = i128::from(end_us - start_us) * i128::from(number) / i128::from(runs.max(1));
+            Some(Run { start_us: start_us + i64::try_from(into_us).ok()?, duration_us, function })
+        };
+        let repeats = u64::try_from(repeats).unwrap_or(1);
+        Window { start_us, end_us, repeats, runs: (0..runs).filter_map(run).collect() }
     }
 
     /// With every duration so many times as long: a fraction of two durations.
@@ -125,7 +126,7 @@ mod tests {
                 .map(|window| i128::from(window.end_us - window.start_us) * i128::from(window.repeats))
                 .sum();
             let length = i128::from(end_us - start_us);
-            assert!((covered - length).abs() <= length / 100, "{count}: {covered}");
+            assert_eq!(covered, length, "{count}");
             assert!(scaled.windows.iter().all(|window| window.start_us >= start_us && window.end_us <= end_us));
         }
     }

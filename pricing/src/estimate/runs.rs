@@ -13,6 +13,7 @@ use crate::{
     exact::Exact,
     expression::{Expression, Value},
     rating::UsageSlice,
+    scope::Scope,
 };
 
 /// The column that differs.
@@ -149,10 +150,22 @@ impl Slices<'_> {
                 }
                 let (usage, untaken) =
                     catalogue.activity_usage(&book.provider, &row.service, activity, &times, self.period());
+                // What repeats is not of the hours of the window.
+                let mut sums: BTreeMap<(SkuIndex, Scope), (Exact, u64)> = BTreeMap::new();
                 for one in usage {
-                    let spread = window.repeats > 1 && self.is_sensitive(one.sku, catalogue.sku(one.sku));
-                    let at_us = row.zone.within(self.period(), one.hour_us);
-                    let ActivityUsage { sku, scope, quantity, record_count, .. } = one;
+                    let ActivityUsage { sku, scope, quantity, record_count, hour_us } = one;
+                    if window.repeats > 1 {
+                        let sum = sums.entry((sku, scope)).or_default();
+                        sum.0 += quantity;
+                        sum.1 += record_count;
+                        continue;
+                    }
+                    let at_us = row.zone.within(self.period(), hour_us);
+                    self.push_quantity(row, UsageSlice { sku, scope, at_us, quantity, record_count }, false);
+                }
+                for ((sku, scope), (quantity, record_count)) in sums {
+                    let spread = self.is_sensitive(sku, catalogue.sku(sku));
+                    let at_us = row.zone.start_us(self.period());
                     self.push_quantity(row, UsageSlice { sku, scope, at_us, quantity, record_count }, spread);
                 }
                 for one in untaken {

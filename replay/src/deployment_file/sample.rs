@@ -13,16 +13,31 @@ const SAMPLE_PERIOD: &str = "2026-10";
 /// What is wrong with the row of a line, and what to write instead.
 pub(super) fn check(context: &Context<'_>, line: &Line) -> Result<(), (String, Option<String>)> {
     let Ok(period) = SAMPLE_PERIOD.parse() else { return Ok(()) };
-    match estimated(context.catalogue, period, (context.provider, context.region), line) {
+    let told = |usage| match estimated(context.catalogue, period, (context.provider, context.region), usage) {
         Err(EstimateError::Row { message, hint, .. }) => Err((message, hint)),
         Err(error) => Err((error.to_string(), error.hint())),
         Ok(_) => Ok(()),
+    };
+    // Its own words first: a mistake in one of them is not to be told of a word that the replay adds.
+    if !matches!(line.each, Each::Run | Each::Task) {
+        told(with_samples(line).0)?;
     }
+    told(filled(period, line)).map_err(|(message, hint)| {
+        let hint = match line.each {
+            Each::Run | Each::Task if !line.row.contains_key("meter") => return (message, hint),
+            Each::Run | Each::Task => "a run or a task is a row of `invocations`, with a duration",
+            Each::Request => "a request is a row that may have a `count`",
+            Each::Instance | Each::Period => {
+                "instances and the period are held for a time: rows of `metered` with a `meter`, of stored `gib`, or with `$up_us`"
+            }
+        };
+        (format!("the row does not go with its `each`: {message}"), Some(hint.to_owned()))
+    })
 }
 
 /// Why no price applies to a line in a month.
 pub(crate) fn unpriced(catalogue: &Catalogue, period: Period, deployment: &Deployment, line: &Line) -> Option<String> {
-    match estimated(catalogue, period, (&deployment.provider, deployment.region.as_deref()), line) {
+    match estimated(catalogue, period, (&deployment.provider, deployment.region.as_deref()), filled(period, line)) {
         Err(error) => Some(error.to_string()),
         Ok(Estimate { unpriced, .. }) if !unpriced.is_empty() => Some(unpriced[0].reason.clone()),
         Ok(Estimate { charges, .. }) => charges.is_empty().then(|| "nothing is charged".to_owned()),
@@ -33,7 +48,7 @@ fn estimated(
     catalogue: &Catalogue,
     period: Period,
     (provider, region): (&str, Option<&str>),
-    line: &Line,
+    usage: UsageRow,
 ) -> Result<Estimate, EstimateError> {
     let request = EstimateRequest {
         period,
@@ -44,14 +59,17 @@ fn estimated(
         account_opened: None,
         allowances: Allowances::None,
         agreement: Agreement::default(),
-        usage: vec![filled(period, line)],
+        usage: vec![usage],
     };
     estimate(catalogue, request)
 }
 
-/// The row as the replay would fill it for one execution or an hour of one instance.
-fn filled(period: Period, line: &Line) -> UsageRow {
-    let number = |number: i64| RowValue::Number(Exact::from(number));
+fn number(number: i64) -> RowValue {
+    RowValue::Number(Exact::from(number))
+}
+
+/// The row with sample values for what the replay supplies, and whether it says itself how long.
+fn with_samples(line: &Line) -> (UsageRow, bool) {
     let sample = |name: &str| match name {
         "memory_mb" => 1024,
         "vcpu_milli" => 500,
@@ -61,17 +79,19 @@ fn filled(period: Period, line: &Line) -> UsageRow {
         _ => 1,
     };
     let mut says_how_long = false;
-    let mut row = UsageRow::new();
-    for (word, value) in &line.row {
-        let value = match value {
-            RowValue::Text(text) => text.strip_prefix('$').map(|name| {
-                says_how_long |= name.starts_with("up_");
-                number(sample(name))
-            }),
-            _ => None,
-        };
-        row.insert(word.clone(), value.unwrap_or_else(|| line.row[word].clone()));
+    let mut row = line.row.clone();
+    for value in row.values_mut() {
+        let RowValue::Text(text) = value else { continue };
+        let Some(name) = text.strip_prefix('$') else { continue };
+        says_how_long |= matches!(name, "up_us" | "up_hours");
+        *value = number(sample(name));
     }
+    (row, says_how_long)
+}
+
+/// The row as the replay would fill it for one execution or an hour of one instance.
+fn filled(period: Period, line: &Line) -> UsageRow {
+    let (mut row, says_how_long) = with_samples(line);
     match line.each {
         Each::Run | Each::Task => {
             row.insert("duration_us".to_owned(), number(1_000_000));

@@ -23,7 +23,7 @@ const SCALINGS: &[(&str, Scaling)] =
 const FIGURE_KEYS: &[&str] =
     &["memory", "vcpu", "system_memory_mb", "concurrency", "start", "tail", "minimum_instances", "limits"];
 const FILE_KEYS: &[&str] =
-    &["title", "kind", "provider", "region", "note", "scaling", "sources", "without_extras", "size", "line"];
+    &["title", "kind", "provider", "region", "note", "scaling", "sources", "without_extras", "sizes", "size", "line"];
 const SIZE_KEYS: &[&str] =
     &["name", "title", "note", "memory_mb", "vcpu_milli", "sustained_milli", "source", "mark", "scaling"];
 
@@ -57,7 +57,21 @@ pub(super) fn read<'t>(
         deployments.extend(file.read_size(reader, size, &inherited).map(|deployment| (size.start, deployment)));
         reader.place.clear();
     }
+    if reader.problems.is_empty() {
+        unnamed_sources(reader, root, &deployments);
+    }
     deployments
+}
+
+/// A source that no figure of any size names is a remnant.
+fn unnamed_sources<'t>(reader: &mut Reader<'t>, root: Entry<'t>, deployments: &[(usize, Deployment)]) {
+    let figures = deployments.iter().flat_map(|(_, deployment)| &deployment.figures);
+    let named: BTreeSet<&str> = figures.filter_map(|figure| figure.source.as_deref()).collect();
+    for (key, at, _) in reader.table(root, "sources").map(Entry::in_order).unwrap_or_default() {
+        if !named.contains(key) {
+            reader.problem(at, format!("no figure names the source `{key}`"));
+        }
+    }
 }
 
 /// Reads `[sources]`.
@@ -115,7 +129,8 @@ impl<'t> File<'_, 't> {
         let own = reader.text(size, "name");
         reader.place = own.map_or_else(String::new, |name| format!("size {name}"));
         let name = self.name(reader, size, own);
-        let words = words(reader, size);
+        let mut words = words(reader, size);
+        words.extend(own.map(|own| ("name".to_owned(), own.to_owned())));
         let own_scaling = if size.get("scaling").is_some() { size } else { self.root };
         let scaling = reader.word(own_scaling, "scaling", SCALINGS);
         let region = reader.text(self.root, "region");
@@ -128,7 +143,8 @@ impl<'t> File<'_, 't> {
         let memory = figures.memory();
         let vcpu = figures.vcpu();
         if size.get("memory_mb").is_some() || size.get("vcpu_milli").is_some() {
-            figures.origin(size, "size", None);
+            let shared = figures.reader.table(self.root, "sizes").filter(|_| size.get("mark").is_none());
+            figures.origin(shared.unwrap_or(size), "size", None);
         }
         let system_memory_mb = figures.integer("system_memory_mb", 0).unwrap_or(0);
         let concurrency = figures.integer("concurrency", 1).and_then(|count| u64::try_from(count).ok());
@@ -216,7 +232,7 @@ impl<'t> File<'_, 't> {
         used: &BTreeSet<String>,
     ) {
         let known: Vec<&str> = SIZE_KEYS.iter().chain(FIGURE_KEYS).copied().collect();
-        for word in words.keys().filter(|word| !used.contains(*word)) {
+        for word in words.keys().filter(|word| *word != "name" && !used.contains(*word)) {
             let at = reader.at(size, word);
             let near = did_you_mean(word, &known).filter(|hint| !hint.starts_with("known"));
             let hint = near.or_else(|| Some(format!("write `${word}` in the row of a line")));
