@@ -112,6 +112,12 @@ impl Schedule {
         self.zone.name()
     }
 
+    /// An instant (UTC microseconds) on the clock of the time zone: `Sat 31 Oct 2026, 17:00 CET`.
+    pub fn local(&self, at_us: i64) -> String {
+        let at = DateTime::from_timestamp_micros(at_us).unwrap_or_default().with_timezone(&self.zone);
+        at.format("%a %-d %b %Y, %H:%M %Z").to_string()
+    }
+
     /// All starts in a billing period, UTC microseconds, ascending: at most one a second.
     pub fn runs(&self, period: Period) -> Vec<i64> {
         let (start_us, end_us) = (period.start_us(), period.end_us());

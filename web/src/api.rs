@@ -2,6 +2,7 @@
 
 pub mod bills;
 pub mod charges;
+pub mod compare;
 pub mod estimate;
 pub mod events;
 pub mod explain;
@@ -13,3 +14,4 @@ pub mod reconcile;
 pub mod reports;
 pub mod sql;
 pub mod uploads;
+pub mod what_if;

@@ -19,18 +19,22 @@ pub struct App {
     /// Room for bodies that bring events, in KiB.
     event_memory: Arc<Semaphore>,
     running: Running,
+    comparisons: Arc<Semaphore>,
     sql: Option<SqlSandbox>,
 }
 
 /// Memory that bodies with events may take at the same time, in KiB.
 const EVENT_MEMORY_KIB: usize = 128 * 1024;
+/// Comparisons of workloads at the same time: each holds every execution of its workload.
+const COMPARISONS_MAX: usize = 2;
 
 impl App {
     /// A server over an engine.
     pub fn new(engine: Engine, config: WebConfig) -> Self {
         let event_memory = Arc::new(Semaphore::new(EVENT_MEMORY_KIB));
-        let sql = engine.sandbox().ok();
-        Self { engine, config: Arc::new(config), events: None, event_memory, running: Running::default(), sql }
+        let comparisons = Arc::new(Semaphore::new(COMPARISONS_MAX));
+        let (running, sql) = (Running::default(), engine.sandbox().ok());
+        Self { engine, config: Arc::new(config), events: None, event_memory, running, comparisons, sql }
     }
 
     /// The same server with other limits for queries of its users.
@@ -62,6 +66,11 @@ impl App {
     /// Room for bodies that bring events, in KiB.
     pub fn event_memory(&self) -> &Arc<Semaphore> {
         &self.event_memory
+    }
+
+    /// Places for comparisons of workloads.
+    pub fn comparisons(&self) -> &Arc<Semaphore> {
+        &self.comparisons
     }
 
     /// Uploads on their way.

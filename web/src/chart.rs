@@ -1,6 +1,8 @@
 //! Geometry of the charts. Floats are fine here and only here: they are pixels.
 
+pub mod lines;
 pub mod sparkline;
+pub mod stacked_bars;
 pub mod stacked_columns;
 
 /// A tenth of a pixel is as fine as it gets; the markup stays short.

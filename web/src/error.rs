@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use paygrain_ingest::IngestError;
 use paygrain_pricing::EstimateError;
 use paygrain_query::QueryError;
+use paygrain_replay::{CompareError, JobError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -40,6 +41,8 @@ pub enum AppError {
     BadBody { problem: String },
     #[error("the form names no file")]
     NoFile,
+    #[error("there are no recorded executions to compare")]
+    NoExecutions,
     #[error("no value was given")]
     NothingToSet,
     #[error("the upload is larger than {limit_bytes} bytes")]
@@ -62,6 +65,8 @@ pub enum AppError {
     WrongHost { host: String },
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error(transparent)]
+    Job(#[from] JobError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
@@ -111,6 +116,7 @@ impl AppError {
             Self::NoSuchPage { .. }
             | Self::NoSuchUpload { .. }
             | Self::NothingKept { .. }
+            | Self::NoExecutions
             | Self::Query(
                 QueryError::NoSuchCharge { .. }
                 | QueryError::NoSuchBill { .. }
@@ -129,10 +135,13 @@ impl AppError {
             | Self::BadBody { .. }
             | Self::NoFile
             | Self::NothingToSet
+            | Self::Job(_)
             | Self::Query(
                 QueryError::NoSuchDimension { .. }
                 | QueryError::NoSuchChoice { .. }
                 | QueryError::BadValue { .. }
+                | QueryError::NoSuchDeployment { .. }
+                | QueryError::NoDeployment
                 | QueryError::BadSql { .. },
             ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -144,8 +153,16 @@ impl AppError {
             Self::Timeout { .. } | Self::NotWritten { .. } | Self::NoEvents => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::WrongHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Query(QueryError::Compare(error)) if matches!(**error, CompareError::Assumption(_)) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Query(
-                QueryError::ManyCurrencies { .. } | QueryError::Overflow { .. } | QueryError::TooLarge { .. },
+                QueryError::ManyCurrencies { .. }
+                | QueryError::Overflow { .. }
+                | QueryError::TooLarge { .. }
+                | QueryError::TooManyRuns { .. }
+                | QueryError::Compare(_)
+                | QueryError::Deployments { .. },
             )
             | Self::Estimate(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Ingest(error) | Self::Query(QueryError::Lake(error)) => ingest_status(error),
@@ -156,7 +173,7 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NothingKept { refused: 0 } => return None,
@@ -165,6 +182,7 @@ impl AppError {
             }
             Self::BadBody { .. } => return None,
             Self::NoFile => "choose at least one file and send the form again".into(),
+            Self::NoExecutions => "bring logs in with `PUT /api/v1/uploads/{name}`, or describe a workload with `POST`".into(),
             Self::NothingToSet => "fill in at least one field, for example a region".into(),
             Self::TooLarge { .. } => {
                 "split or compress the file, or use `paygrain ingest` on the machine itself".into()
@@ -186,6 +204,7 @@ impl AppError {
             Self::Query(QueryError::Lake(error)) | Self::Ingest(error) => return ingest_hint(error),
             Self::Query(error) => return error.hint(),
             Self::Estimate(error) => return error.hint(),
+            Self::Job(error) => return error.hint(),
             Self::MethodNotAllowed { .. }
             | Self::BadParameter { .. }
             | Self::MissingParameter { .. }

@@ -37,6 +37,18 @@ pub fn quantity(value: &Exact, _: &dyn Values) -> Result<Safe<String>> {
     Ok(behind(value, "", number::quantity(value)))
 }
 
+/// A measured quantity with at most so many decimals, with the exact value behind it.
+#[askama::filter_fn]
+pub fn rounded(value: &Exact, _: &dyn Values, decimals: u32) -> Result<Safe<String>> {
+    Ok(behind(value, "", number::rounded(value, decimals)))
+}
+
+/// A share of 1 in percent.
+#[askama::filter_fn]
+pub fn percent(value: &Exact, _: &dyn Values) -> Result<String> {
+    Ok(number::percent(value, &Exact::from(1)).unwrap_or_default())
+}
+
 /// A number of things.
 #[askama::filter_fn]
 pub fn count(value: &u64, _: &dyn Values) -> Result<String> {
@@ -130,7 +142,8 @@ pub fn month_name(period: Period) -> String {
     period.first_day().format("%B %Y").to_string()
 }
 
-fn capital(text: &str) -> String {
+/// A text with a capital first.
+pub fn capital(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().into_iter().flat_map(char::to_uppercase).chain(rest).collect()
 }

@@ -6,8 +6,12 @@
 mod api;
 mod app;
 mod assets;
+mod assumption_fields;
 mod bill_query;
 mod chart;
+mod compare_query;
+mod comparing;
+mod comparison_view;
 mod config;
 mod csv_text;
 mod error;

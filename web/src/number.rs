@@ -42,6 +42,16 @@ pub fn quantity(value: &Exact) -> String {
     format!("{}{}", if value.is_negative() { "\u{2212}" } else { "" }, grouped(&shown))
 }
 
+/// A measured quantity for people: at most so many decimals, and something is never rounded to nothing.
+pub fn rounded(value: &Exact, decimals: u32) -> String {
+    let shown = trimmed(&unsigned(value.round_half_up(decimals)), 0);
+    if shown == "0" && !value.is_zero() {
+        let least = Exact::ratio(1, 10_i128.pow(decimals)).unwrap_or_default();
+        return format!("< {least}");
+    }
+    format!("{}{}", if value.is_negative() { "\u{2212}" } else { "" }, grouped(&shown))
+}
+
 /// A number of things, with thousands separators.
 pub fn count(value: u64) -> String {
     grouped(&value.to_string())
@@ -194,6 +204,15 @@ mod tests {
             ("0.0000000001", "< 0.000001"),
         ] {
             assert_eq!(quantity(&exact(value)), shown, "{value}");
+        }
+    }
+
+    #[test]
+    fn measured_quantities_are_short_and_never_nothing() {
+        for (value, decimals, shown) in
+            [("1234.56", 1, "1,234.6"), ("0.04", 1, "< 0.1"), ("0", 1, "0"), ("2.0", 2, "2"), ("0.3", 0, "< 1")]
+        {
+            assert_eq!(rounded(&exact(value), decimals), shown, "{value}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod bill;
+pub mod compare;
 pub mod explain;
 pub mod overview;
 pub mod reconcile;
@@ -9,6 +10,7 @@ pub mod samples;
 pub mod sql;
 pub mod upload;
 pub mod uploads;
+pub mod what_if;
 
 /// A window on a long list, with the links to the windows beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,44 @@
+//! `/api/v1/compare` and `/api/v1/deployments`
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::compare_query::Given;
+use crate::comparing::{self, Compared};
+use crate::error::AppError;
+use crate::params::Params;
+
+/// `GET`: recorded executions on every deployment, in the shape of `paygrain compare --format json`.
+pub async fn show(State(app): State<App>, params: Params) -> Result<Json<Compared>, AppError> {
+    let given = Given::recorded(&params, false)?;
+    comparing::recorded(&app, given).await?.map(Json).ok_or(AppError::NoExecutions)
+}
+
+/// `GET /api/v1/deployments`: what workloads can be compared on.
+pub async fn deployments(State(app): State<App>, params: Params) -> Result<Json<Value>, AppError> {
+    params.only(&[])?;
+    let deployments = app.engine().deployments()?;
+    let shown = deployments.all().iter().map(|one| {
+        let largest_mb = one.memory.largest_mb();
+        json!({
+            "name": one.name,
+            "title": one.title,
+            "kind": one.kind,
+            "provider": one.provider,
+            "region": one.region,
+            "note": one.note,
+            "memory_mb": largest_mb,
+            "vcpu_milli": one.vcpu.of_memory(largest_mb),
+            "scaling": one.scaling,
+            "concurrency": one.concurrency,
+            "start_ms": one.start_us / 1000,
+            "tail_s": one.tail_us / 1_000_000,
+            "minimum_instances": one.minimum_instances,
+            "longest_run_s": one.limits.longest_run_s,
+            "sources": one.sources,
+        })
+    });
+    Ok(Json(json!({ "deployments": shown.collect::<Vec<_>>() })))
+}

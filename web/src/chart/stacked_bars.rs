@@ -1,0 +1,178 @@
+//! Horizontal bars, each of several parts: a row per deployment, a segment per part of its cost. A row is a link with its
+//! name and its sum as text, so that it is of use at any width; the table under it has the same numbers.
+
+use paygrain_pricing::Exact;
+
+use super::pixel;
+use crate::number::{approximate, money, sum};
+
+/// Width of the longest bar, in units of the drawing, which is stretched to the room there is.
+const WIDTH: f64 = 1000.0;
+
+/// A part of every bar.
+#[derive(Clone, Copy, Debug)]
+pub struct PartInput {
+    /// What it is called.
+    pub title: &'static str,
+    /// Number of its colour.
+    pub colour: usize,
+}
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub struct BarInput<'a> {
+    /// Its name.
+    pub title: &'a str,
+    /// What else there is to say of it.
+    pub note: String,
+    /// Where it leads.
+    pub href: String,
+    /// One value per part.
+    pub values: Vec<Exact>,
+    /// Whether it is the one to look at.
+    pub is_best: bool,
+}
+
+/// The chart, ready to be drawn.
+#[derive(Clone, Debug)]
+pub struct StackedBars {
+    /// Width of the drawing of a bar.
+    pub width: f64,
+    /// Parts that are in some bar.
+    pub parts: Vec<Part>,
+    /// The bars, in the order they were given.
+    pub bars: Vec<Bar>,
+}
+
+/// An entry of the legend.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is called.
+    pub title: &'static str,
+    /// Its colour in the style sheet.
+    pub class: String,
+}
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// Its name.
+    pub title: String,
+    /// What else there is to say of it.
+    pub note: String,
+    /// Where it leads.
+    pub href: String,
+    /// What a screen reader says.
+    pub spoken: String,
+    /// Its parts from the left; those of nothing are left out.
+    pub segments: Vec<Segment>,
+    /// One value per entry of the legend.
+    pub values: Vec<Exact>,
+    /// Their sum.
+    pub total: Exact,
+    /// Whether it is the one to look at.
+    pub is_best: bool,
+}
+
+/// A part of a bar.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its colour in the style sheet.
+    pub class: String,
+    /// Left edge.
+    pub x: f64,
+    /// Width.
+    pub width: f64,
+}
+
+impl StackedBars {
+    /// Lays out a chart; nothing when every bar would be empty.
+    pub fn new(parts: &[PartInput], bars: &[BarInput<'_>], currency: &str) -> Option<Self> {
+        let used = |place: &usize| bars.iter().any(|bar| bar.values.get(*place).is_some_and(|value| !value.is_zero()));
+        let used: Vec<usize> = (0..parts.len()).filter(used).collect();
+        let totals: Vec<Exact> = bars.iter().map(|bar| sum(&bar.values).unwrap_or_default()).collect();
+        let longest = totals.iter().map(approximate).fold(0.0, f64::max);
+        if longest <= 0.0 {
+            return None;
+        }
+        let entries: Vec<Part> = used
+            .iter()
+            .filter_map(|place| parts.get(*place))
+            .map(|part| Part { title: part.title, class: format!("s{}", part.colour) })
+            .collect();
+        let drawn = bars.iter().zip(totals).map(|(bar, total)| {
+            let values: Vec<Exact> = used.iter().filter_map(|place| bar.values.get(*place)).cloned().collect();
+            let mut segments = Vec::new();
+            let mut before = 0.0;
+            for (part, value) in entries.iter().zip(&values) {
+                let value = approximate(value).max(0.0) / longest * WIDTH;
+                let (x, end) = (pixel(before), pixel(before + value));
+                if end > x {
+                    segments.push(Segment { class: part.class.clone(), x, width: pixel(end - x) });
+                }
+                before += value;
+            }
+            let mut spoken = format!("{}: {} a month", bar.title, money(&total, currency));
+            for (part, value) in entries.iter().zip(&values).filter(|(_, value)| !value.is_zero()) {
+                spoken += &format!(", {} {}", part.title, money(value, currency));
+            }
+            Bar {
+                title: bar.title.to_owned(),
+                note: bar.note.clone(),
+                href: bar.href.clone(),
+                spoken,
+                segments,
+                values,
+                total,
+                is_best: bar.is_best,
+            }
+        });
+        let bars = drawn.collect();
+        Some(Self { width: WIDTH, parts: entries, bars })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(values: &[[&str; 3]]) -> Option<StackedBars> {
+        let parts =
+            ["Compute", "Idle", "Requests"].into_iter().zip(0..).map(|(title, colour)| PartInput { title, colour });
+        let bars: Vec<BarInput<'_>> = values
+            .iter()
+            .map(|values| BarInput {
+                title: "A machine",
+                note: String::new(),
+                href: "?show=a".into(),
+                values: values.iter().map(|value| value.parse().unwrap()).collect(),
+                is_best: false,
+            })
+            .collect();
+        StackedBars::new(&parts.collect::<Vec<_>>(), &bars, "USD")
+    }
+
+    #[test]
+    fn segments_follow_each_other_and_the_longest_bar_fills_the_drawing() {
+        let chart = chart(&[["1", "0", "1"], ["2", "0", "6"]]).unwrap();
+        assert_eq!(chart.parts.iter().map(|part| part.title).collect::<Vec<_>>(), ["Compute", "Requests"]);
+        let [short, long] = chart.bars.as_slice() else { panic!() };
+        assert_eq!(
+            long.segments.iter().map(|segment| (segment.x, segment.width)).collect::<Vec<_>>(),
+            [(0.0, 250.0), (250.0, 750.0)]
+        );
+        assert_eq!(short.segments.last().map(|segment| segment.x + segment.width), Some(250.0));
+        assert_eq!(long.segments[1].class, "s2", "a part keeps its colour");
+        assert_eq!((short.values.len(), short.total.to_string()), (2, "2".to_owned()));
+        assert_eq!(short.spoken, "A machine: $2.00 a month, Compute $1.00, Requests $1.00");
+    }
+
+    #[test]
+    fn nothing_is_no_chart_and_tiny_amounts_are_one() {
+        assert!(chart(&[["0", "0", "0"]]).is_none());
+        assert!(chart(&[]).is_none());
+        let tiny = chart(&[["0.0000166667", "0", "0"]]).unwrap();
+        assert_eq!(tiny.bars[0].segments[0].width, WIDTH);
+        assert!(tiny.bars[0].spoken.contains("$0.00001667"));
+    }
+}

@@ -1,0 +1,177 @@
+//! The question behind `/compare`, `/what-if` and their API counterparts: a URL taken apart into what chooses the workload,
+//! what is asked of the comparison and how its table is shown; and links that change one thing of it.
+
+use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS};
+
+use crate::error::AppError;
+use crate::filters::encode;
+use crate::params::Params;
+
+/// How the page shows its table: a column to sort by, and the deployment whose charges are shown.
+const VIEW: [&str; 2] = ["sort", "show"];
+
+/// Names and texts, as the engine takes them.
+pub type Pairs = Vec<(String, String)>;
+
+/// Parameters by what they are for, each in the order of the URL.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// What chooses the workload.
+    pub workload: Pairs,
+    /// What is asked of the comparison.
+    pub compared: Pairs,
+    /// What it is shown as.
+    pub shown: Pairs,
+}
+
+impl Given {
+    /// Takes the parameters of a recorded workload apart.
+    ///
+    /// # Errors
+    /// A name that nothing reads.
+    pub fn recorded(params: &Params, is_page: bool) -> Result<Self, AppError> {
+        Self::read(params, &RECORDED_PARAMETERS.map(|parameter| parameter.name), is_page)
+    }
+
+    /// Takes parameters apart, those that choose the workload by their names.
+    ///
+    /// # Errors
+    /// A name that nothing reads.
+    pub fn read(params: &Params, workload: &[&'static str], is_page: bool) -> Result<Self, AppError> {
+        let compared = COMPARE_PARAMETERS.map(|parameter| parameter.name);
+        let shown = if is_page { &VIEW[..] } else { &[] };
+        let mut known: Vec<&'static str> = workload.to_vec();
+        known.extend(compared);
+        known.extend(shown);
+        params.only(&known)?;
+        let mut given = Self::default();
+        for (name, value) in params.clone().into_pairs() {
+            let place = match name.as_str() {
+                name if shown.contains(&name) => &mut given.shown,
+                name if compared.contains(&name) => &mut given.compared,
+                _ => &mut given.workload,
+            };
+            place.push((name, value));
+        }
+        Ok(given)
+    }
+}
+
+/// The address of a page, for links that change one thing of it.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The path of the page.
+    path: &'static str,
+    /// The query.
+    pairs: Pairs,
+}
+
+impl Address {
+    /// The address of a page with its parameters.
+    pub fn new(path: &'static str, params: &Params) -> Self {
+        Self { path, pairs: params.clone().into_pairs() }
+    }
+
+    /// The last value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a name.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a name, those in a list one by one.
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let of_name = self.pairs.iter().filter(move |(key, _)| key == name);
+        of_name.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// Names and values that are neither among those of a form nor empty, for its hidden fields.
+    pub fn besides<'a>(&'a self, fields: &'a [&'a str]) -> impl Iterator<Item = &'a (String, String)> {
+        self.pairs.iter().filter(move |(name, _)| !fields.contains(&name.as_str()))
+    }
+
+    /// The address itself.
+    pub fn url(&self) -> String {
+        self.under(self.path)
+    }
+
+    /// The same question to another path, without how the page shows it.
+    pub fn under(&self, path: &str) -> String {
+        let is_view = |name: &str| path != self.path && VIEW.contains(&name);
+        let pairs = self.pairs.iter().filter(|(name, _)| !is_view(name));
+        let pairs: Vec<String> = pairs.map(|(name, value)| format!("{}={}", encode(name), part(value))).collect();
+        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+    }
+
+    /// The same with one value for a name.
+    pub fn with(&self, name: &str, value: &str) -> String {
+        let mut changed = self.clone();
+        changed.pairs.retain(|(key, _)| key != name);
+        changed.pairs.push((name.to_owned(), value.to_owned()));
+        changed.url()
+    }
+
+    /// The same without a name.
+    pub fn without(&self, name: &str) -> String {
+        let mut changed = self.clone();
+        changed.pairs.retain(|(key, _)| key != name);
+        changed.url()
+    }
+
+    /// The same without one value of a name that may come several times.
+    pub fn without_value(&self, name: &str, value: &str) -> String {
+        let mut changed = self.clone();
+        changed.pairs.retain(|(key, one)| key != name || one != value);
+        changed.url()
+    }
+
+    /// The same with a value of a list added, or removed where it is in it.
+    pub fn toggled(&self, name: &str, value: &str) -> String {
+        let mut list: Vec<&str> = self.list(name).filter(|one| *one != value).collect();
+        if self.list(name).all(|one| one != value) {
+            list.push(value);
+        }
+        if list.is_empty() { self.without(name) } else { self.with(name, &list.join(",")) }
+    }
+}
+
+/// A value in a URL; lists and schedules stay legible.
+fn part(value: &str) -> String {
+    encode(value).replace("%2C", ",").replace("%2F", "/").replace("%3A", ":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[(&str, &str)]) -> Params {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn parameters_are_told_apart_and_unknown_ones_refused() {
+        let given = params(&[("period", "2026-10"), ("kind", "vm"), ("sort", "-idle"), ("filter", "region=a")]);
+        let page = Given::recorded(&given, true).unwrap();
+        let names = |pairs: &Pairs| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&page.workload), ["period", "filter"]);
+        assert_eq!(names(&page.compared), ["kind"]);
+        assert_eq!(names(&page.shown), ["sort"]);
+        let error = Given::recorded(&given, false).unwrap_err().to_string();
+        assert!(error.starts_with("there is no parameter `sort`; there are period, from"), "{error}");
+    }
+
+    #[test]
+    fn links_change_one_thing() {
+        let address = Address::new("/compare", &params(&[("kind", "vm,faas"), ("filter", "a=b c"), ("sort", "idle")]));
+        assert_eq!(address.with("sort", "name"), "/compare?kind=vm,faas&filter=a%3Db%20c&sort=name");
+        assert_eq!(address.without_value("filter", "a=b c"), "/compare?kind=vm,faas&sort=idle");
+        assert_eq!(address.toggled("kind", "vm"), "/compare?filter=a%3Db%20c&sort=idle&kind=faas");
+        assert_eq!(address.toggled("kind", "paas"), "/compare?filter=a%3Db%20c&sort=idle&kind=vm,faas,paas");
+        assert_eq!(address.under("/compare.csv"), "/compare.csv?kind=vm,faas&filter=a%3Db%20c");
+        let one = Address::new("/compare", &params(&[("kind", "vm")]));
+        assert_eq!(one.toggled("kind", "vm"), "/compare");
+    }
+}

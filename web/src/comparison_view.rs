@@ -1,0 +1,495 @@
+//! A comparison as `/compare` and `/what-if` show it: its table in the order asked for, its charts, one deployment's charges.
+
+use std::cmp::Ordering;
+
+use paygrain_pricing::{Charge, Exact};
+use paygrain_query::QueryError;
+use paygrain_replay::sensitivity::{AssumptionRow, End};
+use paygrain_replay::sizing::Sizing;
+use paygrain_replay::{
+    Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Robustness, Summary, Verdict,
+};
+
+use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
+use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
+use crate::compare_query::Address;
+use crate::comparing::Compared;
+use crate::error::AppError;
+use crate::number;
+
+/// Bars of the chart.
+const BARS_MAX: usize = 12;
+/// The parts of a cost with their colours.
+const PARTS: [PartInput; 6] = [
+    PartInput { title: "Compute", colour: 0 },
+    PartInput { title: "Idle", colour: 2 },
+    PartInput { title: "Requests", colour: 1 },
+    PartInput { title: "Storage", colour: 3 },
+    PartInput { title: "Transfer", colour: 5 },
+    PartInput { title: "Extras", colour: 4 },
+];
+
+/// What a column of the table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Name,
+    Kind,
+    Cost,
+    /// A place in [`PARTS`].
+    Part(usize),
+    Instances,
+    Utilisation,
+    ColdStarts,
+    Wait,
+}
+
+/// The columns: name in a URL, heading.
+const COLUMNS: [(Column, &str, &str); 13] = [
+    (Column::Name, "name", "Deployment"),
+    (Column::Kind, "kind", "Kind"),
+    (Column::Cost, "cost", "Cost a month"),
+    (Column::Part(0), "compute", "Compute"),
+    (Column::Part(1), "idle", "Idle"),
+    (Column::Part(2), "requests", "Requests"),
+    (Column::Part(3), "storage", "Storage"),
+    (Column::Part(4), "transfer", "Transfer"),
+    (Column::Part(5), "extras", "Extras"),
+    (Column::Instances, "instances", "Instances"),
+    (Column::Utilisation, "utilisation", "Utilisation"),
+    (Column::ColdStarts, "cold_starts", "Cold starts"),
+    (Column::Wait, "wait", "Mean wait"),
+];
+
+/// Head of a column, a link that sorts by it.
+pub struct Head {
+    /// What it says.
+    pub title: &'static str,
+    /// Sorts by it, or the other way round.
+    pub href: String,
+    /// `ascending` or `descending` where the table is sorted by it.
+    pub order: Option<&'static str>,
+    /// Whether it holds numbers.
+    pub is_number: bool,
+}
+
+/// A choice that a chip switches on and off.
+pub struct Choice {
+    /// For people.
+    pub title: String,
+    /// Switches it.
+    pub href: String,
+    /// Whether it is on.
+    pub is_on: bool,
+}
+
+/// One deployment in full.
+pub struct Shown {
+    /// What the workload would be and cost on it.
+    pub outcome: Outcome,
+    /// Its data, where it is known.
+    pub deployment: Option<Deployment>,
+}
+
+/// What a verdict rests on, in words.
+pub struct RobustnessView {
+    /// What months put together from other days say; none where there are too few days.
+    pub days: Vec<String>,
+    /// What each assumption does.
+    pub rows: Vec<AssumptionView>,
+}
+
+/// What an assumption does to a verdict.
+pub struct AssumptionView {
+    /// Its name.
+    pub title: String,
+    /// What is assumed.
+    pub usual: i64,
+    /// At its least and its greatest value.
+    pub ends: [EndView; 2],
+}
+
+/// An assumption at one end of its range.
+pub struct EndView {
+    /// The value.
+    pub value: i64,
+    /// What the cheapest costs there less than usual, or more.
+    pub change: Option<Exact>,
+    /// The other deployment that is the cheapest there, and from which value on.
+    pub flip: Option<(String, i64)>,
+}
+
+/// A comparison as a page shows it.
+pub struct ComparisonView {
+    /// The address of the page.
+    pub address: Address,
+    /// The workload.
+    pub workload: Summary,
+    /// What follows.
+    pub verdict: Verdict,
+    /// What was assumed, in words.
+    pub assumptions: Vec<String>,
+    /// What the records or the description do not say.
+    pub assumed: Vec<String>,
+    /// Currency of the charts and of the verdict.
+    pub currency: String,
+    /// Heads of the table.
+    pub heads: Vec<Head>,
+    /// Deployments with a cost, in the order asked for.
+    pub rows: Vec<Outcome>,
+    /// Deployments without one.
+    pub infeasible: Vec<Outcome>,
+    /// Kinds to choose among.
+    pub kinds: Vec<Choice>,
+    /// Providers to choose among.
+    pub providers: Vec<Choice>,
+    /// The cheapest as bars.
+    pub bars: Option<StackedBars>,
+    /// Cost over a figure of the workload.
+    pub lines: Option<Lines>,
+    /// What that figure is.
+    pub axis: Option<Axis>,
+    /// Figures to choose among.
+    pub axes: Vec<Choice>,
+    /// The deployment whose charges are shown.
+    pub shown: Option<Shown>,
+    /// A name that was asked for and is not among them.
+    pub missing: Option<String>,
+    /// What the verdict rests on, where it was asked for.
+    pub robustness: Option<RobustnessView>,
+}
+
+impl ComparisonView {
+    /// Lays a comparison out; `deployments` are all there are, also those that were not asked for.
+    ///
+    /// # Errors
+    /// A column to sort by that there is not.
+    pub fn new(compared: Compared, deployments: &[Deployment], address: Address) -> Result<Self, AppError> {
+        let Compared { comparison, assumed } = compared;
+        let (column, is_descending) = sorting(&address)?;
+        let Comparison { workload, assumptions, deployments: outcomes, verdict, break_even, robustness } = comparison;
+        let cheapest = outcomes.iter().find(|outcome| Some(&outcome.name) == verdict.cheapest.as_ref());
+        let currency = cheapest.or(outcomes.first()).map_or_else(|| "USD".to_owned(), |one| one.currency.clone());
+        let shown = address.get("show").or(verdict.cheapest.as_deref());
+        let shown = shown.and_then(|name| outcomes.iter().find(|outcome| outcome.name == name)).map(|outcome| Shown {
+            outcome: outcome.clone(),
+            deployment: deployments.iter().find(|deployment| deployment.name == outcome.name).cloned(),
+        });
+        let missing = address.get("show").filter(|name| outcomes.iter().all(|outcome| outcome.name != **name));
+        let missing = missing.map(str::to_owned);
+        let bars = bars(&outcomes, &verdict, &currency, &address);
+        let lines = break_even.as_ref().and_then(|one| lines(one, &currency, &address));
+        let axis = break_even.as_ref().map(|one| one.axis);
+        let robustness = robustness.map(|one| RobustnessView::new(&one, &outcomes, &currency));
+        let (mut rows, infeasible): (Vec<Outcome>, Vec<Outcome>) =
+            outcomes.into_iter().partition(|outcome| outcome.monthly_cost.is_some());
+        // The order of the comparison, by cost, decides among equals.
+        rows.sort_by(|one, other| ordered(column, is_descending, one, other));
+        Ok(Self {
+            assumptions: in_words(&assumptions),
+            heads: heads(column, is_descending, &address),
+            kinds: kinds(deployments, &address),
+            providers: providers(deployments, &address),
+            axes: axis.map(|axis| axes(axis, &address)).unwrap_or_default(),
+            address,
+            workload,
+            verdict,
+            assumed,
+            currency,
+            rows,
+            infeasible,
+            bars,
+            lines,
+            axis,
+            shown,
+            missing,
+            robustness,
+        })
+    }
+
+    /// Where the charges of a deployment are shown.
+    pub fn show(&self, name: &str) -> String {
+        show(&self.address, name)
+    }
+
+    /// Deployments that were compared.
+    pub fn count(&self) -> usize {
+        self.rows.len() + self.infeasible.len()
+    }
+
+    /// The amounts of the parts of a cost.
+    pub fn parts<'o>(&self, outcome: &'o Outcome) -> [&'o Exact; 6] {
+        outcome.parts.named().map(|(_, amount)| amount)
+    }
+
+    /// Whether a deployment is the cheapest.
+    pub fn is_cheapest(&self, outcome: &Outcome) -> bool {
+        self.verdict.cheapest.as_ref() == Some(&outcome.name)
+    }
+
+    /// How many times the cost of the cheapest.
+    pub fn times(&self, times: &Option<Exact>) -> Option<String> {
+        let times = times.as_ref().filter(|times| **times > Exact::from(1))?;
+        Some(format!("{}×", number::rounded(times, if *times < Exact::from(10) { 1 } else { 0 })))
+    }
+
+    /// What the lines are over, for their axis.
+    pub fn axis_title(&self) -> &'static str {
+        self.axis.map_or("", axis_title)
+    }
+
+    /// Where the price of a charge was published, if that is an address.
+    pub fn source_href<'c>(&self, charge: &'c Charge) -> Option<&'c str> {
+        let address = charge.source_address.as_str();
+        (address.starts_with("https://") || address.starts_with("http://")).then_some(address)
+    }
+
+    /// A price below a cent by the million.
+    pub fn per_million(&self, charge: &Charge) -> Option<Exact> {
+        number::per_million(&charge.unit_price)
+    }
+
+    /// A word of a way to size, for people.
+    pub fn sizing(&self, sizing: &Sizing) -> &'static str {
+        sizing_title(*sizing)
+    }
+
+    /// Thousandths of a vCPU as vCPU.
+    pub fn vcpu(&self, milli: &i64) -> String {
+        number::rounded(&Exact::ratio((*milli).into(), 1000).unwrap_or_default(), 3)
+    }
+
+    /// Microseconds as seconds.
+    pub fn seconds(&self, us: &i64) -> String {
+        number::rounded(&Exact::ratio((*us).into(), 1_000_000).unwrap_or_default(), 3)
+    }
+}
+
+impl RobustnessView {
+    fn new(robustness: &Robustness, outcomes: &[Outcome], currency: &str) -> Self {
+        let title = |name: &str| {
+            let outcome = outcomes.iter().find(|outcome| outcome.name == name);
+            outcome.map_or_else(|| name.to_owned(), |outcome| outcome.title.clone())
+        };
+        let mut days = Vec::new();
+        if let Some(drawn) = &robustness.days {
+            let shares: Vec<String> = drawn
+                .shares
+                .iter()
+                .filter(|share| !share.share.is_zero())
+                .filter_map(|share| Some((title(&share.name), number::percent(&share.share, &Exact::from(1))?)))
+                .map(|(title, percent)| format!("{title} in {percent}"))
+                .collect();
+            days.push(format!(
+                "Of {} months put together from the {} days at random, without free tiers, the cheapest is {}.",
+                number::count(drawn.resamples.into()),
+                drawn.day_count,
+                shares.join(", ")
+            ));
+            if let Some(closest) = &drawn.closest {
+                let money = |amount: &Exact| number::money(amount, currency);
+                days.push(format!(
+                    "{} costs {} more than {}; in 90 % of the months between {} and {}.",
+                    title(&closest.next),
+                    money(&closest.difference),
+                    title(&closest.cheapest),
+                    money(&closest.low),
+                    money(&closest.high)
+                ));
+            }
+        }
+        let end = |end: &End| EndView {
+            value: end.value,
+            change: end.change.clone(),
+            flip: end.flips_at.map(|at| {
+                let other = end.verdict.as_ref().map_or_else(|| "nothing".to_owned(), |verdict| title(&verdict.name));
+                (other, at)
+            }),
+        };
+        let row = |row: &AssumptionRow| AssumptionView {
+            title: row.name.replace('_', " "),
+            usual: row.usual,
+            ends: [end(&row.low), end(&row.high)],
+        };
+        Self { days, rows: robustness.assumptions.rows.iter().map(row).collect() }
+    }
+}
+
+fn show(address: &Address, name: &str) -> String {
+    address.with("show", name) + "#charges"
+}
+
+fn sizing_title(sizing: Sizing) -> &'static str {
+    match sizing {
+        Sizing::Fixed { .. } => "always up",
+        Sizing::Scheduled => "on a schedule",
+        Sizing::Autoscaled => "autoscaled",
+    }
+}
+
+/// The column to sort by, and whether from the greatest.
+fn sorting(address: &Address) -> Result<(Column, bool), AppError> {
+    let Some(asked) = address.get("sort") else { return Ok((Column::Cost, false)) };
+    let (name, is_descending) = asked.strip_prefix('-').map_or((asked, false), |name| (name, true));
+    let known = COLUMNS.iter().find(|(_, known, _)| *known == name);
+    let none = || QueryError::NoSuchChoice {
+        what: "column",
+        name: name.to_owned(),
+        known: COLUMNS.map(|(_, name, _)| name).to_vec(),
+    };
+    Ok(known.map(|(column, _, _)| (*column, is_descending)).ok_or_else(none)?)
+}
+
+fn ordered(column: Column, is_descending: bool, one: &Outcome, other: &Outcome) -> Ordering {
+    let by_number = |of: &dyn Fn(&Outcome) -> Option<Exact>| match (of(one), of(other)) {
+        (Some(one), Some(other)) if is_descending => other.cmp(&one),
+        (Some(one), Some(other)) => one.cmp(&other),
+        // What has no value is at the end, whichever way.
+        (one, other) => one.is_none().cmp(&other.is_none()),
+    };
+    let by_text = |order: Ordering| if is_descending { order.reverse() } else { order };
+    match column {
+        Column::Name => by_text(one.title.to_lowercase().cmp(&other.title.to_lowercase())),
+        Column::Kind => by_text(one.kind.cmp(&other.kind)),
+        Column::Cost => by_number(&|outcome| outcome.monthly_cost.clone()),
+        Column::Part(place) => {
+            by_number(&|outcome| outcome.parts.named().get(place).map(|(_, amount)| (*amount).clone()))
+        }
+        Column::Instances => by_number(&|outcome| Some(Exact::from(outcome.instances.peak))),
+        Column::Utilisation => by_number(&|outcome| outcome.utilisation.clone()),
+        Column::ColdStarts => by_number(&|outcome| Some(Exact::from(outcome.cold_starts.count))),
+        Column::Wait => by_number(&|outcome| Some(outcome.queueing.mean_ms.clone())),
+    }
+}
+
+fn heads(sorted: Column, is_descending: bool, address: &Address) -> Vec<Head> {
+    let head = |(column, name, title): (Column, &'static str, &'static str)| {
+        let order = (column == sorted).then_some(if is_descending { "descending" } else { "ascending" });
+        let href = if order == Some("ascending") { format!("-{name}") } else { name.to_owned() };
+        let is_number = !matches!(column, Column::Name | Column::Kind);
+        Head { title, href: address.with("sort", &href) + "#deployments", order, is_number }
+    };
+    COLUMNS.map(head).into()
+}
+
+fn kinds(deployments: &[Deployment], address: &Address) -> Vec<Choice> {
+    let there = |kind: &Kind| deployments.iter().any(|deployment| deployment.kind == *kind);
+    let choice = |kind: Kind| Choice {
+        title: kind.title().to_owned(),
+        href: address.toggled("kind", kind.word()),
+        is_on: address.list("kind").any(|word| word == kind.word()),
+    };
+    Kind::ALL.into_iter().filter(there).map(choice).collect()
+}
+
+fn providers(deployments: &[Deployment], address: &Address) -> Vec<Choice> {
+    let mut names: Vec<&str> = deployments.iter().map(|deployment| deployment.provider.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let choice = |name: &str| Choice {
+        title: name.to_owned(),
+        href: address.toggled("on", name),
+        is_on: address.list("on").any(|one| one == name),
+    };
+    names.into_iter().map(choice).collect()
+}
+
+fn axis_title(axis: Axis) -> &'static str {
+    match axis {
+        Axis::RunsPerMonth => "executions a month",
+        Axis::DurationMs => "ms, mean duration",
+        Axis::MemoryMb => "MB of memory",
+        Axis::PricePermille => "thousandths of today's price of the cheapest",
+    }
+}
+
+fn axes(shown: Axis, address: &Address) -> Vec<Choice> {
+    let choice = |axis: Axis| Choice {
+        title: match axis {
+            Axis::RunsPerMonth => "Executions",
+            Axis::DurationMs => "Duration",
+            Axis::MemoryMb => "Memory",
+            Axis::PricePermille => "Price",
+        }
+        .to_owned(),
+        href: address.with("axis", axis.word()) + "#break-even-title",
+        is_on: axis == shown,
+    };
+    Axis::ALL.map(choice).into()
+}
+
+/// The cheapest of each kind and then the cheapest of all, by cost.
+fn bars(outcomes: &[Outcome], verdict: &Verdict, currency: &str, address: &Address) -> Option<StackedBars> {
+    let comparable = |outcome: &&Outcome| outcome.monthly_cost.is_some() && outcome.currency == currency;
+    let is_best = |outcome: &Outcome| verdict.by_kind.iter().any(|best| best.name == outcome.name);
+    let best = outcomes.iter().filter(comparable).filter(|outcome| is_best(outcome)).count();
+    let mut room = BARS_MAX.saturating_sub(best);
+    let mut chosen = Vec::new();
+    for outcome in outcomes.iter().filter(comparable) {
+        if is_best(outcome) {
+            chosen.push(outcome);
+        } else if room > 0 {
+            room -= 1;
+            chosen.push(outcome);
+        }
+    }
+    let inputs: Vec<BarInput<'_>> = chosen.into_iter().map(|outcome| bar(outcome, verdict, address)).collect();
+    StackedBars::new(&PARTS, &inputs, currency)
+}
+
+fn bar<'a>(outcome: &'a Outcome, verdict: &Verdict, address: &Address) -> BarInput<'a> {
+    BarInput {
+        title: &outcome.title,
+        note: format!("{}, {}", outcome.kind.title(), outcome.provider),
+        href: show(address, &outcome.name),
+        values: outcome.parts.named().map(|(_, amount)| amount.clone()).into(),
+        is_best: verdict.cheapest.as_ref() == Some(&outcome.name),
+    }
+}
+
+fn line<'a>(curve: &'a Curve, address: &Address) -> LineInput<'a> {
+    LineInput { name: &curve.name, title: &curve.title, href: show(address, &curve.name), points: &curve.points }
+}
+
+fn lines(break_even: &BreakEven, currency: &str, address: &Address) -> Option<Lines> {
+    let intervals = break_even.intervals.iter().map(|one| IntervalInput {
+        from: one.from,
+        to: one.to,
+        lowest: &one.cheapest,
+        is_uncertain: one.uncertain,
+    });
+    Lines::new(&LinesInput {
+        unit: axis_title(break_even.axis),
+        from: break_even.from,
+        to: break_even.to,
+        current: break_even.current,
+        lines: break_even.curves.iter().map(|curve| line(curve, address)).collect(),
+        intervals: intervals.collect(),
+        currency,
+    })
+}
+
+/// What was assumed, one phrase each; what is as usual and says nothing is left out.
+fn in_words(assumptions: &Assumptions) -> Vec<String> {
+    let list =
+        |names: &std::collections::BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    [
+        Some(if assumptions.allowances { "free tiers count" } else { "no free tier counts" }.to_owned()),
+        Some(format!("instances are filled to {} %", assumptions.target_percent)),
+        Some(match assumptions.sizing {
+            None => "each is sized the cheapest way".to_owned(),
+            Some(sizing) => format!("instances are {}", sizing_title(sizing)),
+        }),
+        assumptions.percentile.map(|percent| format!("a fixed size carries the load {percent} % of the time")),
+        assumptions.minimum_instances.map(|least| format!("at least {least} instances are up")),
+        assumptions.high_availability.then(|| "at least two instances in two zones".to_owned()),
+        assumptions.concurrency.map(|count| format!("an instance takes {count} at once")),
+        assumptions.start_ms.map(|ms| format!("an instance starts in {ms} ms")),
+        assumptions.tail_s.map(|s| format!("an idle instance stays up for {s} s")),
+        assumptions.granted_concurrency.map(|count| format!("{count} executions at once are granted")),
+        (!assumptions.with.is_empty()).then(|| format!("with {}", list(&assumptions.with))),
+        (!assumptions.without.is_empty()).then(|| format!("without {}", list(&assumptions.without))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
