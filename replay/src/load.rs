@@ -1,9 +1,9 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, grouped};
 
 use crate::{
     assumptions::Assumptions,
-    deployment::{Deployment, Kind, Scaling},
+    deployment::{Deployment, Kind, Memory, Scaling},
     instances::{InstanceUse, KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
     prepared::Prepared,
@@ -19,6 +19,8 @@ const ZONES: u64 = 2;
 /// What instances did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carried {
+    /// The instance that each function gets.
+    pub shapes: Vec<Shape>,
     /// The time they are up, where they are sized.
     pub up: Vec<Up>,
     /// How many.
@@ -58,23 +60,67 @@ impl Deployment {
         assumptions.start_ms.map_or(self.start_us, |ms| ms * 1000)
     }
 
-    /// Executions an instance takes at once, as far as anything but its size says so.
-    pub(crate) fn concurrency_of(&self, assumptions: &Assumptions) -> u64 {
-        let own = self.concurrency.unwrap_or(u64::MAX);
+    /// The instance that a function gets: its memory, and how many executions it takes at once. That many have room in
+    /// its memory, and vCPU as long as more than one needs it; what is set to a number takes that many.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub(crate) fn shape(&self, function: &Function, assumptions: &Assumptions) -> Result<Shape, Reason> {
+        let needs_mb = function.memory_mb.max(1);
+        let most = self.concurrency.unwrap_or(u64::MAX).max(1);
         // Of what takes one at a time no wish makes more.
-        if own == 1 { 1 } else { assumptions.concurrency.unwrap_or(own).max(1) }
+        let asked = assumptions.concurrency.filter(|_| most > 1);
+        let by_vcpu = |memory_mb: i64| {
+            let slots = self.vcpu.sustained_milli(memory_mb) / function.busy_vcpu_milli();
+            u64::try_from(slots).unwrap_or(0).max(1)
+        };
+        let error = |message: String| Reason { code: "memory", blocks: true, message };
+        match &self.memory {
+            Memory::Fixed(memory_mb) => {
+                let free_mb = memory_mb - self.system_memory_mb;
+                let by_memory = u64::try_from(free_mb.max(0) / needs_mb).unwrap_or(0);
+                if by_memory == 0 {
+                    let (name, needs) = (&function.name, count(needs_mb));
+                    return Err(error(format!(
+                        "{name} needs {needs} MB, {} MB of an instance are free",
+                        count(free_mb)
+                    )));
+                }
+                let slots = asked.unwrap_or_else(|| by_memory.min(by_vcpu(*memory_mb)).min(most));
+                Ok(Shape { memory_mb: *memory_mb, slots })
+            }
+            Memory::OfFunction(_) => {
+                let Some(one_mb) = self.memory.for_function(needs_mb) else {
+                    let (name, needs, most) = (&function.name, count(needs_mb), count(self.memory.largest_mb()));
+                    return Err(error(format!("{name} needs {needs} MB, at most {most} can be had")));
+                };
+                if let Some(slots) = asked {
+                    return Ok(Shape { memory_mb: one_mb, slots });
+                }
+                // Memory is ordered for all that an instance takes.
+                let in_memory = u64::try_from(self.memory.largest_mb() / needs_mb).unwrap_or(1).max(1);
+                let slots = by_vcpu(one_mb).min(most).min(in_memory);
+                let all_mb = needs_mb.saturating_mul(i64::try_from(slots).unwrap_or(1));
+                match self.memory.for_function(all_mb) {
+                    Some(memory_mb) => Ok(Shape { memory_mb, slots }),
+                    None => Ok(Shape { memory_mb: one_mb, slots: 1 }),
+                }
+            }
+        }
     }
+}
 
-    /// Executions of a function that an instance takes at once: by memory, by vCPU and by what it is set to.
-    fn slots(&self, function: &Function, assumptions: &Assumptions) -> u64 {
-        let memory_mb = self.memory.for_function(function.memory_mb).unwrap_or(0);
-        let free_mb = memory_mb - self.system_memory_mb;
-        let by_memory = free_mb.max(0) / function.memory_mb.max(1);
-        let by_vcpu = self.vcpu.sustained_milli(memory_mb) / function.busy_vcpu_milli();
-        // What needs more vCPU than there is runs alone.
-        let slots = by_memory.min(by_vcpu.max(1));
-        u64::try_from(slots).unwrap_or(0).min(self.concurrency_of(assumptions))
-    }
+/// The instance that a function gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Its memory, MB.
+    pub memory_mb: i64,
+    /// Executions it takes at once.
+    pub slots: u64,
+}
+
+fn count(number: i64) -> String {
+    grouped(&number.to_string())
 }
 
 /// Follows the instances of a deployment through a workload.
@@ -87,18 +133,30 @@ pub(crate) fn carry(
     assumptions: &Assumptions,
     sizing: Option<Sizing>,
 ) -> Result<Carried, Reason> {
-    match (deployment.scaling, sizing) {
+    let functions = prepared.workload.functions.iter();
+    let shapes = functions.map(|function| deployment.shape(function, assumptions)).collect::<Result<Vec<_>, _>>()?;
+    let slots: Vec<u64> = shapes.iter().map(|shape| shape.slots).collect();
+    let mut carried = match (deployment.scaling, sizing) {
         (Scaling::Sized, sizing) => {
             let fixed = Sizing::Fixed { percentile: assumptions.percentile };
-            sized(deployment, prepared, assumptions, sizing.unwrap_or(fixed))
+            sized(deployment, prepared, assumptions, sizing.unwrap_or(fixed), &slots)?
         }
-        (scaling, _) => Ok(on_request(deployment, prepared, assumptions, scaling == Scaling::Task)),
-    }
+        (scaling, _) => on_request(deployment, prepared, assumptions, scaling == Scaling::Task, &slots),
+    };
+    carried.shapes = shapes;
+    Ok(carried)
 }
 
-fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &Assumptions, task: bool) -> Carried {
+fn on_request(
+    deployment: &Deployment,
+    prepared: &Prepared<'_>,
+    assumptions: &Assumptions,
+    task: bool,
+    slots: &[u64],
+) -> Carried {
     let workload = prepared.workload;
-    let concurrency = if task { 1 } else { deployment.concurrency_of(assumptions) };
+    // Of several functions what the one with the fewest places lets: no instance is too full.
+    let concurrency = if task { 1 } else { slots.iter().copied().min().unwrap_or(1) };
     let start_us = deployment.start_of(assumptions);
     let tail_us = assumptions.tail_s.map_or(deployment.tail_us, |seconds| seconds * SECOND_US);
     let rule = KeepAlive {
@@ -111,6 +169,7 @@ fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &As
     let used = prepared.used(&rule, || use_of(workload, &rule));
     let up = Exact::from(used.up_us());
     Carried {
+        shapes: Vec::new(),
         up: Vec::new(),
         instances: Instances {
             peak: used.peak_instances,
@@ -155,15 +214,9 @@ fn sized(
     prepared: &Prepared<'_>,
     assumptions: &Assumptions,
     sizing: Sizing,
+    slots: &[u64],
 ) -> Result<Carried, Reason> {
     let workload = prepared.workload;
-    let slots: Vec<u64> = workload.functions.iter().map(|function| deployment.slots(function, assumptions)).collect();
-    if let Some((function, _)) = workload.functions.iter().zip(&slots).find(|(_, slots)| **slots == 0) {
-        let free_mb = deployment.memory.largest_mb() - deployment.system_memory_mb;
-        let message =
-            format!("{} needs {} MB, {free_mb} MB of an instance are free", function.name, function.memory_mb);
-        return Err(Reason { code: "memory", blocks: true, message });
-    }
     // Room is left as long as that leaves a place at all.
     let filled: Vec<u64> = slots
         .iter()
@@ -175,7 +228,7 @@ fn sized(
         .windows
         .iter()
         .map(|window| {
-            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(&slots, run)));
+            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(slots, run)));
             used.sum::<i128>() * i128::from(window.repeats)
         })
         .sum();
@@ -218,6 +271,7 @@ fn sized(
     let up = Exact::from(sized.up_us);
     let whole = Exact::from(i128::from(WHOLE));
     Ok(Carried {
+        shapes: Vec::new(),
         up: sized.up.clone(),
         instances: Instances {
             peak: sized.peak_instances,

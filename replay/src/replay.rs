@@ -127,6 +127,7 @@ impl Replay<'_> {
                 reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
                 self.price(&carried, &mut outcome, &mut reasons)?;
                 describe(&carried, workload, &mut outcome);
+                outcome.vcpu_milli = deployment.vcpu.of_memory(outcome.memory_mb);
             }
             Err(reason) => reasons.push(reason),
         }
@@ -216,21 +217,21 @@ impl Replay<'_> {
         let (mut usage, mut runs) = (Vec::new(), Vec::new());
         for line in lines {
             match line.each {
-                Each::Run | Each::Task => runs.extend(self.runs(line, split)),
-                Each::Request => usage.extend(self.requests(line)),
-                Each::Instance => usage.extend(self.instances(line, &carried.up)),
-                Each::Period => usage.push(self.held(line, None, 1, 1)),
+                Each::Run | Each::Task => runs.extend(self.runs(line, carried, split)),
+                Each::Request => usage.extend(self.requests(line, carried)),
+                Each::Instance => usage.extend(self.instances(line, carried)),
+                Each::Period => usage.push(self.held(line, carried, None, (1, 1))),
             }
         }
         (usage, runs)
     }
 
     /// Executions by function; where what starts an instance is charged for it, those apart.
-    fn runs<'s>(&'s self, line: &Line, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
+    fn runs<'s>(&'s self, line: &Line, carried: &Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
         let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
         let mut rows = Vec::new();
         for (index, function) in self.workload().functions.iter().enumerate() {
-            let row = self.execution(line, function);
+            let row = self.execution(line, carried, index);
             let mut push = |row, windows| {
                 rows.push(RunRow {
                     row,
@@ -253,27 +254,27 @@ impl Replay<'_> {
     }
 
     /// What executions of a function have in common.
-    fn execution(&self, line: &Line, function: &Function) -> UsageRow {
-        let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+    fn execution(&self, line: &Line, carried: &Carried, function: usize) -> UsageRow {
+        let mut row = lines::row(self.deployment, line, &self.words(carried, Some(function)));
         row.entry("table".to_owned()).or_insert_with(|| RowValue::Text(Table::Invocations.to_string()));
         row
     }
 
-    fn requests(&self, line: &Line) -> impl Iterator<Item = UsageRow> {
+    fn requests(&self, line: &Line, carried: &Carried) -> impl Iterator<Item = UsageRow> {
         let functions = self.workload().functions.iter().enumerate();
         functions.filter_map(move |(index, function)| {
             let count = self.prepared.run_count(index);
-            let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+            let mut row = lines::row(self.deployment, line, &self.words(carried, Some(index)));
             row.insert("count".to_owned(), integer(count));
             (count > 0 && line.trigger.is_none_or(|trigger| trigger == function.trigger)).then_some(row)
         })
     }
 
     /// The time that instances are up, as one row for each number of them and length of time.
-    fn instances(&self, line: &Line, up: &[Up]) -> Vec<UsageRow> {
+    fn instances(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
         let period = self.workload().period;
         let mut stretches: BTreeMap<(Option<i64>, u64), u64> = BTreeMap::new();
-        for Up { start_us, end_us, count, repeats } in up.iter().filter(|up| up.count > 0) {
+        for Up { start_us, end_us, count, repeats } in carried.up.iter().filter(|up| up.count > 0) {
             let is_period = (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1);
             let length_us = (!is_period).then(|| end_us - start_us);
             *stretches.entry((length_us, *count)).or_default() += repeats;
@@ -284,7 +285,7 @@ impl Replay<'_> {
             let apart = if self.is_apart(line) { count.min(APART_MAX) } else { 1 };
             for number in 0..apart {
                 let count = count / apart + u64::from(number < count % apart);
-                rows.push(self.held(line, length_us, count, times));
+                rows.push(self.held(line, carried, length_us, (count, times)));
             }
         }
         rows
@@ -301,8 +302,8 @@ impl Replay<'_> {
     }
 
     /// A row of so many instances that are up for so long, or for the whole period, so many times.
-    fn held(&self, line: &Line, length_us: Option<i64>, count: u64, times: u64) -> UsageRow {
-        let mut words = self.words(None);
+    fn held(&self, line: &Line, carried: &Carried, length_us: Option<i64>, (count, times): (u64, u64)) -> UsageRow {
+        let mut words = self.words(carried, None);
         let period = self.workload().period;
         let up = Exact::from(length_us.unwrap_or(period.end_us() - period.start_us()));
         words.insert("up_hours", up.checked_div(&Exact::from(HOUR_US)).unwrap_or_default());
@@ -343,16 +344,18 @@ impl Replay<'_> {
         }
     }
 
-    /// What placeholders stand for.
-    fn words(&self, function: Option<&Function>) -> Words {
-        let asked_mb = function.map_or(self.workload().memory_mb(), |function| function.memory_mb);
-        let memory_mb = self.deployment.memory.for_function(asked_mb).unwrap_or(asked_mb);
+    /// What placeholders stand for: for a function, or for the largest of them.
+    fn words(&self, carried: &Carried, function: Option<usize>) -> Words {
+        let largest = carried.shapes.iter().max_by_key(|shape| shape.memory_mb);
+        let shape = function.and_then(|index| carried.shapes.get(index)).or(largest);
+        let (memory_mb, slots) = shape.map_or((0, 1), |shape| (shape.memory_mb, shape.slots));
         let mut words = Words::from([
             ("memory_mb", Exact::from(memory_mb)),
             ("vcpu_milli", Exact::from(self.deployment.vcpu.of_memory(memory_mb))),
             ("run_count", Exact::from(self.workload().run_count())),
-            ("concurrency", Exact::from(self.deployment.concurrency_of(self.assumptions))),
+            ("concurrency", Exact::from(slots)),
         ]);
+        let function: Option<&Function> = function.and_then(|index| self.workload().functions.get(index));
         if let Some(function) = function {
             words.extend([
                 ("request_bytes", Exact::from(function.request_bytes)),
@@ -397,6 +400,9 @@ fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge, of_runs: bool) 
 fn describe(carried: &Carried, workload: &Workload, outcome: &mut Outcome) {
     let runs = Exact::from(workload.run_count());
     outcome.concurrency = carried.concurrency;
+    if let Some(shape) = carried.shapes.iter().max_by_key(|shape| shape.memory_mb) {
+        outcome.memory_mb = shape.memory_mb;
+    }
     outcome.instances = carried.instances.clone();
     outcome.utilisation.clone_from(&carried.used_share);
     outcome.cold_starts = ColdStarts {

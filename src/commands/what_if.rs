@@ -18,7 +18,7 @@ pub struct WhatIf {
 #[derive(Subcommand, Debug)]
 enum Question {
     Cron(Box<cron::Cron>),
-    Memory(memory::Memory),
+    Memory(Box<memory::Memory>),
 }
 
 impl WhatIf {
