@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use paygrain_ingest::IngestError;
 use paygrain_query::QueryError;
+use paygrain_replay::CompareError;
 
 /// A failure on its way to the user.
 #[derive(Debug)]
@@ -56,6 +57,9 @@ impl From<IngestError> for Failure {
 impl From<QueryError> for Failure {
     fn from(error: QueryError) -> Self {
         match error {
+            QueryError::Compare(ref wrong) if matches!(**wrong, CompareError::Assumption(_)) => {
+                Self::usage(&error, error.hint())
+            }
             QueryError::NoSuchDimension { .. }
             | QueryError::NoSuchChoice { .. }
             | QueryError::NoSuchDeployment { .. }

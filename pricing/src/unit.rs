@@ -323,6 +323,11 @@ impl Unit {
         Self { text, scale, months, dimensions, labels: Vec::new() }
     }
 
+    /// Whether the unit counts things, such as requests, rather than time, bytes or energy.
+    pub fn is_a_count(&self) -> bool {
+        self.months == 0 && self.dimensions == Dimensions::default()
+    }
+
     /// Whether the unit counts months.
     pub fn has_month(&self) -> bool {
         self.months > 0

@@ -82,13 +82,12 @@ impl Read {
     async fn functions(&mut self, session: &SessionContext, records: &Records<'_>) -> Result<(), QueryError> {
         let mean = |column: &str| format!("CAST(ceil(avg({column})) AS BIGINT)");
         let sql = format!(
-            "SELECT {}, coalesce(memory_mb, 0), coalesce(max(vcpu_milli), 0), coalesce({}, 0), coalesce({}, 0), coalesce({}, 0), coalesce(CAST(100 * sum(CASE WHEN duration_us > 0 THEN cpu_us END) / sum(CASE WHEN cpu_us IS NOT NULL THEN duration_us END) AS BIGINT), -1), min(coalesce(trigger, '')) FROM {} AND duration_us IS NOT NULL GROUP BY {}, coalesce(memory_mb, 0) ORDER BY 1",
+            "SELECT {}, coalesce(memory_mb, 0), coalesce(max(vcpu_milli), 0), coalesce({}, 0), coalesce({}, 0), coalesce({}, 0), coalesce(CAST(100 * sum(CASE WHEN duration_us > 0 THEN cpu_us END) / sum(CASE WHEN cpu_us IS NOT NULL THEN duration_us END) AS BIGINT), -1), min(coalesce(trigger, '')) FROM {} AND duration_us IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
             key(),
             mean("request_bytes"),
             mean("response_bytes"),
             mean("init_us"),
             records.from(),
-            KEY.map(|column| format!("coalesce({column}, '')")).join(", "),
         );
         let batches = session.sql(&sql).await?.collect().await?;
         let mut without_memory = 0;

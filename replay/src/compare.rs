@@ -231,10 +231,21 @@ impl Verdict {
                 format!("{} {}", shown(&first.currency, &verdict.monthly_cost), verdict.kind.cheapest_words())
             })
             .collect();
-        let free = if least.is_zero() { " (all of it within the free tier)" } else { "" };
+        let alike = outcomes.iter().filter(|outcome| outcome.monthly_cost.as_ref() == Some(&least)).count();
         let beside = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
-        let sentence =
-            format!("{} is the cheapest at {} a month{free}{beside}.", first.title, shown(&first.currency, &least));
+        let cost = shown(&first.currency, &least);
+        let sentence = match (alike, least.is_zero()) {
+            (1, false) => format!("{} is the cheapest at {cost} a month{beside}.", first.title),
+            (1, true) => format!("{} costs nothing: all of it is within its free tier{beside}.", first.title),
+            (alike, false) => {
+                format!("{} and {} more are the cheapest at {cost} a month{beside}.", first.title, alike - 1)
+            }
+            (alike, true) => format!(
+                "{} and {} more cost nothing: all of it is within their free tiers{beside}.",
+                first.title,
+                alike - 1
+            ),
+        };
         Self { sentence, cheapest: Some(first.name.clone()), by_kind }
     }
 }

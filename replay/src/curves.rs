@@ -2,7 +2,7 @@
 //!
 //! The executions of each point are spread evenly over the period; their durations and functions are those of the
 //! workload, in proportion.
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use paygrain_pricing::{Catalogue, Exact};
 use serde::{Deserialize, Serialize};
@@ -133,11 +133,6 @@ impl Axis {
     }
 }
 
-/// x
-pub fn sampled(workload: &Workload, count: i64) -> Workload {
-    Sample::of(workload, SAMPLE).workload(workload, count)
-}
-
 fn count_of(workload: &Workload) -> i64 {
     i64::try_from(workload.run_count()).unwrap_or(i64::MAX).max(1)
 }
@@ -161,13 +156,15 @@ impl BreakEven {
         let mut cost = |curve: usize, at: i64| -> Result<Option<Exact>, ReplayError> {
             // All other places have the same workload.
             let place = if axis == Axis::PricePermille { current } else { at };
-            if !known.contains_key(&(curve, place)) {
-                let Some(deployment) = deployments.get(curve) else { return Ok(None) };
-                let scaled = axis.workload(workload, &sample, place);
-                let cost = replay(catalogue, &Prepared::of(&scaled), deployment, assumptions)?.monthly_cost;
-                known.insert((curve, place), cost);
-            }
-            let cost = known.get(&(curve, place)).cloned().flatten();
+            let cost = match known.entry((curve, place)) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(unknown) => {
+                    let Some(deployment) = deployments.get(curve) else { return Ok(None) };
+                    let scaled = axis.workload(workload, &sample, place);
+                    let cost = replay(catalogue, &Prepared::of(&scaled), deployment, assumptions)?.monthly_cost;
+                    unknown.insert(cost).clone()
+                }
+            };
             Ok(match (axis, curve) {
                 (Axis::PricePermille, 0) => cost.map(|cost| cost * Exact::ratio(at.into(), 1_000).unwrap_or_default()),
                 _ => cost,

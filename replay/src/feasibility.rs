@@ -26,13 +26,6 @@ pub(crate) fn reasons(deployment: &Deployment, workload: &Workload) -> Vec<Reaso
         );
     }
     for function in &workload.functions {
-        if deployment.memory.for_function(function.memory_mb).is_none() {
-            let most = deployment.memory.largest_mb();
-            block(
-                "memory",
-                format!("{} needs {} MB, at most {} can be had", function.name, count(function.memory_mb), count(most)),
-            );
-        }
         for (code, what, bytes, limit) in [
             ("request-size", "requests", function.request_bytes, limits.request_bytes),
             ("response-size", "responses", function.response_bytes, limits.response_bytes),

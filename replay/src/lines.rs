@@ -1,12 +1,12 @@
 //! Lines of a deployment as rows of usage
 use std::collections::BTreeMap;
 
-use paygrain_pricing::{RowValue, UsageRow};
+use paygrain_pricing::{Exact, RowValue, UsageRow};
 
 use crate::deployment::{Deployment, Line};
 
 /// What the placeholders of a line stand for.
-pub(crate) type Words = BTreeMap<&'static str, i64>;
+pub(crate) type Words = BTreeMap<&'static str, Exact>;
 
 /// A row with its placeholders filled and the deployment's provider and region in it.
 pub(crate) fn row(deployment: &Deployment, line: &Line, words: &Words) -> UsageRow {
@@ -23,9 +23,9 @@ pub(crate) fn row(deployment: &Deployment, line: &Line, words: &Words) -> UsageR
     row
 }
 
-/// Whether a line has a placeholder.
-pub(crate) fn mentions(line: &Line, name: &str) -> bool {
-    line.row.values().any(|value| matches!(value, RowValue::Text(text) if text.strip_prefix('$') == Some(name)))
+/// Whether a line says itself for how long an instance is up: by `$up_us` or `$up_hours`.
+pub(crate) fn says_how_long(line: &Line) -> bool {
+    line.row.values().any(|value| matches!(value, RowValue::Text(text) if text.starts_with("$up_")))
 }
 
 /// An integer of a row.
@@ -37,7 +37,7 @@ fn filled(deployment: &Deployment, value: &RowValue, words: &Words) -> RowValue 
     let RowValue::Text(text) = value else { return value.clone() };
     let Some(name) = text.strip_prefix('$') else { return value.clone() };
     match (words.get(name), deployment.words.get(name)) {
-        (Some(number), _) => integer(*number),
+        (Some(number), _) => RowValue::Number(number.clone()),
         (None, Some(word)) => RowValue::Text(word.clone()),
         (None, None) => RowValue::Null,
     }

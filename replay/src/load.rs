@@ -1,11 +1,12 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, grouped};
 
 use crate::{
     assumptions::Assumptions,
-    deployment::{Deployment, Scaling},
-    instances::{KeepAlive, Span, SpanWindow, replay_on_request},
+    deployment::{Deployment, Kind, Memory, Scaling},
+    instances::{InstanceUse, KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
+    prepared::Prepared,
     sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
     workload::{Function, Run, Workload},
 };
@@ -18,6 +19,8 @@ const ZONES: u64 = 2;
 /// What instances did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carried {
+    /// The instance that each function gets.
+    pub shapes: Vec<Shape>,
     /// The time they are up, where they are sized.
     pub up: Vec<Up>,
     /// How many.
@@ -43,28 +46,81 @@ pub(crate) struct Carried {
 }
 
 impl Deployment {
+    /// Whether its instances can be sized so: platforms keep at least one up, and servers of one's own are bought.
+    pub(crate) fn can_be(&self, sizing: Sizing) -> bool {
+        match (self.kind, sizing) {
+            (_, Sizing::Fixed { .. }) => true,
+            (Kind::Physical, _) | (Kind::Paas, Sizing::Scheduled) => false,
+            _ => true,
+        }
+    }
+
     /// From the wish for an instance to its first request, microseconds.
     pub(crate) fn start_of(&self, assumptions: &Assumptions) -> i64 {
         assumptions.start_ms.map_or(self.start_us, |ms| ms * 1000)
     }
 
-    /// Executions an instance takes at once, as far as anything but its size says so.
-    pub(crate) fn concurrency_of(&self, assumptions: &Assumptions) -> u64 {
-        let own = self.concurrency.unwrap_or(u64::MAX);
+    /// The instance that a function gets: its memory, and how many executions it takes at once. That many have room in
+    /// its memory, and vCPU as long as more than one needs it; what is set to a number takes that many.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub(crate) fn shape(&self, function: &Function, assumptions: &Assumptions) -> Result<Shape, Reason> {
+        let needs_mb = function.memory_mb.max(1);
+        let most = self.concurrency.unwrap_or(u64::MAX).max(1);
         // Of what takes one at a time no wish makes more.
-        if own == 1 { 1 } else { assumptions.concurrency.unwrap_or(own).max(1) }
+        let asked = assumptions.concurrency.filter(|_| most > 1);
+        let by_vcpu = |memory_mb: i64| {
+            let slots = self.vcpu.sustained_milli(memory_mb) / function.busy_vcpu_milli();
+            u64::try_from(slots).unwrap_or(0).max(1)
+        };
+        let error = |message: String| Reason { code: "memory", blocks: true, message };
+        match &self.memory {
+            Memory::Fixed(memory_mb) => {
+                let free_mb = memory_mb - self.system_memory_mb;
+                let by_memory = u64::try_from(free_mb.max(0) / needs_mb).unwrap_or(0);
+                if by_memory == 0 {
+                    let (name, needs) = (&function.name, count(needs_mb));
+                    return Err(error(format!(
+                        "{name} needs {needs} MB, {} MB of an instance are free",
+                        count(free_mb)
+                    )));
+                }
+                let slots = asked.unwrap_or_else(|| by_memory.min(by_vcpu(*memory_mb)).min(most));
+                Ok(Shape { memory_mb: *memory_mb, slots })
+            }
+            Memory::OfFunction(_) => {
+                let Some(one_mb) = self.memory.for_function(needs_mb) else {
+                    let (name, needs, most) = (&function.name, count(needs_mb), count(self.memory.largest_mb()));
+                    return Err(error(format!("{name} needs {needs} MB, at most {most} can be had")));
+                };
+                if let Some(slots) = asked {
+                    return Ok(Shape { memory_mb: one_mb, slots });
+                }
+                // Memory is ordered for all that an instance takes.
+                let in_memory = u64::try_from(self.memory.largest_mb() / needs_mb).unwrap_or(1).max(1);
+                let slots = by_vcpu(one_mb).min(most).min(in_memory);
+                let all_mb = needs_mb.saturating_mul(i64::try_from(slots).unwrap_or(1));
+                match self.memory.for_function(all_mb) {
+                    Some(memory_mb) => Ok(Shape { memory_mb, slots }),
+                    None => Ok(Shape { memory_mb: one_mb, slots: 1 }),
+                }
+            }
+        }
     }
+}
 
-    /// Executions of a function that an instance takes at once: by memory, by vCPU and by what it is set to.
-    fn slots(&self, function: &Function, assumptions: &Assumptions) -> u64 {
-        let memory_mb = self.memory.for_function(function.memory_mb).unwrap_or(0);
-        let free_mb = memory_mb - self.system_memory_mb;
-        let by_memory = free_mb.max(0) / function.memory_mb.max(1);
-        let by_vcpu = self.vcpu.sustained_milli(memory_mb) / function.busy_vcpu_milli();
-        // What needs more vCPU than there is runs alone.
-        let slots = by_memory.min(by_vcpu.max(1));
-        u64::try_from(slots).unwrap_or(0).min(self.concurrency_of(assumptions))
-    }
+/// The instance that a function gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Its memory, MB.
+    pub memory_mb: i64,
+    /// Executions it takes at once.
+    pub slots: u64,
+}
+
+fn count(number: i64) -> String {
+    grouped(&number.to_string())
 }
 
 /// Follows the instances of a deployment through a workload.
@@ -73,21 +129,34 @@ impl Deployment {
 /// Why it cannot carry it.
 pub(crate) fn carry(
     deployment: &Deployment,
-    workload: &Workload,
+    prepared: &Prepared<'_>,
     assumptions: &Assumptions,
     sizing: Option<Sizing>,
 ) -> Result<Carried, Reason> {
-    match (deployment.scaling, sizing) {
+    let functions = prepared.workload.functions.iter();
+    let shapes = functions.map(|function| deployment.shape(function, assumptions)).collect::<Result<Vec<_>, _>>()?;
+    let slots: Vec<u64> = shapes.iter().map(|shape| shape.slots).collect();
+    let mut carried = match (deployment.scaling, sizing) {
         (Scaling::Sized, sizing) => {
             let fixed = Sizing::Fixed { percentile: assumptions.percentile };
-            sized(deployment, workload, assumptions, sizing.unwrap_or(fixed))
+            sized(deployment, prepared, assumptions, sizing.unwrap_or(fixed), &slots)?
         }
-        (scaling, _) => Ok(on_request(deployment, workload, assumptions, scaling == Scaling::Task)),
-    }
+        (scaling, _) => on_request(deployment, prepared, assumptions, scaling == Scaling::Task, &slots),
+    };
+    carried.shapes = shapes;
+    Ok(carried)
 }
 
-fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assumptions, task: bool) -> Carried {
-    let concurrency = if task { 1 } else { deployment.concurrency_of(assumptions) };
+fn on_request(
+    deployment: &Deployment,
+    prepared: &Prepared<'_>,
+    assumptions: &Assumptions,
+    task: bool,
+    slots: &[u64],
+) -> Carried {
+    let workload = prepared.workload;
+    // Of several functions what the one with the fewest places lets: no instance is too full.
+    let concurrency = if task { 1 } else { slots.iter().copied().min().unwrap_or(1) };
     let start_us = deployment.start_of(assumptions);
     let tail_us = assumptions.tail_s.map_or(deployment.tail_us, |seconds| seconds * SECOND_US);
     let rule = KeepAlive {
@@ -97,6 +166,27 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
         minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
         limit: deployment.limits.concurrency.map(|limit| assumptions.granted_concurrency.unwrap_or(limit)),
     };
+    let used = prepared.used(&rule, || use_of(workload, &rule));
+    let up = Exact::from(used.up_us());
+    Carried {
+        shapes: Vec::new(),
+        up: Vec::new(),
+        instances: Instances {
+            peak: used.peak_instances,
+            mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
+            peak_concurrency: used.peak_concurrency,
+        },
+        concurrency,
+        used_share: Exact::from(used.busy_us).checked_div(&up),
+        cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
+        cold: used.cold.clone(),
+        start_us,
+        throttled_count: used.throttled_count,
+        ..Carried::default()
+    }
+}
+
+fn use_of(workload: &Workload, rule: &KeepAlive) -> InstanceUse {
     let spans: Vec<Vec<Span>> = workload
         .windows
         .iter()
@@ -116,38 +206,17 @@ fn on_request(deployment: &Deployment, workload: &Workload, assumptions: &Assump
             spans,
         })
         .collect();
-    let used = replay_on_request(&windows, &rule);
-    let up = Exact::from(used.up_us());
-    Carried {
-        up: Vec::new(),
-        instances: Instances {
-            peak: used.peak_instances,
-            mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
-            peak_concurrency: used.peak_concurrency,
-        },
-        concurrency,
-        used_share: Exact::from(used.busy_us).checked_div(&up),
-        cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
-        cold: used.cold,
-        start_us,
-        throttled_count: used.throttled_count,
-        ..Carried::default()
-    }
+    replay_on_request(&windows, rule)
 }
 
 fn sized(
     deployment: &Deployment,
-    workload: &Workload,
+    prepared: &Prepared<'_>,
     assumptions: &Assumptions,
     sizing: Sizing,
+    slots: &[u64],
 ) -> Result<Carried, Reason> {
-    let slots: Vec<u64> = workload.functions.iter().map(|function| deployment.slots(function, assumptions)).collect();
-    if let Some((function, _)) = workload.functions.iter().zip(&slots).find(|(_, slots)| **slots == 0) {
-        let free_mb = deployment.memory.largest_mb() - deployment.system_memory_mb;
-        let message =
-            format!("{} needs {} MB, {free_mb} MB of an instance are free", function.name, function.memory_mb);
-        return Err(Reason { code: "memory", blocks: true, message });
-    }
+    let workload = prepared.workload;
     // Room is left as long as that leaves a place at all.
     let filled: Vec<u64> = slots
         .iter()
@@ -155,38 +224,46 @@ fn sized(
         .map(|slots| u64::try_from(slots).unwrap_or(u64::MAX))
         .collect();
     let share = |slots: &[u64], run: &Run| WHOLE / slots.get(run.function as usize).copied().unwrap_or(1).max(1);
-    let load = |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
-    let loads: Vec<Vec<Load>> = workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
     let used: i128 = workload
         .windows
         .iter()
         .map(|window| {
-            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(&slots, run)));
+            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(slots, run)));
             used.sum::<i128>() * i128::from(window.repeats)
         })
         .sum();
-    let windows: Vec<LoadWindow<'_>> = workload
-        .windows
-        .iter()
-        .zip(&loads)
-        .map(|(window, loads)| LoadWindow {
-            start_us: window.start_us,
-            end_us: window.end_us,
-            repeats: window.repeats,
-            loads,
-        })
-        .collect();
     let start_us = deployment.start_of(assumptions);
     let rule = SizingRule {
         target_percent: 100,
-        minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
+        minimum: assumptions.minimum_instances.unwrap_or(match deployment.kind {
+            Kind::Paas => deployment.minimum_instances.max(1),
+            _ => deployment.minimum_instances,
+        }),
         zones: if assumptions.high_availability { ZONES } else { 1 },
         start_us,
         scale_in_us: assumptions.scale_in_s * SECOND_US,
         stop_us: assumptions.stop_s * SECOND_US,
         maximum: None,
     };
-    let sized = size(&windows, sizing, &rule).map_err(|error| Reason {
+    let work = || {
+        let load =
+            |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
+        let loads: Vec<Vec<Load>> =
+            workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
+        let windows: Vec<LoadWindow<'_>> = workload
+            .windows
+            .iter()
+            .zip(&loads)
+            .map(|(window, loads)| LoadWindow {
+                start_us: window.start_us,
+                end_us: window.end_us,
+                repeats: window.repeats,
+                loads,
+            })
+            .collect();
+        size(&windows, sizing, &rule)
+    };
+    let sized = prepared.sized((sizing, rule, filled.clone()), work).map_err(|error| Reason {
         code: "sizing",
         blocks: true,
         message: error.to_string(),
@@ -194,7 +271,8 @@ fn sized(
     let up = Exact::from(sized.up_us);
     let whole = Exact::from(i128::from(WHOLE));
     Ok(Carried {
-        up: sized.up,
+        shapes: Vec::new(),
+        up: sized.up.clone(),
         instances: Instances {
             peak: sized.peak_instances,
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),

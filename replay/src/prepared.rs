@@ -1,10 +1,14 @@
 //! A workload laid out once for all deployments: executions by function, and how many take how long
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use paygrain_pricing::{RunWindow, period::HOUR_US};
 
 use crate::{
-    instances::Span,
+    instances::{InstanceUse, KeepAlive, Span},
+    sizing::{Sized, Sizing, SizingRule},
     workload::{Run, Window, Workload},
 };
 
@@ -15,7 +19,14 @@ pub struct Prepared<'a> {
     pub workload: &'a Workload,
     /// By function, then by window.
     functions: Vec<Vec<Counted>>,
+    /// What instances did that start on request: many deployments have the same rule.
+    used: Mutex<HashMap<KeepAlive, Arc<InstanceUse>>>,
+    /// What instances did that were sized, by how, by the rule, and by how many executions of each function one takes.
+    sized: Mutex<HashMap<SizedKey, Arc<Sized>>>,
 }
+
+/// What the work of sized instances depends on.
+type SizedKey = (Sizing, SizingRule, Vec<u64>);
 
 /// The executions of each function in each window that started an instance, and those that did not.
 #[derive(Debug)]
@@ -48,7 +59,31 @@ impl<'a> Prepared<'a> {
                 own.push(Counted::of(spans));
             }
         }
-        Self { workload, functions }
+        Self { workload, functions, used: Mutex::default(), sized: Mutex::default() }
+    }
+
+    /// What instances did under a rule, worked out once.
+    pub(crate) fn used(&self, rule: &KeepAlive, work: impl FnOnce() -> InstanceUse) -> Arc<InstanceUse> {
+        let known = locked(&self.used).get(rule).cloned();
+        known.unwrap_or_else(|| {
+            let used = Arc::new(work());
+            locked(&self.used).insert(*rule, used.clone());
+            used
+        })
+    }
+
+    /// What sized instances did, worked out once.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn sized<E>(&self, key: SizedKey, work: impl FnOnce() -> Result<Sized, E>) -> Result<Arc<Sized>, E> {
+        let known = locked(&self.sized).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let sized = Arc::new(work()?);
+        locked(&self.sized).insert(key, sized.clone());
+        Ok(sized)
     }
 
     /// The executions of a function, window by window.
@@ -83,6 +118,11 @@ impl<'a> Prepared<'a> {
     pub fn run_count(&self, function: usize) -> u64 {
         self.windows(function).iter().map(|window| window.spans.len() as u64 * window.repeats).sum()
     }
+}
+
+/// What a panic elsewhere has left behind is as good as ever.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Split {

@@ -2,8 +2,8 @@
 use std::collections::BTreeMap;
 
 use paygrain_pricing::{
-    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, RowValue, RunRow, Table, UsageRow,
-    estimate_with_runs,
+    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, PriceBook, RowValue, RunRow,
+    Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
 };
 
 use crate::{
@@ -18,10 +18,12 @@ use crate::{
     workload::{Function, Workload},
 };
 
+/// Where it is not known how much of a duration is work of the processor, all of it is: no cost is too low then.
+const ALL_WORK: u32 = 100;
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
-/// The placeholder for how long an instance is up.
-const UP: &str = "up_us";
+/// Rows for instances that are priced one by one, at most; more of them share rows.
+const APART_MAX: u64 = 1_000;
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
 
@@ -51,9 +53,12 @@ pub fn replay(
     if deployment.scaling != Scaling::Sized {
         return Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome();
     }
-    let sizings = match assumptions.sizing {
+    let fixed = Sizing::Fixed { percentile: assumptions.percentile };
+    let can_be = |sizing: &Sizing| deployment.can_be(*sizing);
+    let sizings: Vec<Sizing> = match assumptions.sizing.filter(can_be) {
         Some(sizing) => vec![sizing],
-        None => vec![Sizing::Fixed { percentile: assumptions.percentile }, Sizing::Scheduled, Sizing::Autoscaled],
+        None if assumptions.sizing.is_some() => vec![fixed],
+        None => [fixed, Sizing::Scheduled, Sizing::Autoscaled].into_iter().filter(can_be).collect(),
     };
     let mut best: Option<Outcome> = None;
     for sizing in sizings {
@@ -116,12 +121,13 @@ impl Replay<'_> {
             outcome.reasons = reasons;
             return Ok(outcome);
         }
-        let carried = load::carry(deployment, workload, self.assumptions, self.sizing);
+        let carried = load::carry(deployment, self.prepared, self.assumptions, self.sizing);
         match carried {
             Ok(carried) => {
                 reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
                 self.price(&carried, &mut outcome, &mut reasons)?;
                 describe(&carried, workload, &mut outcome);
+                outcome.vcpu_milli = deployment.vcpu.of_memory(outcome.memory_mb);
             }
             Err(reason) => reasons.push(reason),
         }
@@ -144,6 +150,7 @@ impl Replay<'_> {
         let mut parts = Parts::default();
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
+            let of_runs = lines.iter().any(|line| matches!(line.each, Each::Run | Each::Task | Each::Request));
             let split =
                 lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
             let (usage, runs) = self.usage(&lines, carried, split.as_ref());
@@ -158,7 +165,7 @@ impl Replay<'_> {
                 outcome.currency.clone_from(&found.currency);
             }
             for charge in &found.charges {
-                *amount(&mut parts, part, charge) += &charge.billed_cost;
+                *amount(&mut parts, part, charge, of_runs) += &charge.billed_cost;
             }
             outcome.charges.extend(found.charges);
         }
@@ -210,23 +217,29 @@ impl Replay<'_> {
         let (mut usage, mut runs) = (Vec::new(), Vec::new());
         for line in lines {
             match line.each {
-                Each::Run | Each::Task => runs.extend(self.runs(line, split)),
-                Each::Request => usage.extend(self.requests(line)),
-                Each::Instance => usage.extend(self.instances(line, &carried.up)),
-                Each::Period => usage.push(self.held(line, None, 1, 1)),
+                Each::Run | Each::Task => runs.extend(self.runs(line, carried, split)),
+                Each::Request => usage.extend(self.requests(line, carried)),
+                Each::Instance => usage.extend(self.instances(line, carried)),
+                Each::Period => usage.push(self.held(line, carried, None, (1, 1))),
             }
         }
         (usage, runs)
     }
 
     /// Executions by function; where what starts an instance is charged for it, those apart.
-    fn runs<'s>(&'s self, line: &Line, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
+    fn runs<'s>(&'s self, line: &Line, carried: &Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
         let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
         let mut rows = Vec::new();
         for (index, function) in self.workload().functions.iter().enumerate() {
-            let row = self.execution(line, function);
-            let mut push =
-                |row, windows| rows.push(RunRow { row, cpu_percent: function.cpu_percent, added_us, windows });
+            let row = self.execution(line, carried, index);
+            let mut push = |row, windows| {
+                rows.push(RunRow {
+                    row,
+                    cpu_percent: Some(function.cpu_percent.unwrap_or(ALL_WORK)),
+                    added_us,
+                    windows,
+                })
+            };
             match split.filter(|_| row.contains_key(INIT)) {
                 None => push(row, self.prepared.windows(index)),
                 Some(split) => {
@@ -241,42 +254,62 @@ impl Replay<'_> {
     }
 
     /// What executions of a function have in common.
-    fn execution(&self, line: &Line, function: &Function) -> UsageRow {
-        let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+    fn execution(&self, line: &Line, carried: &Carried, function: usize) -> UsageRow {
+        let mut row = lines::row(self.deployment, line, &self.words(carried, Some(function)));
         row.entry("table".to_owned()).or_insert_with(|| RowValue::Text(Table::Invocations.to_string()));
         row
     }
 
-    fn requests(&self, line: &Line) -> impl Iterator<Item = UsageRow> {
+    fn requests(&self, line: &Line, carried: &Carried) -> impl Iterator<Item = UsageRow> {
         let functions = self.workload().functions.iter().enumerate();
         functions.filter_map(move |(index, function)| {
             let count = self.prepared.run_count(index);
-            let mut row = lines::row(self.deployment, line, &self.words(Some(function)));
+            let mut row = lines::row(self.deployment, line, &self.words(carried, Some(index)));
             row.insert("count".to_owned(), integer(count));
             (count > 0 && line.trigger.is_none_or(|trigger| trigger == function.trigger)).then_some(row)
         })
     }
 
     /// The time that instances are up, as one row for each number of them and length of time.
-    fn instances(&self, line: &Line, up: &[Up]) -> Vec<UsageRow> {
+    fn instances(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
         let period = self.workload().period;
         let mut stretches: BTreeMap<(Option<i64>, u64), u64> = BTreeMap::new();
-        for Up { start_us, end_us, count, repeats } in up.iter().filter(|up| up.count > 0) {
+        for Up { start_us, end_us, count, repeats } in carried.up.iter().filter(|up| up.count > 0) {
             let is_period = (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1);
             let length_us = (!is_period).then(|| end_us - start_us);
             *stretches.entry((length_us, *count)).or_default() += repeats;
         }
-        stretches.into_iter().map(|((length_us, count), times)| self.held(line, length_us, count, times)).collect()
+        let mut rows = Vec::new();
+        for ((length_us, count), times) in stretches {
+            // What has a cap of its own is a row of its own.
+            let apart = if self.is_apart(line) { count.min(APART_MAX) } else { 1 };
+            for number in 0..apart {
+                let count = count / apart + u64::from(number < count % apart);
+                rows.push(self.held(line, carried, length_us, (count, times)));
+            }
+        }
+        rows
+    }
+
+    /// Whether prices of a line hold for each row by itself.
+    fn is_apart(&self, line: &Line) -> bool {
+        let Some(RowValue::Text(service)) = line.row.get("service") else { return false };
+        let of = |book: &PriceBook| book.provider == self.deployment.provider;
+        let mut skus = self.catalogue.skus();
+        skus.any(|(index, sku)| {
+            sku.scope_per_row && sku.services.iter().any(|own| own == service) && of(self.catalogue.book_of(index))
+        })
     }
 
     /// A row of so many instances that are up for so long, or for the whole period, so many times.
-    fn held(&self, line: &Line, length_us: Option<i64>, count: u64, times: u64) -> UsageRow {
-        let mut words = self.words(None);
+    fn held(&self, line: &Line, carried: &Carried, length_us: Option<i64>, (count, times): (u64, u64)) -> UsageRow {
+        let mut words = self.words(carried, None);
         let period = self.workload().period;
-        words.insert(UP, length_us.unwrap_or(period.end_us() - period.start_us()));
+        let up = Exact::from(length_us.unwrap_or(period.end_us() - period.start_us()));
+        words.insert("up_hours", up.checked_div(&Exact::from(HOUR_US)).unwrap_or_default());
+        words.insert("up_us", up);
         let mut row = lines::row(self.deployment, line, &words);
-        if lines::mentions(line, UP) {
-            // The time is a column of its own, as that of an execution.
+        if lines::says_how_long(line) {
             row.insert("count".to_owned(), integer(i128::from(count) * i128::from(times)));
             return row;
         }
@@ -311,22 +344,24 @@ impl Replay<'_> {
         }
     }
 
-    /// What placeholders stand for.
-    fn words(&self, function: Option<&Function>) -> Words {
-        let asked_mb = function.map_or(self.workload().memory_mb(), |function| function.memory_mb);
-        let memory_mb = self.deployment.memory.for_function(asked_mb).unwrap_or(asked_mb);
+    /// What placeholders stand for: for a function, or for the largest of them.
+    fn words(&self, carried: &Carried, function: Option<usize>) -> Words {
+        let largest = carried.shapes.iter().max_by_key(|shape| shape.memory_mb);
+        let shape = function.and_then(|index| carried.shapes.get(index)).or(largest);
+        let (memory_mb, slots) = shape.map_or((0, 1), |shape| (shape.memory_mb, shape.slots));
         let mut words = Words::from([
-            ("memory_mb", memory_mb),
-            ("vcpu_milli", self.deployment.vcpu.of_memory(memory_mb)),
-            ("run_count", i64::try_from(self.workload().run_count()).unwrap_or(i64::MAX)),
-            ("concurrency", i64::try_from(self.deployment.concurrency_of(self.assumptions)).unwrap_or(i64::MAX)),
+            ("memory_mb", Exact::from(memory_mb)),
+            ("vcpu_milli", Exact::from(self.deployment.vcpu.of_memory(memory_mb))),
+            ("run_count", Exact::from(self.workload().run_count())),
+            ("concurrency", Exact::from(slots)),
         ]);
+        let function: Option<&Function> = function.and_then(|index| self.workload().functions.get(index));
         if let Some(function) = function {
             words.extend([
-                ("request_bytes", function.request_bytes),
-                ("response_bytes", function.response_bytes),
-                ("log_bytes", function.log_bytes),
-                (INIT, function.init_us.unwrap_or(self.deployment.start_of(self.assumptions))),
+                ("request_bytes", Exact::from(function.request_bytes)),
+                ("response_bytes", Exact::from(function.response_bytes)),
+                ("log_bytes", Exact::from(function.log_bytes)),
+                (INIT, Exact::from(function.init_us.unwrap_or(self.deployment.start_of(self.assumptions)))),
             ]);
         }
         words
@@ -347,10 +382,12 @@ fn multiply(row: &mut UsageRow, count: u64) {
     row.insert("quantity".to_owned(), RowValue::Number(one * Exact::from(count)));
 }
 
-/// The amount of a part that a charge belongs to: requests are told apart from the time they take.
-fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge) -> &'p mut Exact {
+/// The amount of a part that a charge belongs to: executions that are counted are told apart from the time they take.
+fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge, of_runs: bool) -> &'p mut Exact {
     match part {
-        Part::Compute if charge.consumed_unit == "request" => &mut parts.requests,
+        Part::Compute if of_runs && Unit::parse(&charge.consumed_unit).is_ok_and(|unit| unit.is_a_count()) => {
+            &mut parts.requests
+        }
         Part::Compute => &mut parts.compute,
         Part::Requests => &mut parts.requests,
         Part::Storage => &mut parts.storage,
@@ -363,6 +400,9 @@ fn amount<'p>(parts: &'p mut Parts, part: Part, charge: &Charge) -> &'p mut Exac
 fn describe(carried: &Carried, workload: &Workload, outcome: &mut Outcome) {
     let runs = Exact::from(workload.run_count());
     outcome.concurrency = carried.concurrency;
+    if let Some(shape) = carried.shapes.iter().max_by_key(|shape| shape.memory_mb) {
+        outcome.memory_mb = shape.memory_mb;
+    }
     outcome.instances = carried.instances.clone();
     outcome.utilisation.clone_from(&carried.used_share);
     outcome.cold_starts = ColdStarts {

@@ -68,7 +68,7 @@ impl RightSizeError {
         match self {
             Self::Fit(error) => error.hint(),
             Self::Replay(_) => None,
-            Self::FixedMemory(_) => Some("choose functions, such as `aws-lambda-arm64`".to_owned()),
+            Self::FixedMemory(_) => Some("choose functions, such as `aws-lambda-arm`".to_owned()),
         }
     }
 }

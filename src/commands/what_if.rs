@@ -10,6 +10,10 @@ use crate::failure::Failure;
 
 /// What a scheduled job, or a function with other memory, would cost
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  paygrain what-if cron --schedule '0 17 * * *' --timezone Europe/Zurich --duration 300ms --memory 512MB
+  paygrain what-if memory --resource checkout")]
 pub struct WhatIf {
     #[command(subcommand)]
     question: Question,
@@ -18,7 +22,7 @@ pub struct WhatIf {
 #[derive(Subcommand, Debug)]
 enum Question {
     Cron(Box<cron::Cron>),
-    Memory(memory::Memory),
+    Memory(Box<memory::Memory>),
 }
 
 impl WhatIf {

@@ -2,7 +2,7 @@
 
 use crate::harness::{Invocation, Workplace, text_log};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "ingest",
     "lake",
@@ -11,6 +11,8 @@ const COMMANDS: [&str; 15] = [
     "bills",
     "explain",
     "report",
+    "compare",
+    "what-if",
     "reconcile",
     "estimate",
     "export",

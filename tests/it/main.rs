@@ -21,6 +21,8 @@ mod cli;
 mod closing;
 /// Small files put together, beside everything else.
 mod compaction;
+/// The same executions on other compute models, and jobs that do not exist yet.
+mod compare;
 /// kill -9 at random moments: an upload is wholly there or wholly absent.
 mod crash;
 /// Published worked examples through `paygrain estimate`.

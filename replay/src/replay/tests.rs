@@ -187,6 +187,33 @@ fn what_does_not_fit_into_a_machine_is_told() {
 }
 
 #[test]
+fn an_instance_takes_as_many_as_its_memory_and_vcpu_have_room_for() {
+    let function =
+        |memory_mb: i64, vcpu_milli: i64| Function { vcpu_milli: Some(vcpu_milli), ..Function::new("f", memory_mb) };
+    let usual = Assumptions::default();
+    let shape = |deployment: &Deployment, function: &Function, assumptions: &Assumptions| {
+        deployment.shape(function, assumptions).map(|shape| (shape.memory_mb, shape.slots)).ok()
+    };
+    // 1,024 MB less 256, and 200 thousandths of a vCPU for ever
+    for (memory_mb, vcpu_milli, slots) in [(128, 10, Some(6)), (128, 50, Some(4)), (128, 500, Some(1)), (769, 1, None)]
+    {
+        let found = shape(&micro(), &function(memory_mb, vcpu_milli), &usual);
+        assert_eq!(found, slots.map(|slots| (1024, slots)), "{memory_mb} MB, {vcpu_milli}");
+    }
+    let mut container = deployment(Kind::Container, Scaling::Request, Vec::new());
+    container.vcpu = Vcpu::Fixed { milli: 1000, sustained_milli: 1000 };
+    container.concurrency = Some(80);
+    // Memory is ordered for all of them: three of 300 thousandths, eighty of the smallest, as many as 10,240 MB hold.
+    for (memory_mb, vcpu_milli, expected) in [(512, 300, (1536, 3)), (100, 1, (8000, 80)), (2000, 1, (10_000, 5))] {
+        assert_eq!(shape(&container, &function(memory_mb, vcpu_milli), &usual), Some(expected));
+    }
+    let asked = Assumptions { concurrency: Some(50), ..Assumptions::default() };
+    assert_eq!(shape(&container, &function(512, 300), &asked), Some((512, 50)));
+    // What takes one at a time does so whatever is wished for.
+    assert_eq!(shape(&lambda(), &function(512, 300), &asked), Some((512, 1)));
+}
+
+#[test]
 fn a_task_pays_for_its_start_and_a_minute_at_least() {
     let row = r#"{"service": "fargate", "table": "invocations", "memory_mb": "$memory_mb", "vcpu_milli": 1000}"#;
     let mut task = deployment(Kind::Container, Scaling::Task, vec![line(Part::Compute, Each::Task, row)]);

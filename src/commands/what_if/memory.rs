@@ -16,7 +16,7 @@ use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount};
 #[command(after_help = "\
 Examples:
   paygrain what-if memory --resource checkout
-  paygrain what-if memory --resource checkout --deployment gcp-functions-gen1 --format csv
+  paygrain what-if memory --resource checkout --deployment gcp-functions --format csv
 
 How a duration depends on memory is known where executions were recorded at two sizes or more; from one size only bounds
 are: from all work of the processor, which more memory shortens, to all waiting, which it does not.")]
@@ -24,7 +24,7 @@ pub struct Memory {
     #[command(flatten)]
     recorded: RecordedOptions,
     /// On which deployment
-    #[arg(long, value_name = "NAME", default_value = "aws-lambda-arm64")]
+    #[arg(long, value_name = "NAME", default_value = "aws-lambda-arm")]
     deployment: String,
     #[command(flatten)]
     assumptions: AssumptionOptions,

@@ -468,8 +468,8 @@ fn short_count(value: i64) -> String {
     let size = value as f64;
     let (unit, sign) = match value {
         ..1_000 => return value.to_string(),
-        ..1_000_000 => (1e3, "k"),
-        ..1_000_000_000 => (1e6, "M"),
+        1_000..1_000_000 => (1e3, "k"),
+        1_000_000..1_000_000_000 => (1e6, "M"),
         _ => (1e9, "B"),
     };
     let scaled = size / unit;
