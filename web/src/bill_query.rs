@@ -117,6 +117,27 @@ impl BillQuery {
         query.url_query()
     }
 
+    /// The same executions on other compute models: what of the question a comparison understands.
+    pub fn compare_query(&self) -> String {
+        let day = self.only.iter().find(|(dimension, _)| *dimension == Dimension::Day).map(|(_, day)| day);
+        let mut url = match day {
+            Some(day) => format!("from={day}&to={day}"),
+            None => format!("period={}", self.request.period),
+        };
+        if let Some(provider) = &self.request.provider {
+            url += &part("provider", provider);
+        }
+        for (dimension, value) in &self.only {
+            if matches!(dimension, Dimension::Service | Dimension::Account | Dimension::Region | Dimension::Resource) {
+                url += &part("filter", &format!("{}={value}", dimension.name()));
+            }
+        }
+        if matches!(self.request.rating.allowances, Allowances::None) {
+            url += "&allowances=none";
+        }
+        url
+    }
+
     fn url_query_of(&self, period: Period, only: &[(Dimension, String)]) -> String {
         let mut url = format!("period={period}");
         if let Some(provider) = &self.request.provider {
@@ -203,6 +224,19 @@ mod tests {
         assert!(query.shows(&group("2026-09-02")));
         assert!(!query.shows(&group("2026-09-03")));
         assert_eq!(query.url_query_in(&"2026-08".parse().unwrap()), "period=2026-08&by=day");
+    }
+
+    #[test]
+    fn a_comparison_is_asked_of_the_same_executions() {
+        for (url, compared) in [
+            ("period=2026-10&provider=aws&sku=a.b&allowances=false", "period=2026-10&provider=aws&allowances=none"),
+            (
+                "period=2026-10&day=2026-10-02&service=lambda&resource=a%20b",
+                "from=2026-10-02&to=2026-10-02&filter=service%3Dlambda&filter=resource%3Da%20b",
+            ),
+        ] {
+            assert_eq!(read(url).unwrap().compare_query(), compared);
+        }
     }
 
     #[test]

@@ -32,17 +32,13 @@
     }));
   }
 
-  // Tooltip of the chart: its rows are read from the data table below, so the two cannot disagree.
+  // Tooltips of the charts: their rows are read from the data table of the chart, so the two cannot disagree.
   const tip = document.getElementById("tip");
-  const figure = document.querySelector(".chart");
-  const table = document.querySelector("table.data");
-  if (!tip || !figure || !table) return;
-  // Where the chart is wider than the screen, the latest days come first.
-  for (const plot of document.querySelectorAll(".plot")) plot.scrollLeft = plot.scrollWidth;
-  const columns = [...figure.querySelectorAll("a.col")];
-  const heads = [...table.tHead.rows[0].cells];
+  if (!tip) return;
+  const hide = () => { tip.hidden = true; };
 
-  const show = (column) => {
+  const show = (column, table) => {
+    const heads = [...table.tHead.rows[0].cells];
     const cells = table.tBodies[0].rows[Number(column.dataset.row)].cells;
     const title = document.createElement("b");
     title.textContent = cells[0].textContent;
@@ -64,40 +60,52 @@
     }
     tip.replaceChildren(title, rows);
     tip.hidden = false;
-    const place = column.querySelector(".hit").getBoundingClientRect(), width = tip.offsetWidth;
+    const place = (column.querySelector(".hit, .bar-line") || column).getBoundingClientRect(), width = tip.offsetWidth;
     const right = place.right + 12;
     tip.style.left = Math.max(8, right + width > innerWidth ? place.left - width - 12 : right) + "px";
     tip.style.top = Math.max(8, Math.min(place.top, innerHeight - tip.offsetHeight - 8)) + "px";
   };
-  const hide = () => { tip.hidden = true; };
 
-  columns.forEach((column, place) => {
-    // One stop for the Tab key; the arrow keys move within the chart.
-    column.setAttribute("tabindex", place ? "-1" : "0");
-    column.addEventListener("pointerenter", () => show(column));
-    column.addEventListener("pointerleave", hide);
-    column.addEventListener("focus", () => show(column));
-    column.addEventListener("blur", hide);
-    column.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") return hide();
-      const last = columns.length - 1;
-      const target = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: last }[event.key];
-      if (target === undefined) return;
-      event.preventDefault();
-      const next = columns[Math.max(0, Math.min(last, target))];
-      column.setAttribute("tabindex", "-1");
-      next.setAttribute("tabindex", "0");
-      next.focus();
+  for (const figure of document.querySelectorAll(".chart")) {
+    const table = figure.querySelector("table.data") || figure.parentElement.querySelector("table.data");
+    if (!table) continue;
+    const columns = [...figure.querySelectorAll(".col")];
+    const isList = figure.classList.contains("bars");
+
+    columns.forEach((column, place) => {
+      // One stop for the Tab key; the arrow keys move within the chart.
+      column.setAttribute("tabindex", place ? "-1" : "0");
+      column.addEventListener("pointerenter", () => show(column, table));
+      column.addEventListener("pointerleave", hide);
+      column.addEventListener("focus", () => show(column, table));
+      column.addEventListener("blur", hide);
+      column.addEventListener("keydown", (event) => {
+        if (event.key === "Escape") return hide();
+        const last = columns.length - 1;
+        const [back, on] = isList ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
+        const target = { [on]: place + 1, [back]: place - 1, Home: 0, End: last }[event.key];
+        if (target === undefined) return;
+        event.preventDefault();
+        const next = columns[Math.max(0, Math.min(last, target))];
+        column.setAttribute("tabindex", "-1");
+        next.setAttribute("tabindex", "0");
+        next.focus();
+      });
     });
-  });
 
-  // Pointing at an entry of the legend dims the other bands.
-  for (const key of document.querySelectorAll(".legend [data-series]")) {
-    const bands = [...figure.querySelectorAll(".band")].filter((band) => !band.classList.contains(key.dataset.series));
-    const dim = (on) => () => bands.forEach((band) => band.classList.toggle("dim", on));
-    key.addEventListener("pointerenter", dim(true));
-    key.addEventListener("pointerleave", dim(false));
-    key.addEventListener("focus", dim(true));
-    key.addEventListener("blur", dim(false));
+    // Where a chart of days is wider than the screen, the latest days come first.
+    if (figure.id === "daily") {
+      for (const plot of figure.querySelectorAll(".plot")) plot.scrollLeft = plot.scrollWidth;
+    }
+
+    // Pointing at an entry of the legend dims the other bands.
+    for (const key of figure.parentElement.querySelectorAll(".legend [data-series]")) {
+      const bands = [...figure.querySelectorAll(".band")].filter((band) => !band.classList.contains(key.dataset.series));
+      const dim = (on) => () => bands.forEach((band) => band.classList.toggle("dim", on));
+      key.addEventListener("pointerenter", dim(true));
+      key.addEventListener("pointerleave", dim(false));
+      key.addEventListener("focus", dim(true));
+      key.addEventListener("blur", dim(false));
+    }
   }
 })();

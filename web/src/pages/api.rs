@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 22] = [
+const OPERATIONS: [Operation; 25] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -92,6 +92,24 @@ const OPERATIONS: [Operation; 22] = [
     },
     Operation {
         method: "GET",
+        path: "/api/v1/compare",
+        input: "?period, or from and to; provider, resource, filter=dimension=value; kind=faas,vm, on=aws, deployment=names, axis, robustness, limit; and assumptions: allowances=all|none, target_percent, sizing, high_availability, …",
+        answer: "the recorded executions on every deployment: cost in parts, instances, cold starts, what cannot run them and why, the charges, the verdict, break-even",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/what-if/cron",
+        input: "?schedule, timezone, duration, memory, cpu_percent, vcpu, init, response_bytes, log_bytes, period; and the same as a comparison",
+        answer: "the same for a scheduled job that does not exist yet, with its next runs and what changes of the clock do to them",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/deployments",
+        input: "",
+        answer: "what workloads can be compared on, with limits and sources",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/reports",
         input: "",
         answer: "the reports there are, with what they answer and their parameters",
@@ -144,7 +162,7 @@ const OPERATIONS: [Operation; 22] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 22],
+    operations: [Operation; 25],
 }
 
 /// `GET /api`

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 mod api;
+mod compare;
 mod events;
 mod metadata;
 mod pages;
