@@ -1,0 +1,1 @@
+//! Arrivals: exact counts, shapes, and the same for the same seed
