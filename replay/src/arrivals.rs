@@ -143,7 +143,16 @@ impl Arrivals {
 
     /// All of them, one by one, by time.
     pub fn all(&self, random: &mut ChaCha8Rng) -> Vec<Arrival> {
-        let Source::Rate { pattern, .. } = &self.source else { return self.instants() };
+        let (pattern, count) = match &self.source {
+            Source::At(instants) => return of_instants(instants),
+            Source::Rate { pattern, count } => (pattern, *count),
+        };
+        if let Pattern::Burst(size) = pattern {
+            let size = (*size).max(1);
+            let bursts = batch(1, count.div_ceil(size), false).place(&self.range, random);
+            let of_each = bursts.into_iter().flat_map(|burst| (0..size).map(move |_| burst));
+            return of_each.take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
+        }
         let pieces = match pattern {
             Pattern::Diurnal(_) => hours(&self.range),
             _ => vec![self.range.clone()],
@@ -157,15 +166,6 @@ impl Arrivals {
         }
         all.sort_unstable();
         all
-    }
-
-    fn instants(&self) -> Vec<Arrival> {
-        let Source::At(instants) = &self.source else { return Vec::new() };
-        let arrivals = |at: &At| {
-            let arrival = Arrival { start_us: at.at_us, duration_us: at.duration_us };
-            (0..at.count).map(move |_| arrival)
-        };
-        instants.iter().flat_map(arrivals).collect()
     }
 
     /// What arrives in each of some pieces of time; the pieces come by time, do not overlap, and cover the range.
@@ -242,6 +242,14 @@ impl Batch {
         }
         arrivals
     }
+}
+
+fn of_instants(instants: &[At]) -> Vec<Arrival> {
+    let arrivals = |at: &At| {
+        let arrival = Arrival { start_us: at.at_us, duration_us: at.duration_us };
+        (0..at.count).map(move |_| arrival)
+    };
+    instants.iter().flat_map(arrivals).collect()
 }
 
 fn batch(size: u64, count: u64, random: bool) -> Batch {

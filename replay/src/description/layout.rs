@@ -17,9 +17,9 @@ use crate::{
 /// Executions of a period that are laid out one by one.
 pub(super) const SINGLE_RUNS: u64 = 300_000;
 /// Executions in all windows that repeat, where seconds allow.
-const WINDOW_RUNS: u64 = 100_000;
+const WINDOW_RUNS: u64 = 60_000;
 /// Executions in all windows that repeat: where seconds have more, windows are shorter.
-pub(super) const WINDOW_RUNS_MAX: u64 = 500_000;
+pub(super) const WINDOW_RUNS_MAX: u64 = 300_000;
 const SECOND_US: u64 = 1_000_000;
 
 /// A part of the period: pieces of time that are alike.
@@ -120,7 +120,7 @@ impl Part {
         let total: u64 = totals.iter().fold(0, |sum, count| sum.saturating_add(*count));
         let counts = self.batches.iter().flatten().map(|batch| batch.count);
         let counts: Vec<u64> = counts.chain(more.iter().map(|(.., count)| *count)).collect();
-        let (repeats, unit_us) = self.repeats(total, counts.len() as u64 + 1, parts);
+        let (repeats, unit_us) = self.repeats(total, counts.len() as u64 + 2, parts);
         let units = self.length_us / unit_us;
         // Windows of the same kind follow each other; where a kind ends, some count is one less from there on.
         let mut ends: Vec<u64> = counts.iter().chain([&units]).map(|count| count % repeats).chain([repeats]).collect();
@@ -148,7 +148,7 @@ impl Part {
 
     /// How many windows make this part, and the unit their lengths are multiples of, microseconds.
     fn repeats(&self, total: u64, kinds: u64, parts: u64) -> (u64, u64) {
-        let whole_seconds = self.length_us % SECOND_US == 0;
+        let whole_seconds = self.length_us.is_multiple_of(SECOND_US);
         if total == 0 {
             return (
                 self.pieces,
@@ -162,12 +162,15 @@ impl Part {
             u64::try_from(windows).unwrap_or(u64::MAX).clamp(least.min(self.length_us), self.length_us)
         };
         let seconds = self.length_us / SECOND_US;
-        if !whole_seconds || least > seconds || of(WINDOW_RUNS_MAX) > seconds {
+        if !whole_seconds || least > seconds {
+            return (of(WINDOW_RUNS), 1);
+        }
+        if of(WINDOW_RUNS_MAX) > seconds {
             return (of(WINDOW_RUNS_MAX), 1);
         }
         let wanted = of(WINDOW_RUNS).min(seconds);
         // Windows of the same length are of fewer kinds.
-        let even = (wanted..=wanted.saturating_mul(2).min(seconds)).find(|repeats| seconds % repeats == 0);
+        let even = (wanted..=wanted.saturating_mul(2).min(seconds)).find(|repeats| seconds.is_multiple_of(*repeats));
         (even.unwrap_or(wanted), SECOND_US)
     }
 }

@@ -42,10 +42,10 @@ pub(super) fn arrivals(
     };
     misplaced(own, source, path, mistakes);
     let range = range(own, path, period, mistakes)?;
-    let source = match source {
-        &"schedule" => schedule(own, &range, path, period, mistakes)?,
-        &"rate" => rate(own, &range, path, period, mistakes)?,
-        &"runs" => runs(own, &range, path, period, mistakes)?,
+    let source = match *source {
+        "schedule" => schedule(own, &range, path, period, mistakes)?,
+        "rate" => rate(own, &range, path, period, mistakes)?,
+        "runs" => runs(own, &range, path, period, mistakes)?,
         _ => return None,
     };
     Some(Arrivals { range, source })
@@ -179,7 +179,7 @@ fn pattern(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Op
                 None => Exact::from(2),
                 Some(text) => mistakes.exact(&field, text)?,
             };
-            if factor < 1 || factor > PEAK_FACTOR_MAX {
+            if !(Exact::one()..=Exact::from(PEAK_FACTOR_MAX)).contains(&factor) {
                 let message = format!("`{factor}` is not a number from 1 to {PEAK_FACTOR_MAX}");
                 let hint = "it says how many times the mean hour of the day the busiest one has";
                 mistakes.add(field, message, hint);
