@@ -16,6 +16,7 @@ use crate::answers::Answers;
 use crate::bill::RatedUsage;
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::places::Places;
 use crate::rollup::TABLES;
 use crate::rollup::store::{Rollups, Services, Source, View};
 use crate::session::Tables;
@@ -82,6 +83,8 @@ pub(crate) struct Kept {
     /// The price books that answers are of.
     pub catalogue: Arc<Catalogue>,
     pub rollups: Arc<Rollups>,
+    /// For answers that are worked out.
+    pub places: Arc<Places>,
     pub rated: Arc<Answers<RatedUsage>>,
     pub workloads: Arc<Answers<Option<Workload>>>,
     /// Times of latest records, microseconds since 1970 UTC.
@@ -92,7 +95,8 @@ impl Kept {
     /// Nothing yet, of what will be answered with some price books.
     pub fn of(catalogue: Catalogue) -> Self {
         let (rated, workloads, latest) = (Arc::default(), Arc::default(), Arc::default());
-        Self { catalogue: Arc::new(catalogue), rollups: Arc::default(), rated, workloads, latest }
+        let (rollups, places) = (Arc::default(), Arc::default());
+        Self { catalogue: Arc::new(catalogue), rollups, places, rated, workloads, latest }
     }
 }
 
@@ -109,7 +113,8 @@ pub(crate) async fn answer<T>(
 ) -> Result<Arc<T>, QueryError> {
     match LakeState::of(session) {
         Some(state) if std::ptr::eq(state.kept.catalogue.as_ref(), catalogue) => {
-            answers(&state.kept).get(format!("{} {question}", state.versions), make).await
+            let key = format!("{} {question}", state.versions);
+            answers(&state.kept).get(key, &state.kept.places, make).await
         }
         _ => Ok(Arc::new(make.await?.0)),
     }
