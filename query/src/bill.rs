@@ -250,10 +250,19 @@ impl RatedUsage {
 
     /// What each metered row bears of each charge: shares that sum to the charge exactly.
     pub fn shares(&self, attribution: Attribution) -> Vec<RowShare> {
+        self.shares_where(attribution, |_| true)
+    }
+
+    /// The same of one charge, by its place.
+    pub fn shares_of(&self, charge: usize, attribution: Attribution) -> Vec<RowShare> {
+        self.shares_where(attribution, |other| other == charge)
+    }
+
+    fn shares_where(&self, attribution: Attribution, wanted: impl Fn(usize) -> bool) -> Vec<RowShare> {
         let charges = &self.rated.charges;
         let mut shares = Vec::new();
         // Rows of a slice share its cost by quantity; an adjustment belongs to no slice and follows consumption.
-        for cost in &self.rated.slice_costs {
+        for cost in self.rated.slice_costs.iter().filter(|cost| wanted(cost.charge)) {
             let whole = &self.slice_quantities[cost.slice];
             let charge = &charges[cost.charge];
             let adjustment = proportion(&cost.consumed_quantity, &charge.consumed_quantity, &charge.adjustment);

@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Limits for answers
 #[derive(Args, Debug)]
 pub struct AnswerOptions {
-    /// How many answers are worked out at once, apart from those that are kept; one less than there are processors, at
-    /// least 1, unless it is given
+    /// How many answers are worked out at once, on threads of their own, so that uploads and events keep a share of the
+    /// machine; answers that are kept are not counted. As many as there are processors, unless it is given
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     answers: Option<u16>,
     /// How many answers may wait for up to 30 seconds to be worked out; others are told to come again
@@ -27,8 +27,7 @@ pub struct AnswerOptions {
 
 impl AnswerOptions {
     fn at_once(&self) -> usize {
-        let processors = available_parallelism().map_or(1, usize::from);
-        self.answers.map_or((processors - 1).max(1), usize::from)
+        self.answers.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from)
     }
 
     /// Places for answers that are worked out.
