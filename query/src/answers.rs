@@ -82,8 +82,7 @@ impl<T> Answers<T> {
             let (answer, weight) = make.await?;
             Ok::<_, QueryError>((Arc::new(answer), weight))
         });
-        let made = places.with_since(asked, async { Ok(made.await?.0.clone()) });
-        made.await
+        places.with_since(asked, Box::pin(async { Ok(made.await?.0.clone()) })).await
     }
 }
 

@@ -64,7 +64,8 @@ impl Places {
     /// # Errors
     /// [`QueryError::Busy`] where too many wait already, [`QueryError::BusyTooLong`] where none became free in time, or what the work ends with.
     pub async fn with<T>(&self, work: impl Future<Output = Result<T, QueryError>>) -> Result<T, QueryError> {
-        self.with_since(Instant::now(), work).await
+        // On the heap: what is worked out is large, and is handed on here.
+        self.with_since(Instant::now(), Box::pin(work)).await
     }
 
     /// The same for something that was asked for at some time, which is when its patience began.

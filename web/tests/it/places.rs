@@ -58,7 +58,7 @@ async fn uploads_and_kept_answers_pass_by_answers_that_wait() {
     for (url, status) in [
         ("/api/v1/charges?period=2026-10", StatusCode::OK),
         ("/bill?period=2026-10&by=day", StatusCode::OK),
-        ("/favicon.ico", StatusCode::OK),
+        ("/favicon.ico", StatusCode::PERMANENT_REDIRECT),
         ("/api/v1/uploads/running", StatusCode::OK),
         ("/uploads", StatusCode::OK),
     ] {
