@@ -131,7 +131,7 @@ fn log() -> String {
             minute / 1440 + 1,
             minute / 60 % 24,
             minute % 60,
-            128 << (function % 5),
+            512 << (function % 5),
         )
     };
     (0..ROWS).map(line).collect()
