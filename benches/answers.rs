@@ -210,7 +210,7 @@ fn percentiles_of_durations(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| percentiles(&engine));
 }
 
-/// Metered hours to charges.
+/// Metered hours of every function to charges: finer than a bill, which sums them by what its SKUs ask for first.
 #[divan::bench]
 fn rating_of_a_month(bencher: Bencher<'_, '_>) {
     let (ground, slices) = (&*GROUND, GROUND.slices());
