@@ -17,6 +17,7 @@ use crate::answers::Answers;
 use crate::bill::RatedUsage;
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::places::Places;
 use crate::rollup::TABLES;
 use crate::rollup::store::{Rollups, Services, Source, View};
 use crate::session::Tables;
@@ -83,6 +84,8 @@ pub(crate) struct Kept {
     /// The price books that answers are of.
     pub catalogue: Arc<Catalogue>,
     pub rollups: Arc<Rollups>,
+    /// For answers that are worked out.
+    pub places: Arc<Places>,
     pub rated: Arc<Answers<RatedUsage>>,
     pub workloads: Arc<Answers<Option<Workload>>>,
     /// Times of latest records, microseconds since 1970 UTC.
@@ -97,6 +100,7 @@ impl Kept {
         Self {
             catalogue: Arc::new(catalogue),
             rollups: Arc::default(),
+            places: Arc::default(),
             rated: Arc::default(),
             workloads: Arc::default(),
             latest: Arc::default(),
@@ -118,7 +122,8 @@ pub(crate) async fn answer<T>(
 ) -> Result<Arc<T>, QueryError> {
     match LakeState::of(session) {
         Some(state) if std::ptr::eq(state.kept.catalogue.as_ref(), catalogue) => {
-            answers(&state.kept).get(format!("{} {question}", state.versions), make).await
+            let key = format!("{} {question}", state.versions);
+            answers(&state.kept).get(key, &state.kept.places, make).await
         }
         _ => Ok(Arc::new(make.await?.0)),
     }
