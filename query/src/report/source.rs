@@ -2,25 +2,22 @@
 //!
 //! Each answer is one query over `invocations` or `requests`, and nothing is worked out here beyond sums.
 
+pub(crate) mod executions;
 mod rolled;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{Catalogue, Zone};
 use serde::Serialize;
 
 use super::parameters::{Days, Selection};
-use super::sweep::Sweep;
 use super::{ColumnKind, ReportColumn, column};
 use crate::bill::Dimension;
 use crate::error::QueryError;
 use crate::metering::{literal, timestamp};
+use crate::rollup::class::Class;
 use crate::sql::SqlAnswer;
 
 /// Whose records: the columns that tell resources apart; empty where the log does not say.
@@ -42,6 +39,18 @@ pub(crate) struct Resource {
 const RESOURCE: &str = "provider, service, coalesce(account, '') AS account, coalesce(region, '') AS region, coalesce(resource, '') AS resource";
 
 impl Resource {
+    /// That of the records of a class.
+    fn of(table: Table, class: &Class) -> Self {
+        let text = |column: &str| class.text(table, column).unwrap_or_default().to_owned();
+        Self {
+            provider: text("provider"),
+            service: text("service"),
+            account: text("account"),
+            region: text("region"),
+            resource: text("resource"),
+        }
+    }
+
     /// Its columns in a report.
     pub fn columns() -> Vec<ReportColumn> {
         let text = |name, meaning| column(name, ColumnKind::Text, meaning);
@@ -185,33 +194,6 @@ impl<'a> Records<'a> {
             failed_count: count(numbers, 2),
         };
         Ok(rows.into_iter().map(|(resource, numbers)| (resource, outcomes(&numbers))).collect())
-    }
-
-    /// Every execution, initialisation included, that is under way at some moment of the UTC days, in one sweep.
-    pub async fn executions(&self, session: &SessionContext) -> Result<(Sweep, u64), QueryError> {
-        let (from_us, to_us) = self.days.bounds_us(Zone::default());
-        let (start, length) = ("CAST(started_at AS BIGINT)", "coalesce(duration_us, 0) + coalesce(init_us, 0)");
-        // Those that began before the first day and run into it count, however long ago that was.
-        let sql = format!(
-            "SELECT {start} AS start_us, {start} + {length} AS end_us FROM {} WHERE date <= DATE '{}' AND started_at < {} AND {start} + {length} > {from_us}{} ORDER BY start_us",
-            self.table.name(),
-            self.days.to,
-            timestamp(to_us),
-            self.filters,
-        );
-        let mut sweep = Sweep::new(from_us, to_us);
-        let mut execution_count = 0;
-        let mut batches = session.sql(&sql).await?.execute_stream().await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            let (starts, ends) = (cast(batch.column(0), &DataType::Int64)?, cast(batch.column(1), &DataType::Int64)?);
-            let (starts, ends) = (starts.as_primitive::<Int64Type>(), ends.as_primitive::<Int64Type>());
-            for row in 0..batch.num_rows() {
-                sweep.add(starts.value(row), ends.value(row));
-            }
-            execution_count += batch.num_rows() as u64;
-        }
-        Ok((sweep, execution_count))
     }
 }
 

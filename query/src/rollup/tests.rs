@@ -1,6 +1,8 @@
 //! What rollups give is what the records give, to the last digit: random records of every service that a price book
 //! prices, in any number of uploads, whatever is declared and compacted meanwhile
 
+mod executions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
