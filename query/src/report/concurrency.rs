@@ -51,7 +51,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ];
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let (rows, summary) = rows(records.executions(engine).await?);
+    let (rows, summary) = rows(records.executions(&engine.session().await?).await?);
     Ok(Body::new(days, columns, &limited(rows, selection.limit)).with_summary(&summary))
 }
 
@@ -114,8 +114,9 @@ mod tests {
         ]);
         let selection = selection("2026-10");
         let days = selection.days.unwrap();
-        let records = Records::of(Table::Invocations, &Catalogue::embedded().unwrap(), &selection, days).unwrap();
-        let (rows, summary) = rows(records.swept_executions(&usage.session()).await.unwrap());
+        let catalogue = Catalogue::embedded().unwrap();
+        let records = Records::of(Table::Invocations, &catalogue, &selection, days).unwrap();
+        let (rows, summary) = rows(records.executions(&usage.session()).await.unwrap());
         let hours: Vec<_> = rows.iter().map(|row| (row.hour.as_str(), row.peak, row.busy_us / 1_000_000)).collect();
         assert_eq!(
             hours,

@@ -13,7 +13,7 @@ use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::{Catalogue, RatingOptions};
 use serde_json::{Map, Value};
 
-use super::class::{integer_columns, text_columns};
+use super::class::{Class, integer_columns, text_columns};
 use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
 use crate::metering::{meter, pricing_table};
@@ -193,6 +193,7 @@ async fn rollups_give_what_the_records_give() {
     }
     let said = said_by_records(&engine).await;
     let read = agree(&engine, &said).await;
+    counts_agree(&engine).await;
     // What cannot be answered from rollups: rules that round what one column says or, where it is absent, another.
     histograms_agree(&engine).await;
     let services = catalogue.services().len();
@@ -239,6 +240,44 @@ async fn histograms_agree(engine: &Engine) {
         assert_eq!(found, sorted(records.duration_histogram(&session).await.unwrap()));
         let found = sorted(records.memory_used(engine).await.unwrap());
         assert_eq!(found, sorted(records.memory_histogram(&session).await.unwrap()));
+    }
+}
+
+/// Counts and sums from rollups are those of the records, for every kind of day and filter.
+async fn counts_agree(engine: &Engine) {
+    let days = Days { from: "2026-10-02".parse().unwrap(), to: "2026-10-31".parse().unwrap(), period: None };
+    let filters: [(Option<&str>, Vec<(Dimension, &str)>); 4] = [
+        (None, vec![]),
+        (Some("azure"), vec![]),
+        (Some("gcp"), vec![(Dimension::Region, "us-central1"), (Dimension::Region, "us-east-1")]),
+        (None, vec![(Dimension::Account, "declared")]),
+    ];
+    for (table, days) in super::TABLES.into_iter().flat_map(|table| [(table, Days::of(request().period)), (table, days)]) {
+        for (provider, only) in &filters {
+            let selection = Selection {
+                days: Some(days),
+                provider: provider.map(str::to_owned),
+                by: Vec::new(),
+                only: only.iter().map(|(dimension, value)| (*dimension, (*value).to_owned())).collect(),
+                limit: None,
+                rating: RatingOptions::default(),
+                attribution: Attribution::Time,
+            };
+            let records = Records::of(table, engine.catalogue(), &selection, days).unwrap();
+            let (rolled_up, recorded) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
+            let counts = records.counts(&recorded).await.unwrap();
+            assert!(!counts.is_empty());
+            assert_eq!(records.counts(&rolled_up).await.unwrap(), counts);
+            let add = |sum: &mut u64, _: &Class, count: u64, _: &[i64]| *sum += count;
+            assert_eq!(records.summed(&rolled_up, &[], add).await.unwrap(), Some(counts));
+            if table == Table::Invocations {
+                let starts = records.starts(&recorded).await.unwrap();
+                assert!(starts.values().any(|starts| starts.init_count < starts.invocation_count && starts.init_us > 0));
+                assert_eq!(records.starts(&rolled_up).await.unwrap(), starts);
+                let outcomes = records.outcomes(&recorded).await.unwrap();
+                assert_eq!(records.outcomes(&rolled_up).await.unwrap(), outcomes);
+            }
+        }
     }
 }
 

@@ -10,10 +10,9 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use paygrain_ingest::table::DAY_US;
-use paygrain_pricing::{Catalogue, Zone};
+use paygrain_pricing::Zone;
 
 use super::Records;
-use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::lake_state::view_under_way;
 use crate::metering::timestamp;
@@ -38,11 +37,10 @@ pub(crate) struct Executions {
 
 impl Records<'_> {
     /// Every execution, initialisation included, that is under way at some moment of the UTC days.
-    pub async fn executions(&self, engine: &Engine) -> Result<Executions, QueryError> {
-        let session = engine.session().await?;
-        match self.counted_executions(&session, engine.catalogue()).await? {
+    pub async fn executions(&self, session: &SessionContext) -> Result<Executions, QueryError> {
+        match self.counted_executions(session).await? {
             Some(found) => Ok(found),
-            None => self.swept_executions(&session).await,
+            None => self.swept_executions(session).await,
         }
     }
 
@@ -64,18 +62,14 @@ impl Records<'_> {
     }
 
     /// The same from rollups; nothing where they do not say it.
-    pub async fn counted_executions(
-        &self,
-        session: &SessionContext,
-        catalogue: &Catalogue,
-    ) -> Result<Option<Executions>, QueryError> {
+    pub async fn counted_executions(&self, session: &SessionContext) -> Result<Option<Executions>, QueryError> {
         if !self.is_of_classes() {
             return Ok(None);
         }
         let (from_us, to_us) = self.days.bounds_us(Zone::default());
         let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
         let days = day(from_us)..=day(to_us - 1);
-        let Some(view) = view_under_way(session, catalogue, days.clone()).await? else { return Ok(None) };
+        let Some(view) = view_under_way(session, self.catalogue, days.clone()).await? else { return Ok(None) };
         let is_chosen: Vec<bool> = view.classes.iter().map(|class| self.chooses(class)).collect();
         let (mut parts, mut started) = (Vec::new(), 0);
         for of_day in &view.days {

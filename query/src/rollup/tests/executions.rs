@@ -67,7 +67,7 @@ async fn agree(engine: &Engine) -> usize {
             let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
             let session = engine.session().await.unwrap();
             let expected = records.swept_executions(&session).await.unwrap();
-            let found = records.counted_executions(&session, engine.catalogue()).await.unwrap();
+            let found = records.counted_executions(&session).await.unwrap();
             answered += usize::from(found.is_some());
             let found = found.unwrap();
             assert_eq!(found, expected, "{provider:?} {only:?} {days:?}");
