@@ -2,6 +2,7 @@
 //! prices, in any number of uploads, whatever is declared and compacted meanwhile
 
 mod executions;
+mod while_ingesting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -215,6 +216,12 @@ async fn rollups_give_what_the_records_give() {
     agree(&Engine::new(lake, catalogue), &said).await;
 }
 
+/// In one order.
+fn sorted(mut rows: Vec<HistogramRow>) -> Vec<HistogramRow> {
+    rows.sort_by(|a, b| (&a.resource, a.memory_mb, a.value).cmp(&(&b.resource, b.memory_mb, b.value)));
+    rows
+}
+
 /// Histograms from rollups are those of the records.
 async fn histograms_agree(engine: &Engine) {
     let days = Days::of(request().period);
@@ -230,15 +237,11 @@ async fn histograms_agree(engine: &Engine) {
             attribution: Attribution::Time,
         };
         let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
-        let sorted = |mut rows: Vec<HistogramRow>| {
-            rows.sort_by(|a, b| (&a.resource, a.memory_mb, a.value).cmp(&(&b.resource, b.memory_mb, b.value)));
-            rows
-        };
-        let session = session(engine.lake()).await.unwrap();
-        let found = sorted(records.durations(engine).await.unwrap());
+        let (rolled_up, session) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
+        let found = sorted(records.durations(&rolled_up).await.unwrap());
         assert!(found.len() > 20, "{}", found.len());
         assert_eq!(found, sorted(records.duration_histogram(&session).await.unwrap()));
-        let found = sorted(records.memory_used(engine).await.unwrap());
+        let found = sorted(records.memory_used(&rolled_up).await.unwrap());
         assert_eq!(found, sorted(records.memory_histogram(&session).await.unwrap()));
     }
 }

@@ -9,7 +9,6 @@ use paygrain_pricing::Zone;
 use paygrain_pricing::period::HOUR_US;
 
 use super::{HistogramRow, Records, Resource};
-use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::lake_state::{services_of, view_of};
 use crate::report::costs::passes;
@@ -21,20 +20,18 @@ use crate::rollup::store::View;
 
 impl Records<'_> {
     /// [`Records::duration_histogram`], from rollups where they say it.
-    pub async fn durations(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
-        let session = engine.session().await?;
-        match self.rolled(&session, |found| &found.durations).await? {
+    pub async fn durations(&self, session: &SessionContext) -> Result<Vec<HistogramRow>, QueryError> {
+        match self.rolled(session, |found| &found.durations).await? {
             Some(found) => Ok(found),
-            None => self.duration_histogram(&session).await,
+            None => self.duration_histogram(session).await,
         }
     }
 
     /// [`Records::memory_histogram`], from rollups where they say it.
-    pub async fn memory_used(&self, engine: &Engine) -> Result<Vec<HistogramRow>, QueryError> {
-        let session = engine.session().await?;
-        match self.rolled(&session, |found| &found.memory_used).await? {
+    pub async fn memory_used(&self, session: &SessionContext) -> Result<Vec<HistogramRow>, QueryError> {
+        match self.rolled(session, |found| &found.memory_used).await? {
             Some(found) => Ok(found),
-            None => self.memory_histogram(&session).await,
+            None => self.memory_histogram(session).await,
         }
     }
 

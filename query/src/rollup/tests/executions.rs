@@ -18,7 +18,7 @@ use crate::report::parameters::Selection;
 use crate::report::source::Records;
 
 /// Executions of a few functions that are close together around midnights, some of them days long.
-fn records(random: &mut Random, count: u64, first: u64) -> String {
+pub(super) fn records(random: &mut Random, count: u64, first: u64) -> String {
     let mut text = String::new();
     for number in first..first + count {
         // In fifths of a second around the midnight that begins the second, the third or the last day of the month.
