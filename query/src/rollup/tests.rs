@@ -11,15 +11,14 @@ use paygrain_ingest::lake::{Compaction, Declaration, DeclarationScope};
 use paygrain_ingest::table::Table;
 use paygrain_ingest::{Defaults, IngestOptions, Lake, Mapping, upload};
 use paygrain_pricing::table::ColumnKind;
-use paygrain_pricing::{Catalogue, RatingOptions};
+use paygrain_pricing::Catalogue;
 use serde_json::{Map, Value};
 
 use super::class::{Class, integer_columns, text_columns};
-use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
+use crate::bill::{BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
 use crate::metering::{meter, pricing_table};
 use crate::report::Days;
-use crate::report::parameters::Selection;
 use crate::report::source::{HistogramRow, Records};
 use crate::session::session;
 
@@ -225,17 +224,9 @@ fn sorted(mut rows: Vec<HistogramRow>) -> Vec<HistogramRow> {
 /// Histograms from rollups are those of the records.
 async fn histograms_agree(engine: &Engine) {
     let days = Days::of(request().period);
-    let only = vec![(Dimension::Architecture, "arm64".to_owned()), (Dimension::Architecture, String::new())];
-    for only in [Vec::new(), only] {
-        let selection = Selection {
-            days: Some(days),
-            provider: Some("aws".into()),
-            by: Vec::new(),
-            only,
-            limit: None,
-            rating: RatingOptions::default(),
-            attribution: Attribution::Time,
-        };
+    let only = [(Dimension::Architecture, "arm64"), (Dimension::Architecture, "")];
+    for only in [&[][..], &only] {
+        let selection = executions::selection_of(days, Some("aws"), only);
         let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
         let (rolled_up, session) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
         let found = sorted(records.durations(&rolled_up).await.unwrap());
@@ -257,15 +248,7 @@ async fn counts_agree(engine: &Engine) {
     ];
     for (table, days) in super::TABLES.into_iter().flat_map(|table| [(table, Days::of(request().period)), (table, days)]) {
         for (provider, only) in &filters {
-            let selection = Selection {
-                days: Some(days),
-                provider: provider.map(str::to_owned),
-                by: Vec::new(),
-                only: only.iter().map(|(dimension, value)| (*dimension, (*value).to_owned())).collect(),
-                limit: None,
-                rating: RatingOptions::default(),
-                attribution: Attribution::Time,
-            };
+            let selection = executions::selection_of(days, *provider, only);
             let records = Records::of(table, engine.catalogue(), &selection, days).unwrap();
             let (rolled_up, recorded) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
             let counts = records.counts(&recorded).await.unwrap();

@@ -271,12 +271,6 @@ impl UnderWay {
         };
         Some((self.hours, first.filter(|_| peak > 0).map(|first_us| (peak, first_us))))
     }
-
-    /// The peak of each hour in which anything was under way, hours since 1970; for those who wanted [`Wanted::Peaks`] and
-    /// have nothing to look at.
-    pub fn peaks(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
-        self.hours.iter().map(|(hour_us, load)| (hour_us / HOUR_US, load.peak))
-    }
 }
 
 impl HourSums {

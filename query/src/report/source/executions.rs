@@ -2,6 +2,8 @@
 //! of which that does not say all; or from the records alone.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use datafusion::arrow::array::AsArray;
@@ -10,13 +12,15 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use paygrain_ingest::table::DAY_US;
-use paygrain_pricing::Zone;
+use paygrain_pricing::period::HOUR_US;
+use paygrain_pricing::{Catalogue, Zone};
 
 use super::Records;
 use crate::error::QueryError;
 use crate::lake_state::view_under_way;
 use crate::metering::timestamp;
 use crate::report::sweep::{HourLoad, Sweep};
+use crate::rollup::store::Day;
 use crate::rollup::under_way::{Part, UnderWay, Wanted};
 
 /// When an execution starts, and how long it takes, in microseconds.
@@ -88,23 +92,51 @@ impl Records<'_> {
                 started += counts.filter(|(class, _)| chosen(**class as usize)).map(|(_, count)| count).sum::<u64>();
             }
         }
-        let hours = (i64::from(*days.start()) * 24, (i64::from(*days.end()) + 1) * 24);
-        let under_way = UnderWay::of(&parts, hours, Wanted::Everything);
-        let mut events = Vec::new();
-        if !under_way.is_known() {
-            let date = |day: &i32| NaiveDate::from_epoch_days(*day).map(|date| format!("DATE '{date}'"));
-            let dates: Vec<String> = under_way.days.iter().filter_map(date).collect();
-            let sql = format!(
-                "SELECT {START} AS start_us, {START} + {LENGTH} AS end_us FROM {} WHERE date IN ({}){}",
-                self.table.name(),
-                dates.join(", "),
-                self.filters,
-            );
-            each_interval(session, &sql, |start_us, end_us| under_way.take(start_us, end_us, &mut events)).await?;
-        }
+        let under_way = UnderWay::of(&parts, hours_of(&days), Wanted::Everything);
+        let events = events(session, &under_way, &self.filters).await?;
         let count = started + under_way.running_at_first;
         Ok(under_way.finish(events).map(|(hours, peak)| Executions { hours, peak, count }))
     }
+}
+
+/// The most executions at one moment of each hour of some UTC days, hours since 1970; nothing where rollups do not say it.
+pub(crate) async fn hourly_peaks(
+    session: &SessionContext,
+    catalogue: &Catalogue,
+    days: RangeInclusive<i32>,
+) -> Result<Option<Vec<(i64, u64)>>, QueryError> {
+    let hours = hours_of(&days);
+    let Some(view) = view_under_way(session, catalogue, days).await? else { return Ok(None) };
+    let part = |of_day: &Arc<Day>| Some(Part { day: of_day.rollup.day, hours: of_day.rollup.seconds()?.clone() });
+    let Some(parts) = view.days.iter().map(part).collect::<Option<Vec<Part>>>() else { return Ok(None) };
+    let under_way = UnderWay::of(&parts, hours, Wanted::Peaks);
+    let events = events(session, &under_way, "").await?;
+    let Some((found, _)) = under_way.finish(events) else { return Ok(None) };
+    let peak = |hour: i64| (hour, found.get(&(hour * HOUR_US)).map_or(0, |load| load.peak));
+    Ok(Some((hours.0..hours.1).map(peak).collect()))
+}
+
+/// The first of the hours of some UTC days, and the one after the last.
+fn hours_of(days: &RangeInclusive<i32>) -> (i64, i64) {
+    (i64::from(*days.start()) * 24, (i64::from(*days.end()) + 1) * 24)
+}
+
+/// What records that pass filters, each after ` AND `, tell of the seconds that are to be looked at.
+async fn events(
+    session: &SessionContext,
+    under_way: &UnderWay,
+    filters: &str,
+) -> Result<Vec<(i64, bool)>, QueryError> {
+    let mut events = Vec::new();
+    if !under_way.is_known() {
+        let date = |day: &i32| NaiveDate::from_epoch_days(*day).map(|date| format!("DATE '{date}'"));
+        let dates = under_way.days.iter().filter_map(date).collect::<Vec<_>>().join(", ");
+        let sql = format!(
+            "SELECT {START} AS start_us, {START} + {LENGTH} AS end_us FROM invocations WHERE date IN ({dates}){filters}"
+        );
+        each_interval(session, &sql, |start_us, end_us| under_way.take(start_us, end_us, &mut events)).await?;
+    }
+    Ok(events)
 }
 
 /// Hands on start and end of each row; how many there are.

@@ -39,6 +39,18 @@ pub(super) fn records(random: &mut Random, count: u64, first: u64) -> String {
     text
 }
 
+pub(super) fn selection_of(days: Days, provider: Option<&str>, only: &[(Dimension, &str)]) -> Selection {
+    Selection {
+        days: Some(days),
+        provider: provider.map(str::to_owned),
+        by: Vec::new(),
+        only: only.iter().map(|(dimension, value)| (*dimension, (*value).to_owned())).collect(),
+        limit: None,
+        rating: RatingOptions::default(),
+        attribution: Attribution::Time,
+    }
+}
+
 /// For some days and filters, what rollups and records say is the same. Gives how many questions rollups answered.
 async fn agree(engine: &Engine) -> usize {
     let whole = Days::of(PERIOD.parse().unwrap());
@@ -54,16 +66,17 @@ async fn agree(engine: &Engine) -> usize {
     ];
     let mut answered = 0;
     for days in [whole, second] {
+        let selection = selection_of(days, None, &[]);
+        let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
+        let expected = records.swept_executions(&engine.session().await.unwrap()).await.unwrap();
+        let day = |date: chrono::NaiveDate| date.to_epoch_days();
+        let peaks = engine.hourly_peaks(day(days.from)..=day(days.to)).await.unwrap().unwrap();
+        assert_eq!(peaks.len() as i64, days.count() * 24);
+        for (hour, peak) in peaks {
+            assert_eq!(peak, expected.hours.get(&(hour * 3_600_000_000)).map_or(0, |load| load.peak), "{hour}");
+        }
         for (provider, only) in &filters {
-            let selection = Selection {
-                days: Some(days),
-                provider: provider.map(str::to_owned),
-                by: Vec::new(),
-                only: only.iter().map(|(dimension, value)| (*dimension, (*value).to_owned())).collect(),
-                limit: None,
-                rating: RatingOptions::default(),
-                attribution: Attribution::Time,
-            };
+            let selection = selection_of(days, *provider, only);
             let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
             let session = engine.session().await.unwrap();
             let expected = records.swept_executions(&session).await.unwrap();

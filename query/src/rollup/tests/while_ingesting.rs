@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::Compaction;
 use paygrain_ingest::table::Table;
-use paygrain_pricing::{Catalogue, RatingOptions};
+use paygrain_pricing::Catalogue;
 use tokio::sync::watch;
 
-use super::executions::records;
+use super::executions::{records, selection_of};
 use super::{PERIOD, Random, request, said, sorted, upload};
-use crate::bill::{Attribution, RatedUsage};
+use crate::bill::RatedUsage;
 use crate::engine::Engine;
 use crate::report::Days;
-use crate::report::parameters::Selection;
 use crate::report::source::Records;
 use crate::session::{session_and_versions, session_at};
 
@@ -22,15 +21,7 @@ async fn ask(engine: &Engine) -> Option<u64> {
     let (rolled_up, versions) = session_and_versions(engine.lake(), Some(engine.kept())).await.unwrap();
     let rated = RatedUsage::of(&rolled_up, engine.catalogue(), &request()).await.unwrap();
     let days = Days::of(PERIOD.parse().unwrap());
-    let selection = Selection {
-        days: Some(days),
-        provider: None,
-        by: Vec::new(),
-        only: Vec::new(),
-        limit: None,
-        rating: RatingOptions::default(),
-        attribution: Attribution::Time,
-    };
+    let selection = selection_of(days, None, &[]);
     let asked = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
     let durations = asked.durations(&rolled_up).await.unwrap();
     let executions = asked.counted_executions(&rolled_up).await.unwrap().expect("rollups say it");
