@@ -21,6 +21,7 @@ pub(crate) mod meter;
 mod pack;
 pub(crate) mod seconds;
 pub(crate) mod store;
+pub(crate) mod tables;
 pub(crate) mod under_way;
 #[cfg(test)]
 mod tests;

@@ -102,6 +102,8 @@ pub(crate) struct Source<'a> {
     pub declared: &'a Declared,
     pub catalogue: &'a Catalogue,
     pub session: &'a SessionContext,
+    /// Whether what is worked out is kept in files.
+    pub keeps: bool,
 }
 
 impl Rollups {
@@ -137,6 +139,20 @@ impl Rollups {
         found.extend(view.days.iter().cloned());
         let classes = state.classes.entry(source.table).or_default().all().to_vec();
         Ok(Some(View { classes, days: found, declared: view.declared.clone() }))
+    }
+
+    /// As [`Rollups::view`], of some data files of these days, whichever were asked for before.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn view_of_files(
+        &self,
+        source: &Source<'_>,
+        days: RangeInclusive<i32>,
+    ) -> Result<Option<Arc<View>>, QueryError> {
+        let mut state = self.state.lock().await;
+        state.views.clear();
+        state.view(source, &days).await
     }
 
     /// Works out and keeps the rollups of a table that are missing, a day at a time; how many data files they are of.
@@ -283,7 +299,9 @@ impl State {
             let missing: Vec<&UsageDataFile> = missing.into_values().collect();
             match build(source, day, &missing).await? {
                 Some(rollup) => {
-                    keep(&directory, source.table, &rollup);
+                    if source.keeps {
+                        keep(&directory, source.table, &rollup);
+                    }
                     found.push(self.numbered(source.table, rollup));
                 }
                 None => {
@@ -292,7 +310,8 @@ impl State {
                 }
             }
         }
-        if found.len() > ROLLUPS_OF_A_DAY_MAX
+        if source.keeps
+            && found.len() > ROLLUPS_OF_A_DAY_MAX
             && let Some(merged) = Rollup::merged(found.iter().map(|known| &known.rollup))
         {
             debug_assert_eq!(merged.files.len(), all);
@@ -305,7 +324,7 @@ impl State {
             }
             found = vec![self.numbered(source.table, merged)];
         }
-        if changed {
+        if changed && source.keeps {
             sweep(&directory, source.table, day, &found);
         }
         self.days.insert((source.table, day), found.clone());

@@ -2,6 +2,7 @@
 //! prices, in any number of uploads, whatever is declared and compacted meanwhile
 
 mod executions;
+mod tables;
 mod while_ingesting;
 
 use std::collections::{BTreeMap, BTreeSet};
