@@ -63,7 +63,7 @@ async fn run(given: &HashMap<String, String>) {
             let answer = match job {
                 "j2a" | "j2b" => {
                     summed = match job {
-                        "j2a" => rows::of_file(Path::new(&given["--raw"])),
+                        "j2a" => rows::of_file(Path::new(&given["--raw"])).await,
                         _ => rows::of_lake(engine.lake()).await,
                     };
                     rated_rows(&summed)

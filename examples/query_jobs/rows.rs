@@ -24,11 +24,17 @@ const DAY_HOURS: i64 = 24;
 
 /// Texts by number.
 #[derive(Clone, Default)]
-pub struct Names(Arc<Mutex<(HashMap<String, u32>, Vec<String>)>>);
+pub struct Names(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    numbers: HashMap<String, u32>,
+    names: Vec<String>,
+}
 
 impl Names {
     fn number(&self, name: &str) -> u32 {
-        let (numbers, names) = &mut *self.0.lock().unwrap();
+        let Known { numbers, names } = &mut *self.0.lock().unwrap();
         if let Some(number) = numbers.get(name) {
             return *number;
         }
@@ -40,7 +46,7 @@ impl Names {
 
     /// All, by number.
     pub fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().1.clone()
+        self.0.lock().unwrap().names.clone()
     }
 }
 
@@ -267,31 +273,36 @@ fn add_different(parts: &[&[Row]], places: &mut Vec<u32>, sums: &mut ByDayAndFun
 }
 
 /// The sums of `j2a`, and the functions by number.
-pub fn of_file(file: &Path) -> (Vec<String>, ByDayAndFunction) {
+pub async fn of_file(file: &Path) -> (Vec<String>, ByDayAndFunction) {
     let names = Names::default();
-    let read = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|thread| {
-                let names = &names;
-                scope.spawn(move || read(file, thread, names))
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<Hours>>()
-    });
-    let states = std::thread::scope(|scope| {
-        let read = &read;
-        let of_thread = move |thread: usize| {
+    let task = |thread: usize| {
+        let (file, names) = (file.to_owned(), names.clone());
+        move || read(&file, thread, &names)
+    };
+    let read = Arc::new(each((0..THREADS).map(task)).await);
+    let task = |thread: usize| {
+        let read = read.clone();
+        move || {
             let (mut sums, mut places) = (ByDayAndFunction::new(), Vec::new());
             for hour in (thread..DAYS * DAY_HOURS as usize).step_by(THREADS) {
-                let parts: Vec<&[Row]> = read.iter().map(|hours| &hours[hour][..]).collect();
+                let parts: Vec<&[Row]> = read.iter().map(|hours: &Hours| &hours[hour][..]).collect();
                 add_different(&parts, &mut places, &mut sums);
             }
             sums
-        };
-        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || of_thread(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
+        }
+    };
+    let states = each((0..THREADS).map(task)).await;
     let names = names.all();
     let sums = together(states, names.len());
     (names, sums)
+}
+
+/// What some tasks give, each in a thread that lives on: its CPU time is counted.
+async fn each<T: Send + 'static>(tasks: impl Iterator<Item = impl FnOnce() -> T + Send + 'static>) -> Vec<T> {
+    let running: Vec<_> = tasks.map(tokio::task::spawn_blocking).collect();
+    let mut found = Vec::new();
+    for task in running {
+        found.push(task.await.unwrap());
+    }
+    found
 }

@@ -73,7 +73,16 @@ impl LakeState {
         let (Some(TableState { delta, .. }), Some(files)) = (self.tables.get(&table), self.files(table)?) else {
             return Ok(None);
         };
-        Ok(Some(Source { lake: &self.lake, table, delta, files, declared: &self.declared, catalogue, session, keeps: true }))
+        Ok(Some(Source {
+            lake: &self.lake,
+            table,
+            delta,
+            files,
+            declared: &self.declared,
+            catalogue,
+            session,
+            keeps: true,
+        }))
     }
 }
 

@@ -22,9 +22,9 @@ mod pack;
 pub(crate) mod seconds;
 pub(crate) mod store;
 pub(crate) mod tables;
-pub(crate) mod under_way;
 #[cfg(test)]
 mod tests;
+pub(crate) mod under_way;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

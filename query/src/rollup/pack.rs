@@ -234,7 +234,14 @@ impl Header {
     fn rollup(self) -> Result<Rollup, PackError> {
         let service = |(provider, service, terms): (String, String, String)| Ok((provider, service, terms_of(&terms)?));
         let services = self.services.into_iter().map(service).collect::<Result<_, PackError>>()?;
-        Ok(Rollup { day: self.day, files: self.files, terms: self.terms, services, last_end_us: self.last_end_us, ..Rollup::default() })
+        Ok(Rollup {
+            day: self.day,
+            files: self.files,
+            terms: self.terms,
+            services,
+            last_end_us: self.last_end_us,
+            ..Rollup::default()
+        })
     }
 }
 
@@ -250,7 +257,8 @@ fn terms_of(text: &str) -> Result<Terms, PackError> {
 }
 
 fn parquet(batch: &RecordBatch) -> Result<Vec<u8>, PackError> {
-    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?));
+    let mut properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?));
     for field in batch.schema().fields().iter().filter(|field| field.data_type() == &DataType::Int64) {
         let column = datafusion::parquet::schema::types::ColumnPath::from(field.name().as_str());
         properties = properties

@@ -3,7 +3,7 @@
 //! An execution starts in the second of its start and ends in the second of its last moment, so one that ends on the full
 //! second ends in the second before. Beside the numbers of both, a second has its *rise*: how far the number of those under
 //! way gets above what it was when the second began. That of records read together is exact; of two parts whose records are
-//! in the same second only the sum of both is known, which the rise of all is not above.
+//! in the same second only the sum of both is known, which the rise of all is not above. Its *fall* is the same downwards.
 //!
 //! Seconds are coded one after the other, hour by hour: differences of seconds, and for each hour the microseconds by which
 //! its ends are later in their seconds than its starts, so that the time of all executions is known to the microsecond.
@@ -19,8 +19,8 @@ const GATHERED_MAX: usize = 1 << 22;
 /// Bits of a class in an event: as many as a histogram has for it.
 const CLASS_BITS: u32 = 24;
 
-/// What most seconds of a class are like, and how they are coded: starts, ends and rise.
-const USUAL: [(u64, u64, u64); 3] = [(1, 1, 1), (1, 0, 1), (0, 1, 0)];
+/// What most seconds of a class are like, and how they are coded: starts, ends, rise and fall.
+const USUAL: [(u64, u64, u64, u64); 3] = [(1, 1, 1, 0), (1, 0, 1, 0), (0, 1, 0, 1)];
 /// The code of any other.
 const UNUSUAL: u64 = 3;
 
@@ -37,6 +37,8 @@ pub(crate) struct Second {
     pub rise: u64,
     /// Whether it gets so far; it is not above in any case.
     pub exact: bool,
+    /// How far it gets below, at most.
+    pub fall: u64,
 }
 
 /// An hour in which executions start or end.
@@ -105,6 +107,7 @@ impl Hours {
                     sum.starts += next.starts;
                     sum.ends += next.ends;
                     sum.rise += next.rise;
+                    sum.fall += next.fall;
                     sum.exact = false;
                 }
                 same
@@ -208,12 +211,12 @@ impl HoursReader {
             take(match code & 3 {
                 UNUSUAL => {
                     let (starts, ends) = (varint(bytes, at)?, varint(bytes, at)?);
-                    let rise = varint(bytes, at)?;
-                    Second { second, starts, ends, rise: rise >> 1, exact: rise & 1 == 0 }
+                    let (rise, fall) = (varint(bytes, at)?, varint(bytes, at)?);
+                    Second { second, starts, ends, rise: rise >> 1, exact: rise & 1 == 0, fall }
                 }
                 usual => {
-                    let (starts, ends, rise) = USUAL[(usual & 3) as usize];
-                    Second { second, starts, ends, rise, exact: true }
+                    let (starts, ends, rise, fall) = USUAL[(usual & 3) as usize];
+                    Second { second, starts, ends, rise, exact: true, fall }
                 }
             });
         }
@@ -246,12 +249,12 @@ impl Coder {
         for second in &hour.seconds {
             let gap = u64::from(second.second - last) << 2;
             last = second.second;
-            let Second { starts, ends, rise, exact, .. } = *second;
-            match USUAL.iter().position(|usual| exact && *usual == (starts, ends, rise)) {
+            let Second { starts, ends, rise, exact, fall, .. } = *second;
+            match USUAL.iter().position(|usual| exact && *usual == (starts, ends, rise, fall)) {
                 Some(usual) => push(&mut self.bytes, gap | usual as u64),
                 None => {
                     push(&mut self.bytes, gap | UNUSUAL);
-                    for number in [starts, ends, (rise << 1) | u64::from(!exact)] {
+                    for number in [starts, ends, (rise << 1) | u64::from(!exact), fall] {
                         push(&mut self.bytes, number);
                     }
                 }
@@ -298,6 +301,10 @@ impl EventCoder {
             last.ends += 1;
             self.hour.later_us += within_us;
             self.above.0 -= 1;
+            // What ends with the second is under way all through it.
+            if within_us < SECOND_US {
+                last.fall = last.fall.max(u64::try_from(-self.above.0).unwrap_or(0));
+            }
         }
     }
 
@@ -461,9 +468,12 @@ mod tests {
         (seconds, later_us)
     }
 
+    /// Starts, ends and rise, by second.
+    type Expected = BTreeMap<i64, (u64, u64, u64)>;
+
     /// The same by looking at every fifth of a second.
-    fn expected(executions: &[(u32, i64, i64)]) -> (BTreeMap<i64, (u64, u64, u64)>, BTreeMap<i64, i64>) {
-        let mut found: BTreeMap<i64, (u64, u64, u64)> = BTreeMap::new();
+    fn expected(executions: &[(u32, i64, i64)]) -> (Expected, BTreeMap<i64, i64>) {
+        let mut found = Expected::new();
         let mut later_us: BTreeMap<i64, i64> = BTreeMap::new();
         for (_, start, length) in executions.iter().filter(|(_, _, length)| *length > 0) {
             let (first, last) = (start / 5, (start + length - 1) / 5);
@@ -477,8 +487,10 @@ mod tests {
             i64::try_from(count).unwrap()
         };
         for (second, (_, _, rise)) in &mut found {
-            let before =
-                executions.iter().filter(|(_, start, length)| *start < second * 5 && second * 5 < start + length).count();
+            let before = executions
+                .iter()
+                .filter(|(_, start, length)| *start < second * 5 && second * 5 < start + length)
+                .count();
             let most = (0..5).map(|step| running(second * 5 + step)).max().unwrap();
             *rise = (most - i64::try_from(before).unwrap()).max(0).unsigned_abs();
         }
@@ -505,6 +517,7 @@ mod tests {
             prop_assert_eq!(found.len(), seconds.len());
             for (at, second) in found {
                 let (starts, ends, rise) = seconds[&at];
+                prop_assert!(second.fall <= ends);
                 prop_assert_eq!((second.starts, second.ends), (starts, ends));
                 let fits = if second.exact { second.rise == rise } else { second.rise >= rise };
                 prop_assert!(fits, "{:?} of {}", second, rise);

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
@@ -104,7 +106,9 @@ impl RollupTable {
             (Self::Seconds, "date") => "UTC day on which the executions start; a condition on it reads less.",
             (Self::Seconds, "second_at") => "Start of the second, UTC.",
             (Self::Seconds, "starts") => "Executions that start in it and take any time.",
-            (Self::Seconds, "ends") => "Those whose last moment is in it: one that ends on the full second ends in the second before.",
+            (Self::Seconds, "ends") => {
+                "Those whose last moment is in it: one that ends on the full second ends in the second before."
+            }
             (_, "date") => "UTC day of the records; a condition on it reads less.",
             (_, "hour_at") => "Start of the hour, UTC.",
             (_, "duration_ms") => "Length of the handler phase in whole milliseconds, rounded up.",
@@ -113,7 +117,9 @@ impl RollupTable {
                 "duration_us" => "Sum of their lengths, in microseconds; null where they have none.",
                 "billed_ms" => "Sum of what the logs say was billed, in milliseconds; null where they do not say.",
                 "init_us" => "Sum of their initialisations, in microseconds; null where they have none.",
-                "restore_us" => "Sum of the times their snapshots were restored in, in microseconds; null where they have none.",
+                "restore_us" => {
+                    "Sum of the times their snapshots were restored in, in microseconds; null where they have none."
+                }
                 "cpu_us" => "Sum of their CPU times, in microseconds; null where they have none.",
                 "request_bytes" => "Sum of their request payloads, in bytes; null where the logs do not say.",
                 "response_bytes" => "Sum of their response payloads, in bytes; null where the logs do not say.",
@@ -260,7 +266,8 @@ impl Provider {
         let (Some(first), Some(last)) = (files.first(), files.last()) else { return Ok(Arc::new(nothing)) };
         let days = first.day..=last.day;
         // Of rules nothing is asked here, so rollups made for any price books will do.
-        let catalogue = Catalogue::of_files(std::iter::empty()).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let catalogue =
+            Catalogue::of_files(std::iter::empty()).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let source = Source {
             lake: &self.lake,
             table: self.table.of(),
@@ -291,7 +298,8 @@ impl Provider {
         let batch = RecordBatch::try_new(schema, vec![Arc::new(days)])?;
         let passes = filter.evaluate(&batch)?.into_array(files.len())?;
         let passes = passes.as_any().downcast_ref::<BooleanArray>().cloned();
-        let passes = passes.ok_or_else(|| DataFusionError::Plan("a condition on `date` is neither true nor false".into()))?;
+        let passes =
+            passes.ok_or_else(|| DataFusionError::Plan("a condition on `date` is neither true nor false".into()))?;
         let chosen = files.into_iter().enumerate().filter(|(row, _)| passes.is_valid(*row) && passes.value(*row));
         Ok(chosen.map(|(_, file)| file).collect())
     }

@@ -11,8 +11,8 @@ use std::fmt::Write;
 use paygrain_ingest::lake::{Compaction, Declaration, DeclarationScope};
 use paygrain_ingest::table::Table;
 use paygrain_ingest::{Defaults, IngestOptions, Lake, Mapping, upload};
-use paygrain_pricing::table::ColumnKind;
 use paygrain_pricing::Catalogue;
+use paygrain_pricing::table::ColumnKind;
 use serde_json::{Map, Value};
 
 use super::class::{Class, integer_columns, text_columns};
@@ -241,13 +241,15 @@ async fn histograms_agree(engine: &Engine) {
 /// Counts and sums from rollups are those of the records, for every kind of day and filter.
 async fn counts_agree(engine: &Engine) {
     let days = Days { from: "2026-10-02".parse().unwrap(), to: "2026-10-31".parse().unwrap(), period: None };
-    let filters: [(Option<&str>, Vec<(Dimension, &str)>); 4] = [
+    let filters: [executions::Filter; 4] = [
         (None, vec![]),
         (Some("azure"), vec![]),
         (Some("gcp"), vec![(Dimension::Region, "us-central1"), (Dimension::Region, "us-east-1")]),
         (None, vec![(Dimension::Account, "declared")]),
     ];
-    for (table, days) in super::TABLES.into_iter().flat_map(|table| [(table, Days::of(request().period)), (table, days)]) {
+    for (table, days) in
+        super::TABLES.into_iter().flat_map(|table| [(table, Days::of(request().period)), (table, days)])
+    {
         for (provider, only) in &filters {
             let selection = executions::selection_of(days, *provider, only);
             let records = Records::of(table, engine.catalogue(), &selection, days).unwrap();
@@ -259,7 +261,9 @@ async fn counts_agree(engine: &Engine) {
             assert_eq!(records.summed(&rolled_up, &[], add).await.unwrap(), Some(counts));
             if table == Table::Invocations {
                 let starts = records.starts(&recorded).await.unwrap();
-                assert!(starts.values().any(|starts| starts.init_count < starts.invocation_count && starts.init_us > 0));
+                assert!(
+                    starts.values().any(|starts| starts.init_count < starts.invocation_count && starts.init_us > 0)
+                );
                 assert_eq!(records.starts(&rolled_up).await.unwrap(), starts);
                 let outcomes = records.outcomes(&recorded).await.unwrap();
                 assert_eq!(records.outcomes(&rolled_up).await.unwrap(), outcomes);

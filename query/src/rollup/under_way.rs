@@ -12,6 +12,8 @@ use paygrain_pricing::period::HOUR_US;
 use super::seconds::{HOUR_S, Hours, HoursReader, SECOND_US, Second};
 use crate::report::sweep::HourLoad;
 
+/// Starts and ends that may be looked at whatever there is.
+const OPEN_MAX: u64 = 500_000;
 /// Hours of a day.
 const DAY_HOURS: i64 = 24;
 
@@ -48,6 +50,8 @@ pub(crate) struct UnderWay {
     pub days: BTreeSet<i32>,
     /// Second by second, from the first hour on.
     is_open: Vec<u64>,
+    /// Starts and ends in all seconds.
+    event_count: u64,
 }
 
 /// What is wanted of each hour.
@@ -73,6 +77,7 @@ struct Sum {
     starts: u64,
     ends: u64,
     rise: u64,
+    fall: u64,
     parts: u8,
 }
 
@@ -87,6 +92,7 @@ impl UnderWay {
             open: Vec::new(),
             days: BTreeSet::new(),
             is_open: vec![0; seconds.div_ceil(64)],
+            event_count: 0,
         };
         let mut next: BTreeMap<i64, Vec<(i32, HoursReader)>> = BTreeMap::new();
         for part in parts {
@@ -135,7 +141,6 @@ impl UnderWay {
     }
 
     /// An hour: what is under way after it, what it adds up to, and the seconds in which its peak may be reached first.
-    #[expect(clippy::type_complexity, reason = "a second with its days, twice")]
     fn hour(
         &mut self,
         sums: &mut HourSums,
@@ -157,9 +162,10 @@ impl UnderWay {
             until = second + 1;
             let after = (running + sum.starts).saturating_sub(sum.ends);
             peak = peak.max(if sum.parts == 1 { running + sum.rise } else { running.max(after) });
+            self.event_count += sum.starts + sum.ends;
             let left_us = i128::from((HOUR_S - second) * SECOND_US);
             open_us += (i128::from(sum.starts) - i128::from(sum.ends)) * left_us;
-            if running > sum.ends {
+            if running > sum.fall {
                 busy_s += 1;
             } else if wanted == Wanted::Everything {
                 partly.push((*place, running));
@@ -204,6 +210,12 @@ impl UnderWay {
         let place = second - self.first_us / SECOND_US;
         let word = usize::try_from(place).ok().and_then(|place| self.is_open.get(place / 64));
         word.is_some_and(|word| (word >> (place % 64)) & 1 == 1)
+    }
+
+    /// Whether so much of what there is would have to be looked at that a sweep over all of it takes less.
+    pub fn is_mostly_open(&self) -> bool {
+        let open: u64 = self.open.iter().map(|open| open.starts + open.ends).sum();
+        open > OPEN_MAX && 2 * open > self.event_count
     }
 
     /// Nothing more is to be looked at.
@@ -287,6 +299,7 @@ impl HourSums {
         sum.starts += second.starts;
         sum.ends += second.ends;
         sum.rise += second.rise;
+        sum.fall += second.fall;
         sum.parts = sum.parts.saturating_add(if second.exact { 1 } else { 2 });
         self.earlier.extend(earlier.map(|day| (second.second, day)));
     }
@@ -300,7 +313,8 @@ impl HourSums {
 
     /// How many are under way after it.
     fn after(&self, before: u64) -> u64 {
-        let sum = |of: fn(&Sum) -> u64| self.touched.iter().map(|place| of(&self.sums[usize::from(*place)])).sum::<u64>();
+        let sum =
+            |of: fn(&Sum) -> u64| self.touched.iter().map(|place| of(&self.sums[usize::from(*place)])).sum::<u64>();
         (before + sum(|sum| sum.starts)).saturating_sub(sum(|sum| sum.ends))
     }
 

@@ -93,6 +93,9 @@ impl Records<'_> {
             }
         }
         let under_way = UnderWay::of(&parts, hours_of(&days), Wanted::Everything);
+        if under_way.is_mostly_open() {
+            return Ok(None);
+        }
         let events = events(session, &under_way, &self.filters).await?;
         let count = started + under_way.running_at_first;
         Ok(under_way.finish(events).map(|(hours, peak)| Executions { hours, peak, count }))
@@ -122,11 +125,7 @@ fn hours_of(days: &RangeInclusive<i32>) -> (i64, i64) {
 }
 
 /// What records that pass filters, each after ` AND `, tell of the seconds that are to be looked at.
-async fn events(
-    session: &SessionContext,
-    under_way: &UnderWay,
-    filters: &str,
-) -> Result<Vec<(i64, bool)>, QueryError> {
+async fn events(session: &SessionContext, under_way: &UnderWay, filters: &str) -> Result<Vec<(i64, bool)>, QueryError> {
     let mut events = Vec::new();
     if !under_way.is_known() {
         let date = |day: &i32| NaiveDate::from_epoch_days(*day).map(|date| format!("DATE '{date}'"));
@@ -140,11 +139,7 @@ async fn events(
 }
 
 /// Hands on start and end of each row; how many there are.
-async fn each_interval(
-    session: &SessionContext,
-    sql: &str,
-    mut take: impl FnMut(i64, i64),
-) -> Result<u64, QueryError> {
+async fn each_interval(session: &SessionContext, sql: &str, mut take: impl FnMut(i64, i64)) -> Result<u64, QueryError> {
     let mut batches = session.sql(sql).await?.execute_stream().await?;
     let mut count = 0;
     while let Some(batch) = batches.next().await {

@@ -81,7 +81,8 @@ impl Records<'_> {
         if !bounds().all(is_whole) || !self.is_of_classes() {
             return Ok(None);
         }
-        let (Some(from_us), Some(to_us)) = (bounds().map(|(from_us, _)| from_us).min(), bounds().map(|(_, to_us)| to_us).max())
+        let (Some(from_us), Some(to_us)) =
+            (bounds().map(|(from_us, _)| from_us).min(), bounds().map(|(_, to_us)| to_us).max())
         else {
             return Ok(Some(BTreeMap::new()));
         };

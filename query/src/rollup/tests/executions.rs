@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
+use paygrain_ingest::Defaults;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::{Compaction, Declaration, DeclarationScope};
 use paygrain_ingest::table::Table;
-use paygrain_ingest::Defaults;
 use paygrain_pricing::{Catalogue, RatingOptions};
 use serde_json::json;
 
@@ -39,6 +39,9 @@ pub(super) fn records(random: &mut Random, count: u64, first: u64) -> String {
     text
 }
 
+/// A provider, and values of dimensions.
+pub(super) type Filter = (Option<&'static str>, Vec<(Dimension, &'static str)>);
+
 pub(super) fn selection_of(days: Days, provider: Option<&str>, only: &[(Dimension, &str)]) -> Selection {
     Selection {
         days: Some(days),
@@ -55,7 +58,7 @@ pub(super) fn selection_of(days: Days, provider: Option<&str>, only: &[(Dimensio
 async fn agree(engine: &Engine) -> usize {
     let whole = Days::of(PERIOD.parse().unwrap());
     let second = Days { from: whole.from.succ_opt().unwrap(), to: whole.from.succ_opt().unwrap(), period: None };
-    let filters: [(Option<&str>, Vec<(Dimension, &str)>); 7] = [
+    let filters: [Filter; 7] = [
         (None, vec![]),
         (Some("gcp"), vec![]),
         (None, vec![(Dimension::Resource, "f1")]),

@@ -41,7 +41,10 @@ const QUESTIONS: [[&str; 2]; 8] = [
         "SELECT CAST(second_at AS BIGINT) / 1000000, sum(ends) FROM rollup_seconds WHERE ends > 0 AND date = DATE '2026-10-02' GROUP BY 1 ORDER BY 1",
     ],
     ["SELECT count(*) > 0 FROM invocations", "SELECT count(*) > 0 FROM rollup_seconds"],
-    ["SELECT count(*) FROM invocations WHERE date < DATE '2020-01-01'", "SELECT count(*) FROM rollup_durations WHERE date < DATE '2020-01-01'"],
+    [
+        "SELECT count(*) FROM invocations WHERE date < DATE '2020-01-01'",
+        "SELECT count(*) FROM rollup_durations WHERE date < DATE '2020-01-01'",
+    ],
 ];
 
 async fn agree(lake: &Lake) {
