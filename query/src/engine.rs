@@ -324,6 +324,16 @@ impl Engine {
         Workload::of(&self.session().await?, self.catalogue(), days).await
     }
 
+    /// The most executions at one moment, initialisation included, of each hour of some UTC days (days since 1970), by hours
+    /// since 1970: what runs on from the hour before counts, and one that ends when another starts does not run with it.
+    /// Nothing where rollups do not say it.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn hourly_peaks(&self, days: RangeInclusive<i32>) -> Result<Option<Vec<(i64, u64)>>, QueryError> {
+        report::source::executions::hourly_peaks(&self.session().await?, self.catalogue(), days).await
+    }
+
     /// Works out the rollups that are missing, so that no question has to wait for them; how many data files there are
     /// rollups of. `done` is told the table, its days done and its days in all.
     ///

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::prelude::SessionContext;
@@ -74,7 +75,16 @@ impl LakeState {
         let (Some(TableState { delta, .. }), Some(files)) = (self.tables.get(&table), self.files(table)?) else {
             return Ok(None);
         };
-        Ok(Some(Source { lake: &self.lake, table, delta, files, declared: &self.declared, catalogue, session }))
+        Ok(Some(Source {
+            lake: &self.lake,
+            table,
+            delta,
+            files,
+            declared: &self.declared,
+            catalogue,
+            session,
+            keeps: true,
+        }))
     }
 }
 
@@ -140,6 +150,18 @@ pub(crate) async fn view_of(
     let Some(source) = state.source(table, catalogue, session)? else { return Ok(None) };
     let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
     state.kept.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
+}
+
+/// The rollups of what a session sees of the invocations of some UTC days, with those of days before from which one runs
+/// into them; nothing where the records are to be read.
+pub(crate) async fn view_under_way(
+    session: &SessionContext,
+    catalogue: &Catalogue,
+    days: RangeInclusive<i32>,
+) -> Result<Option<View>, QueryError> {
+    let Some(state) = LakeState::of(session) else { return Ok(None) };
+    let Some(source) = state.source(Table::Invocations, catalogue, session)? else { return Ok(None) };
+    state.kept.rollups.view_under_way(&source, days).await
 }
 
 /// Provider and service of all records of a table that a session sees; nothing where only the records say.
