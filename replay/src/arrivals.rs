@@ -14,8 +14,6 @@ mod tests;
 
 /// Hours of a day.
 const HOURS: usize = 24;
-/// The busiest hour of a day, UTC.
-const PEAK_HOUR: usize = 14;
 /// What the weights of hours are multiples of, of the weight of the mean hour.
 const WEIGHT: f64 = 1_000_000.0;
 
@@ -89,11 +87,11 @@ pub(crate) struct Arrival {
 }
 
 impl Pattern {
-    /// More by day than by night: the busiest hour has so many times the executions of the mean hour, 1 to 24 times.
+    /// More by day than by night: the busiest hour (UTC, 0 to 23) has so many times the executions of the mean hour, 1 to 24 times.
     /// Up to 2 it is a sinusoid, above that a power of one, so that the night keeps less.
-    pub fn diurnal(peak_factor: f64) -> Self {
+    pub fn diurnal(peak_factor: f64, peak_hour: usize) -> Self {
         let wave = |hour: usize| {
-            let hours = hour as f64 - PEAK_HOUR as f64;
+            let hours = hour as f64 - peak_hour as f64;
             (hours / HOURS as f64 * std::f64::consts::TAU).cos()
         };
         let power = |exponent: f64| -> [f64; HOURS] { std::array::from_fn(|h| ((1.0 + wave(h)) / 2.0).powf(exponent)) };

@@ -85,6 +85,8 @@ pub struct FunctionDescription {
     pub arrivals: Option<Spread>,
     /// Of `diurnal`: runs of the busiest hour of the day over those of the mean hour; absent: 2.
     pub peak_factor: Option<Text>,
+    /// Of `diurnal`: the busiest hour of the day, UTC, 0 to 23; absent: 14.
+    pub peak_hour: Option<i64>,
     /// Of `burst`: runs that start at the same instant.
     pub burst_size: Option<i64>,
     /// Single runs.
@@ -143,7 +145,7 @@ pub enum Spread {
     Steady,
     /// At random, independently of each other.
     Poisson,
-    /// More by day than by night: the busiest hour begins at 14:00 UTC.
+    /// More by day than by night.
     Diurnal,
     /// Many at once, equally far apart.
     Burst,

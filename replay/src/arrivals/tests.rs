@@ -5,6 +5,8 @@ use super::*;
 
 const START_US: i64 = 1_790_812_800_000_000; // 2026-10-01
 
+const PEAK_HOUR: usize = 14;
+
 fn arrivals(days: i64, count: u64, pattern: Pattern) -> Arrivals {
     Arrivals { range: START_US..START_US + days * DAY_US, source: Source::Rate { count, pattern } }
 }
@@ -27,7 +29,7 @@ fn pieces_of_any_length_have_every_arrival_once() {
     cuts.extend([range.start, range.end]);
     cuts.sort_unstable();
     let pieces: Vec<Range<i64>> = cuts.windows(2).map(|cut| cut[0]..cut[1]).collect();
-    for pattern in [Pattern::Steady, Pattern::diurnal(3.5), Pattern::Burst(7)] {
+    for pattern in [Pattern::Steady, Pattern::diurnal(3.5, 20), Pattern::Burst(7)] {
         for count in [1, 6, 7, 1000, 123_456_789_012] {
             let batches = arrivals(10, count, pattern.clone()).batches(&pieces, &mut random(1));
             assert_eq!(batches.iter().flatten().map(Batch::run_count).sum::<u64>(), count, "{pattern:?}");
@@ -38,14 +40,14 @@ fn pieces_of_any_length_have_every_arrival_once() {
 #[test]
 fn a_day_has_its_busiest_hour_and_its_factor() {
     for factor in [1.0, 1.5, 2.0, 2.001, 3.0, 8.0, 20.0] {
-        let Pattern::Diurnal(weights) = Pattern::diurnal(factor) else { panic!() };
+        let Pattern::Diurnal(weights) = Pattern::diurnal(factor, PEAK_HOUR) else { panic!() };
         let sum: u64 = weights.iter().sum();
         let found = weights[PEAK_HOUR] as f64 * 24.0 / sum as f64;
         assert!((found - factor).abs() < 0.001, "{factor}: {found}");
         assert_eq!(weights.iter().max(), Some(&weights[PEAK_HOUR]));
         assert_eq!(weights.iter().min(), Some(&weights[(PEAK_HOUR + 12) % 24]));
     }
-    let all = arrivals(10, 240_000, Pattern::diurnal(2.0)).all(&mut random(1));
+    let all = arrivals(10, 240_000, Pattern::diurnal(2.0, PEAK_HOUR)).all(&mut random(1));
     assert_eq!(all.len(), 240_000);
     let mut hours = [0; 24];
     all.iter().for_each(|arrival| hours[hour_of_day(arrival.start_us)] += 1);

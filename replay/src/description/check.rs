@@ -264,14 +264,14 @@ fn order(description: &Description, functions: &[Planned], mistakes: &mut Mistak
 /// That there are executions, and not too many.
 fn sizes(plan: &Plan, mistakes: &mut Mistakes) {
     let count = |place: usize| plan.functions[place].arrivals.as_ref().map_or(0, crate::arrivals::Arrivals::count);
-    let (totals, _) = plan.totals(count);
+    let (totals, _) = plan.totals(count, &[]);
     let total = totals.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
     if total > RUNS_MAX {
         let message = format!("{total} executions in {}, at most {RUNS_MAX} are expected", plan.period);
         mistakes.add("function", message, "lower `rate` or `calls`");
     }
     for place in &plan.order {
-        let (following, _) = plan.totals(|other| u64::from(other == *place));
+        let (following, _) = plan.totals(|other| u64::from(other == *place), &[]);
         let following = following.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         if following > FOLLOWING_MAX {
             let message = format!("one execution leads to {following} others, at most {FOLLOWING_MAX} are expected");

@@ -49,13 +49,16 @@ pub(super) struct Call {
 pub(super) type More = (usize, usize, u64);
 
 impl Plan {
-    /// Executions of each function by what arrives of each, and the calls that only some runs make.
-    pub fn totals(&self, arriving: impl Fn(usize) -> u64) -> (Vec<u64>, Vec<More>) {
+    /// Executions of each function by what arrives of each, and the calls that only some runs make, after so many
+    /// executions of each function: one call of ten runs is one call however they are cut.
+    pub fn totals(&self, arriving: impl Fn(usize) -> u64, before: &[u64]) -> (Vec<u64>, Vec<More>) {
         let mut totals: Vec<u64> = (0..self.functions.len()).map(arriving).collect();
         let mut more = Vec::new();
         for caller in &self.order {
             for (place, call) in self.functions[*caller].calls.iter().enumerate() {
-                let of_some = share(totals[*caller], call.more.0.into(), call.more.1.into());
+                let upto = |count: u64| share(count, call.more.0.into(), call.more.1.into());
+                let earlier = before.get(*caller).copied().unwrap_or(0);
+                let of_some = upto(earlier.saturating_add(totals[*caller])) - upto(earlier);
                 let called = totals[*caller].saturating_mul(call.each).saturating_add(of_some);
                 totals[call.function] = totals[call.function].saturating_add(called);
                 more.extend((of_some > 0).then_some((*caller, place, of_some)));

@@ -38,13 +38,14 @@ struct Part {
 pub(super) fn workload(plan: &Plan, seed: u64) -> Workload {
     let mut random = plan.generators(seed);
     let arrivals = |function: usize| plan.functions[function].arrivals.as_ref();
-    let (totals, _) = plan.totals(|function| arrivals(function).map_or(0, Arrivals::count));
+    let (totals, _) = plan.totals(|function| arrivals(function).map_or(0, Arrivals::count), &[]);
     let windows = match totals.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)) {
         0..=SINGLE_RUNS => vec![single(plan, &mut random)],
         _ => {
             let parts = parts(plan, &mut random);
             let share = parts.len() as u64;
-            parts.iter().flat_map(|part| part.windows(plan, share, &mut random)).collect()
+            let mut before = vec![0; plan.functions.len()];
+            parts.iter().flat_map(|part| part.windows(plan, share, &mut before, &mut random)).collect()
         }
     };
     let functions = plan.functions.iter().map(|planned| planned.function.clone()).collect();
@@ -58,7 +59,7 @@ fn single(plan: &Plan, random: &mut [ChaCha8Rng]) -> Window {
     let arriving: Vec<_> = all
         .map(|(planned, random)| planned.arrivals.as_ref().map(|arrivals| arrivals.all(random)).unwrap_or_default())
         .collect();
-    let (_, more) = plan.totals(|function| arriving[function].len() as u64);
+    let (_, more) = plan.totals(|function| arriving[function].len() as u64, &[]);
     let runs = plan.runs(&(start_us..end_us), &arriving, &more, random);
     Window { start_us, end_us, repeats: 1, runs }
 }
@@ -113,10 +114,11 @@ fn parts(plan: &Plan, random: &mut [ChaCha8Rng]) -> Vec<Part> {
 }
 
 impl Part {
-    /// Windows that together are this part; it is one of so many.
-    fn windows(&self, plan: &Plan, parts: u64, random: &mut [ChaCha8Rng]) -> Vec<Window> {
+    /// Windows that together are this part; it is one of so many, and comes after so many executions of each function.
+    fn windows(&self, plan: &Plan, parts: u64, before: &mut [u64], random: &mut [ChaCha8Rng]) -> Vec<Window> {
         let arriving = |function: usize| self.batches[function].iter().map(Batch::run_count).sum();
-        let (totals, more) = plan.totals(arriving);
+        let (totals, more) = plan.totals(arriving, before);
+        before.iter_mut().zip(&totals).for_each(|(before, count)| *before += count);
         let total: u64 = totals.iter().fold(0, |sum, count| sum.saturating_add(*count));
         let counts = self.batches.iter().flatten().map(|batch| batch.count);
         let counts: Vec<u64> = counts.chain(more.iter().map(|(.., count)| *count)).collect();

@@ -14,9 +14,11 @@ use crate::{
 };
 
 /// Most executions at the same instant of a burst.
-const BURST_MAX: i64 = 100_000;
+const BURST_MAX: i64 = 10_000;
 /// Most times the mean hour that the busiest hour may have.
 const PEAK_FACTOR_MAX: i128 = 20;
+/// The busiest hour of a day where none is given, UTC.
+const PEAK_HOUR: i64 = 14;
 
 /// When a function runs; nothing where it is called, or where something is wrong.
 pub(super) fn arrivals(
@@ -58,6 +60,7 @@ fn misplaced(own: &FunctionDescription, source: &str, path: &str, mistakes: &mut
         ("timezone", own.timezone.is_some(), "`schedule`", source == "schedule"),
         ("arrivals", own.arrivals.is_some(), "`rate`", source == "rate"),
         ("peak_factor", own.peak_factor.is_some(), "`arrivals = \"diurnal\"`", spread == Spread::Diurnal),
+        ("peak_hour", own.peak_hour.is_some(), "`arrivals = \"diurnal\"`", spread == Spread::Diurnal),
         ("burst_size", own.burst_size.is_some(), "`arrivals = \"burst\"`", spread == Spread::Burst),
         ("calls", own.calls.is_some(), "`called_by`", source == "called_by"),
         ("wait", own.wait.is_some(), "`called_by`", source == "called_by"),
@@ -185,8 +188,10 @@ fn pattern(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Op
                 mistakes.add(field, message, hint);
                 return None;
             }
+            let hour = mistakes.number(&format!("{path}.peak_hour"), own.peak_hour, 0, 23, PEAK_HOUR);
             let thousandths = (factor * Exact::from(1000)).floor_to_integer().to_i128()?;
-            Some(Pattern::diurnal(f64::from(i32::try_from(thousandths).ok()?) / 1000.0))
+            let factor = f64::from(i32::try_from(thousandths).ok()?) / 1000.0;
+            Some(Pattern::diurnal(factor, usize::try_from(hour).ok()?))
         }
         Spread::Burst => {
             let field = format!("{path}.burst_size");
