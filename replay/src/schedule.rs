@@ -21,6 +21,8 @@ use croner::{Cron, JobType, Weekday, parser::CronParser};
 use paygrain_pricing::{Period, period::DAY_US};
 
 mod mistake;
+#[cfg(test)]
+mod tests;
 
 pub use mistake::ScheduleError;
 
@@ -265,7 +267,8 @@ impl Schedule {
     fn changes_at(&self, cron: &Cron, change_us: i64, changes: &mut Vec<ClockChange>) {
         let (before_s, after_s) = (self.offset_s(change_us - SECOND_US), self.offset_s(change_us));
         let of_one_time = self.is_of_one_time();
-        let runs_at = |at_us: i64| self.after(cron, at_us, true) == Some(at_us);
+        // Searched from before the gap: from its end on, `croner` sees a time like any other.
+        let runs_at = |at_us: i64| self.after(cron, at_us - SECOND_US, false) == Some(at_us);
         for local_s in before_s.min(after_s)..before_s.max(after_s) {
             let from_change_s = local_s - before_s.min(after_s);
             let first = change_us / SECOND_US + before_s.min(after_s) + from_change_s;
