@@ -47,7 +47,7 @@ enum Column {
 const COLUMNS: [(Column, &str, &str); 13] = [
     (Column::Name, "name", "Deployment"),
     (Column::Kind, "kind", "Kind"),
-    (Column::Cost, "cost", "Cost a month"),
+    (Column::Cost, "cost", "Cost"),
     (Column::Part(0), "compute", "Compute"),
     (Column::Part(1), "idle", "Idle"),
     (Column::Part(2), "requests", "Requests"),
@@ -209,6 +209,11 @@ impl ComparisonView {
     /// Where the charges of a deployment are shown.
     pub fn show(&self, name: &str) -> String {
         show(&self.address, name)
+    }
+
+    /// Deployments that cost nothing.
+    pub fn free_count(&self) -> usize {
+        self.rows.iter().filter(|outcome| outcome.monthly_cost.as_ref().is_some_and(Exact::is_zero)).count()
     }
 
     /// Deployments that were compared.
@@ -422,12 +427,13 @@ fn bars(outcomes: &[Outcome], verdict: &Verdict, currency: &str, address: &Addre
     let comparable = |outcome: &&Outcome| outcome.monthly_cost.is_some() && outcome.currency == currency;
     let is_best = |outcome: &Outcome| verdict.by_kind.iter().any(|best| best.name == outcome.name);
     let best = outcomes.iter().filter(comparable).filter(|outcome| is_best(outcome)).count();
+    // Of many that cost nothing, one of each kind says it.
     let mut room = BARS_MAX.saturating_sub(best);
     let mut chosen = Vec::new();
     for outcome in outcomes.iter().filter(comparable) {
         if is_best(outcome) {
             chosen.push(outcome);
-        } else if room > 0 {
+        } else if room > 0 && outcome.monthly_cost.as_ref().is_some_and(|cost| !cost.is_zero()) {
             room -= 1;
             chosen.push(outcome);
         }
