@@ -34,10 +34,10 @@ def duration_charge(mb_ms):
 
 
 def answers(calls):
-    """Of (team, function, memory, duration, start), each call once."""
+    """Of (team, function, memory, duration, start, initialisation), each call once."""
     requests, use, durations, busy = collections.Counter(), collections.Counter(), collections.defaultdict(list), collections.defaultdict(list)
     by_rule, by_size, last_week = {}, {}, collections.Counter()
-    for team, function, memory, duration, start in calls:
+    for team, function, memory, duration, start, _ in calls:
         billed, key = billed_ms(duration), (start // (86_400 * US), function, team)
         requests[key] += 1
         use[key] += billed[1] * memory
@@ -68,7 +68,7 @@ def answers(calls):
 
 def peaks(calls):
     """What runs at the full hour and after each start of the hour, ends taken off first."""
-    changes = sorted([(start, 1) for *_, start in calls] + [(start + duration, -1) for *_, duration, start in calls])
+    changes = sorted([(start, 1) for *_, start, _ in calls] + [(start + duration + init, -1) for *_, duration, start, init in calls])
     running, at, found = 0, 0, []
     for hour in range(493_776, 493_776 + 744):
         while at < len(changes) and changes[at] <= (hour * 3600 * US, -1):
@@ -91,7 +91,7 @@ def main():
     table = pyarrow.parquet.read_table(f"{arguments.data}/raw.parquet")
     starts = table["started_at"].cast("int64").to_pylist()
     rows = zip(table["request_id"].to_pylist(), table["team"].to_pylist(), table["function"].to_pylist(), table["memory_mb"].to_pylist(),
-               table["duration_us"].to_pylist(), starts)
+               table["duration_us"].to_pylist(), starts, (init or 0 for init in table["init_us"].to_pylist()))
     output, differ = pathlib.Path(arguments.output), 0
     output.mkdir(parents=True, exist_ok=True)
     for job, lines in answers([row[1:] for row in dict.fromkeys(rows)]):

@@ -131,7 +131,7 @@ class DuckDB:
     def j4c(self):
         # What runs at the full hour is an event of its own: after the ends of that moment, before its starts.
         events = f"""select {self.at_us} as moment, 1 as change from {self.invocations} union all
-            select {self.at_us} + duration_us as moment, -1 as change from {self.invocations} union all
+            select {self.at_us} + duration_us + coalesce(init_us, 0) as moment, -1 as change from {self.invocations} union all
             select {self.long('hour')} * 3600000000 as moment, 0 as change from ({self.hours}) as hours"""
         return f"""select {self.divide('moment', 3600000000)} as hour, max(running) as peak from (select moment, change,
                 sum(change) over (order by moment, change rows between unbounded preceding and current row) as running from ({events}) as events) as swept
@@ -352,10 +352,11 @@ class Polars:
         return work.group_by("function").agg(rule.sum().alias(f"b{size}_{at}") for size in SIZES for at, rule in enumerate(self.rules(pl.col("work"), size)))
 
     def j4c(self):
-        calls = self.scan().select(pl.col("started_at").dt.epoch("us").alias("at"), "duration_us")
+        length = (pl.col("duration_us") + pl.col("init_us").fill_null(0)).alias("length")
+        calls = self.scan().select(pl.col("started_at").dt.epoch("us").alias("at"), length)
         change = lambda number: pl.lit(number, pl.Int32).alias("change")
         hours = pl.LazyFrame({"at": [hour * 3_600_000_000 for hour in range(*MONTH)]}, schema={"at": pl.Int64}).select("at", change(0))
-        events = pl.concat([calls.select("at", change(1)), calls.select(pl.col("at") + pl.col("duration_us"), change(-1)), hours])
+        events = pl.concat([calls.select("at", change(1)), calls.select(pl.col("at") + pl.col("length"), change(-1)), hours])
         swept = events.sort("at", "change").with_columns(pl.col("change").cum_sum().alias("running"))
         swept = swept.filter((pl.col("change") >= 0) & (pl.col("at") < MONTH[1] * 3_600_000_000))
         return swept.group_by((pl.col("at") // 3_600_000_000).alias("hour")).agg(pl.col("running").max())
@@ -412,9 +413,10 @@ class NumPy:
 
     def run(self):
         np = self.np
-        table = self.read(f"{data}/clean.parquet", columns=["started_at", "duration_us"])
+        table = self.read(f"{data}/clean.parquet", columns=["started_at", "duration_us", "init_us"])
         starts = table["started_at"].combine_chunks().cast("int64").to_numpy()
-        ends = np.sort(starts + table["duration_us"].combine_chunks().to_numpy())
+        lengths = table["duration_us"].combine_chunks().to_numpy() + table["init_us"].combine_chunks().fill_null(0).to_numpy()
+        ends = np.sort(starts + lengths)
         starts = np.sort(starts)
         running = np.arange(1, len(starts) + 1) - np.searchsorted(ends, starts, "right")
         hours = np.arange(*MONTH)

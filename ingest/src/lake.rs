@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::{Array, Int64Array, RecordBatch, StringArray};
@@ -40,11 +39,13 @@ mod commit;
 mod compaction;
 mod data_files;
 mod declarations;
+mod opened;
 #[cfg(test)]
 mod tests;
 mod uploads;
 mod usage_files;
 
+use opened::{LogFacts, Opened};
 use usage_files::UsageFiles;
 
 pub use bills::{BillRow, IssuedBills, charge_rows, sha256_hex};
@@ -78,7 +79,7 @@ pub struct Lake {
     root: Url,
     name: Arc<str>,
     /// Tables that were read before: what is new in their logs alone has to be read.
-    opened: Arc<Mutex<HashMap<Table, (SystemTime, DeltaTable)>>>,
+    opened: Arc<Mutex<HashMap<Table, Opened>>>,
     /// The events in each usage table, in the order of [`Table::USAGE`].
     events: Arc<[EventKeys; Table::USAGE.len()]>,
 }
@@ -129,25 +130,27 @@ impl Lake {
     /// [`IngestError::NewerLake`], or [`IngestError::Storage`] when it cannot be read.
     pub async fn table(&self, table: Table) -> Result<Option<DeltaTable>, IngestError> {
         let failed = |error| self.storage_error(format!("read (table `{}`)", table.name()), error);
-        let log = self.directory(table).and_then(|url| url.to_file_path().ok()).map(|path| path.join("_delta_log"));
-        let Some(facts) = log.and_then(|path| std::fs::metadata(path).ok()).filter(std::fs::Metadata::is_dir) else {
-            return Ok(None);
-        };
-        // A table that was removed and made again is another one.
-        let made = facts.created().unwrap_or(SystemTime::UNIX_EPOCH);
-        let known = self.opened.lock().await.get(&table).filter(|(known, _)| *known == made).cloned();
-        if let Some((_, mut delta)) = known
-            && delta.update_incremental(None).await.is_ok()
-        {
-            self.check_version(table, &delta)?;
-            self.opened.lock().await.insert(table, (made, delta.clone()));
-            return Ok(Some(delta));
+        let path = self.directory(table).and_then(|url| url.to_file_path().ok()).map(|path| path.join("_delta_log"));
+        // Before the log is read: what comes while it is read changes the time again.
+        let Some(path) = path else { return Ok(None) };
+        let Some(log) = LogFacts::of(&path) else { return Ok(None) };
+        let known = self.opened.lock().await.get(&table).filter(|known| known.log.made == log.made).cloned();
+        if let Some(mut known) = known {
+            if known.is_latest(&path, log) {
+                return Ok(Some(known.delta));
+            }
+            if known.delta.update_incremental(None).await.is_ok() {
+                self.check_version(table, &known.delta)?;
+                let delta = known.delta;
+                self.opened.lock().await.insert(table, Opened { log, delta: delta.clone() });
+                return Ok(Some(delta));
+            }
         }
         let url = self.url(table)?;
         match DeltaTableBuilder::from_url(url).map_err(failed)?.load().await {
             Ok(found) => {
                 self.check_version(table, &found)?;
-                self.opened.lock().await.insert(table, (made, found.clone()));
+                self.opened.lock().await.insert(table, Opened { log, delta: found.clone() });
                 Ok(Some(found))
             }
             Err(DeltaTableError::NotATable(_)) => Ok(None),

@@ -35,7 +35,9 @@ fn the_folder_is_what_the_generator_makes() {
     while let Some(at) = pending.pop() {
         for entry in fs::read_dir(at).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.ends_with("scenarios") {
+                // Workloads that are described: written, not made.
+            } else if path.is_dir() {
                 pending.push(path);
             } else {
                 let name = path.strip_prefix(folder()).unwrap().to_string_lossy().into_owned();

@@ -24,7 +24,7 @@ mod vocabulary;
 
 pub use breakdown::explain_estimate;
 pub use request::{EstimateRequest, RowValue, UsageRow};
-pub use runs::{RunRow, RunWindow};
+pub use runs::{RunRow, RunWindow, SpanColumn};
 
 /// Fractional digits of a rounded amount.
 const CENT_PLACES: u32 = 2;

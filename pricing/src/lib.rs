@@ -40,7 +40,7 @@ pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
 pub use difference::{Difference, differences};
 pub use estimate::{
-    Estimate, EstimateError, EstimateRequest, RowValue, RunRow, RunWindow, Unpriced, UsageRow, estimate,
+    Estimate, EstimateError, EstimateRequest, RowValue, RunRow, RunWindow, SpanColumn, Unpriced, UsageRow, estimate,
     estimate_with_runs, explain_estimate,
 };
 pub use exact::{Exact, ParseExactError, grouped};

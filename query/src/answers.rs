@@ -1,22 +1,39 @@
 //! Answers that are kept for as long as the lake is as it was when they were given.
 //!
 //! A key says what was asked and of which versions of the tables, so an answer is never of another state. Whoever asks the
-//! same at the same time waits for one answer.
+//! same at the same time waits for one answer. An answer that is kept needs no place among those that are worked out.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
 use crate::error::QueryError;
+use crate::places::{Places, has_place};
 
 /// What all kept answers of a kind together may weigh, in rows.
 const WEIGHT_MAX: usize = 2_000_000;
 /// Most answers of a kind that are kept.
 const ANSWERS_MAX: usize = 64;
 
-/// A key, and its answer with its weight when there is one.
-type Kept<T> = (String, Arc<OnceCell<(Arc<T>, usize)>>);
+/// A key, and what there is under it.
+type Kept<T> = (String, Arc<Slot<T>>);
+
+/// Room for an answer.
+#[derive(Debug)]
+struct Slot<T> {
+    /// The answer with its weight, when there is one.
+    made: OnceCell<(Arc<T>, usize)>,
+    /// Whose turn it is to wait for a place to make it.
+    turn: Mutex<()>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { made: OnceCell::default(), turn: Mutex::default() }
+    }
+}
 
 /// Kept answers of one kind, the one that was asked for last at the end.
 #[derive(Debug)]
@@ -34,33 +51,44 @@ impl<T> Answers<T> {
     /// The answer kept under a key, or the one that is made now, with its weight in rows.
     ///
     /// # Errors
-    /// Those of making it; nothing is kept then.
+    /// Those of making it, and [`QueryError::Busy`] where there is no place to; nothing is kept then.
     pub async fn get(
         &self,
         key: String,
+        places: &Places,
         make: impl Future<Output = Result<(T, usize), QueryError>>,
     ) -> Result<Arc<T>, QueryError> {
-        let cell = {
+        let asked = Instant::now();
+        let slot = {
             let mut kept = self.kept.lock().await;
-            let cell = match kept.iter().position(|(known, _)| *known == key) {
+            let slot = match kept.iter().position(|(known, _)| *known == key) {
                 Some(place) => kept.remove(place).1,
                 None => Arc::default(),
             };
-            kept.push((key, cell.clone()));
+            kept.push((key, slot.clone()));
             shrink(&mut kept);
-            cell
+            slot
         };
-        let made = cell.get_or_try_init(|| async {
+        let known = || slot.made.get().map(|(answer, _)| answer.clone());
+        if let Some(answer) = known() {
+            return Ok(answer);
+        }
+        // Whoever has a place must not wait for one who waits for a place: only those without have turns.
+        let _turn = if has_place() { None } else { Some(slot.turn.lock().await) };
+        if let Some(answer) = known() {
+            return Ok(answer);
+        }
+        let made = slot.made.get_or_try_init(|| async {
             let (answer, weight) = make.await?;
             Ok::<_, QueryError>((Arc::new(answer), weight))
         });
-        Ok(made.await?.0.clone())
+        places.with_since(asked, Box::pin(async { Ok(made.await?.0.clone()) })).await
     }
 }
 
 /// Lets go of what was not asked for the longest.
 fn shrink<T>(kept: &mut Vec<Kept<T>>) {
-    let weight = |kept: &[Kept<T>]| kept.iter().filter_map(|(_, cell)| Some(cell.get()?.1)).sum::<usize>();
+    let weight = |kept: &[Kept<T>]| kept.iter().filter_map(|(_, slot)| Some(slot.made.get()?.1)).sum::<usize>();
     while kept.len() > 1 && (kept.len() > ANSWERS_MAX || weight(kept) > WEIGHT_MAX) {
         kept.remove(0);
     }
@@ -74,10 +102,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_made_once_and_let_go_when_it_weighs_too_much() {
-        let (answers, made) = (Answers::default(), AtomicUsize::new(0));
+        let (answers, places, made) = (Answers::default(), Places::default(), AtomicUsize::new(0));
         let ask = |key: &str, weight: usize| {
             let (key, made) = (key.to_owned(), &made);
-            answers.get(key.clone(), async move {
+            answers.get(key.clone(), &places, async move {
                 made.fetch_add(1, Ordering::Relaxed);
                 Ok((key, weight))
             })

@@ -183,23 +183,37 @@ impl RatedUsage {
     ) -> Self {
         let Metered { rows, services, scopes, details: detail_values, mut unpriced, record_count, .. } = metered;
         // What of a scope a SKU asks for, by number: there are few, and many rows.
-        let mut known: HashMap<Scope, usize> = HashMap::new();
-        let mut asked: HashMap<(SkuIndex, u32), usize> = HashMap::new();
-        let mut by_slice: HashMap<(SkuIndex, i64, usize), Slice> = HashMap::new();
+        let mut known: HashMap<(SkuIndex, Scope), usize> = HashMap::new();
+        let mut asked: HashMap<SkuIndex, Vec<Option<usize>>> = HashMap::new();
+        let mut by_slice: HashMap<(i64, usize), usize> = HashMap::new();
+        let mut summed: Vec<((usize, i64), Slice)> = Vec::new();
+        // Rows of an hour stand together: the slice of the row before, by what is asked for.
+        let mut latest: Vec<usize> = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let next = known.len();
-            let scope = *asked.entry((row.sku, row.scope)).or_insert_with(|| {
+            let of_sku = asked.entry(row.sku).or_insert_with(|| vec![None; scopes.len()]);
+            let line = *of_sku[row.scope as usize].get_or_insert_with(|| {
                 let mut scope = scopes[row.scope as usize].clone();
                 let organisation = request.rating.agreement.organisation(scope.account.as_deref());
                 scope.organisation = organisation.map(str::to_owned);
-                *known.entry(scope.only(&catalogue.sku(row.sku).scope_columns)).or_insert(next)
+                let next = known.len();
+                *known.entry((row.sku, scope.only(&catalogue.sku(row.sku).scope_columns))).or_insert(next)
             });
-            by_slice.entry((row.sku, row.hour_us, scope)).or_default().add(&rows, index);
+            latest.resize(latest.len().max(line + 1), usize::MAX);
+            let is_same = summed.get(latest[line]).is_some_and(|((_, hour_us), _)| *hour_us == row.hour_us);
+            if !is_same {
+                latest[line] = *by_slice.entry((row.hour_us, line)).or_insert_with(|| {
+                    summed.push(((line, row.hour_us), Slice::default()));
+                    summed.len() - 1
+                });
+            }
+            summed[latest[line]].1.add(&rows, index);
         }
-        let mut named = vec![Scope::default(); known.len()];
-        known.into_iter().for_each(|(scope, place)| named[place] = scope);
-        let mut found: Vec<_> =
-            by_slice.into_iter().map(|((sku, at_us, scope), slice)| ((sku, at_us, &named[scope]), slice)).collect();
+        let mut named = vec![None; known.len()];
+        known.iter().for_each(|(key, place)| named[*place] = Some(key));
+        let mut found: Vec<_> = summed
+            .into_iter()
+            .filter_map(|((line, hour_us), slice)| named[line].map(|(sku, scope)| ((*sku, hour_us, scope), slice)))
+            .collect();
         found.sort_unstable_by_key(|(key, _)| *key);
         let (mut slices, mut slice_rows) = (Vec::new(), Vec::new());
         for ((sku, at_us, scope), slice) in found {
@@ -250,10 +264,19 @@ impl RatedUsage {
 
     /// What each metered row bears of each charge: shares that sum to the charge exactly.
     pub fn shares(&self, attribution: Attribution) -> Vec<RowShare> {
+        self.shares_where(attribution, |_| true)
+    }
+
+    /// The same of one charge, by its place.
+    pub fn shares_of(&self, charge: usize, attribution: Attribution) -> Vec<RowShare> {
+        self.shares_where(attribution, |other| other == charge)
+    }
+
+    fn shares_where(&self, attribution: Attribution, wanted: impl Fn(usize) -> bool) -> Vec<RowShare> {
         let charges = &self.rated.charges;
         let mut shares = Vec::new();
         // Rows of a slice share its cost by quantity; an adjustment belongs to no slice and follows consumption.
-        for cost in &self.rated.slice_costs {
+        for cost in self.rated.slice_costs.iter().filter(|cost| wanted(cost.charge)) {
             let whole = &self.slice_quantities[cost.slice];
             let charge = &charges[cost.charge];
             let adjustment = proportion(&cost.consumed_quantity, &charge.consumed_quantity, &charge.adjustment);

@@ -10,6 +10,8 @@ use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::{Table, sql_type};
 use serde::Serialize;
 
+use crate::rollup::tables::RollupTable;
+
 /// The table that describes the columns of all others.
 pub const COLUMN_DOCUMENTATION: &str = "column_documentation";
 
@@ -50,6 +52,9 @@ pub fn tables() -> Vec<DocumentedTable> {
             documented(table.name(), table.description(), &table.schema(), |column| table.column_description(column))
         })
         .collect();
+    tables.extend(RollupTable::ALL.map(|table| {
+        documented(table.name(), table.description(), &table.schema(), |column| table.column_description(column))
+    }));
     let text = |column: &str| DESCRIPTIONS.iter().find(|(name, _)| *name == column).map(|(_, text)| *text);
     tables.push(documented(COLUMN_DOCUMENTATION, "One column of a table, and what it means.", &schema(), text));
     tables

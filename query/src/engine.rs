@@ -19,6 +19,7 @@ use crate::focus::{FocusExport, FocusRequest};
 use crate::lake_state::{Kept, days_with_usage};
 use crate::metering::cell;
 use crate::overview::Overview;
+use crate::places::Places;
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::report::{self, ReportAnswer};
@@ -53,6 +54,19 @@ impl Engine {
         agreement.check(self.catalogue())?;
         let (lake, kept) = (self.inner.lake.clone(), self.inner.kept.clone());
         Ok(Self { inner: Arc::new(Inner { lake, agreement, kept }) })
+    }
+
+    /// The same engine with places for so many answers that are worked out.
+    #[must_use]
+    pub fn with_places(self, places: Places) -> Self {
+        let Inner { lake, agreement, kept } = &*self.inner;
+        let kept = Kept { places: Arc::new(places), ..kept.clone() };
+        Self { inner: Arc::new(Inner { lake: lake.clone(), agreement: agreement.clone(), kept }) }
+    }
+
+    /// Places for answers that are worked out. Answers that are kept need none, nor do uploads.
+    pub fn places(&self) -> &Places {
+        &self.inner.kept.places
     }
 
     /// A session over the lake as it is now, whose records rollups may stand for.
@@ -129,7 +143,7 @@ impl Engine {
     /// # Errors
     /// [`QueryError::NothingToClose`], [`QueryError::ClosedOtherwise`], or as [`Engine::bill`].
     pub async fn close(&self, request: &CloseRequest) -> Result<Closing, QueryError> {
-        closing::close(self, request).await
+        self.places().with(closing::close(self, request)).await
     }
 
     /// Every issued bill, by period, provider and revision.
@@ -171,7 +185,7 @@ impl Engine {
         provider: Option<&str>,
         revision: u32,
     ) -> Result<Verification, QueryError> {
-        closing::verify(self, period, provider, revision).await
+        self.places().with(closing::verify(self, period, provider, revision)).await
     }
 
     /// Everything behind one charge; the period in its id wins over the request's.
@@ -191,7 +205,8 @@ impl Engine {
         let session = self.session().await?;
         let usage = RatedUsage::of(&session, self.catalogue(), &request).await?;
         let charge = usage.rated.charges.iter().position(|charge| charge.id == charge_id).ok_or_else(no_such)?;
-        Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit).await
+        let explained = Explanation::of(&session, self.catalogue(), &usage, charge, &request, offset, limit);
+        self.places().with(explained).await
     }
 
     /// The bill of a period as FOCUS rows.
@@ -200,7 +215,8 @@ impl Engine {
     /// When the lake cannot be read, or a sum overflows. Several currencies are no error: every row names its own.
     pub async fn focus(&self, request: &FocusRequest) -> Result<FocusExport, QueryError> {
         let request = FocusRequest { bill: self.agreed(&request.bill), ..request.clone() };
-        FocusExport::of(&self.session().await?, self.catalogue(), &request).await
+        let session = self.session().await?;
+        self.places().with(FocusExport::of(&session, self.catalogue(), &request)).await
     }
 
     /// An issued bill as FOCUS rows, up to a revision: the first revision by resource and day, later ones as corrections.
@@ -209,7 +225,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::revision`], and when the lake no longer has what the bill was rated on.
     pub async fn focus_of_revision(&self, request: &FocusRequest, revision: u32) -> Result<FocusExport, QueryError> {
-        FocusExport::of_revision(self, request, revision).await
+        self.places().with(FocusExport::of_revision(self, request, revision)).await
     }
 
     /// The overview of a month, by default the latest with usage; `None` when there is no usage at all.
@@ -227,7 +243,7 @@ impl Engine {
     /// # Errors
     /// [`QueryError::NoSuchView`], or as [`Engine::bill`].
     pub async fn reconcile(&self, request: &ReconcileRequest) -> Result<Reconciliation, QueryError> {
-        Reconciliation::of(self, request).await
+        self.places().with(Reconciliation::of(self, request)).await
     }
 
     /// Months with a line of a provider's bill, latest first.
@@ -244,7 +260,7 @@ impl Engine {
     /// [`QueryError::NoSuchChoice`] or [`QueryError::BadValue`] for what the report does not know, or as
     /// [`Engine::bill`]. A lake without usage is no error: the answer has no rows.
     pub async fn report(&self, name: &str, parameters: &[(String, String)]) -> Result<ReportAnswer, QueryError> {
-        report::answer(self, name, parameters).await
+        self.places().with(report::answer(self, name, parameters)).await
     }
 
     /// Every upload, latest first.
@@ -306,6 +322,16 @@ impl Engine {
     /// When the lake cannot be read.
     pub async fn workload(&self, days: RangeInclusive<i32>) -> Result<Arc<Option<Workload>>, QueryError> {
         Workload::of(&self.session().await?, self.catalogue(), days).await
+    }
+
+    /// The most executions at one moment, initialisation included, of each hour of some UTC days (days since 1970), by hours
+    /// since 1970: what runs on from the hour before counts, and one that ends when another starts does not run with it.
+    /// Nothing where rollups do not say it.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn hourly_peaks(&self, days: RangeInclusive<i32>) -> Result<Option<Vec<(i64, u64)>>, QueryError> {
+        report::source::executions::hourly_peaks(&self.session().await?, self.catalogue(), days).await
     }
 
     /// Works out the rollups that are missing, so that no question has to wait for them; how many data files there are

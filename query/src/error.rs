@@ -78,6 +78,26 @@ pub enum QueryError {
         /// More than what.
         problem: String,
     },
+    /// As many answers are worked out as may, and as many wait for it.
+    #[error(
+        "as many answers are being worked out as may at once ({running}), and as many wait for it as may ({waiting})"
+    )]
+    Busy {
+        /// How many may be at once.
+        running: usize,
+        /// How many may wait.
+        waiting: usize,
+    },
+    /// No answer ended for so long that another could begin.
+    #[error(
+        "the answer was not begun within {waited_s} seconds: {running} others are being worked out, and no more may at once"
+    )]
+    BusyTooLong {
+        /// How many may be worked out at once.
+        running: usize,
+        /// How long it waited.
+        waited_s: u64,
+    },
     /// As many queries run as may.
     #[error("{running} queries are running, and no more may at once")]
     SqlBusy {
@@ -220,6 +240,7 @@ impl QueryError {
             Self::BadSql { .. } => Some("one SELECT over the tables of the lake; `SHOW TABLES` lists them, `SELECT * FROM column_documentation` says what their columns mean".into()),
             Self::SqlTimeout { .. } => Some("ask for less, for example fewer days with `WHERE date >= '2026-10-01'`, or allow more time".into()),
             Self::SqlTooLarge { .. } => Some("ask for less: fewer days, fewer columns, an aggregate instead of rows, a join on equal columns".into()),
+            Self::Busy { .. } | Self::BusyTooLong { .. } => Some("ask again in a moment; `paygrain serve --answers` and `--answers-waiting` set the limits".into()),
             Self::SqlBusy { .. } => Some("send the query again in a moment".into()),
             Self::SqlFailed { hint, .. } => hint.clone(),
             Self::Lake(error) => error.hint(),

@@ -73,8 +73,7 @@ impl Explanation {
         offset: u64,
         limit: u64,
     ) -> Result<Self, QueryError> {
-        let shares: Vec<_> =
-            usage.shares(request.attribution).into_iter().filter(|share| share.charge == charge).collect();
+        let shares = usage.shares_of(charge, request.attribution);
         let resource = |share: &RowShare| usage.scope(&usage.rows[share.row]).resource.clone().unwrap_or_default();
         let mut by_resource = sum_shares(&shares, resource);
         by_resource.sort_by(|a, b| (&b.list_cost, &a.name).cmp(&(&a.list_cost, &b.name)));

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::prelude::SessionContext;
@@ -17,6 +18,7 @@ use crate::answers::Answers;
 use crate::bill::RatedUsage;
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::places::Places;
 use crate::rollup::TABLES;
 use crate::rollup::store::{Rollups, Services, Source, View};
 use crate::session::Tables;
@@ -73,7 +75,16 @@ impl LakeState {
         let (Some(TableState { delta, .. }), Some(files)) = (self.tables.get(&table), self.files(table)?) else {
             return Ok(None);
         };
-        Ok(Some(Source { lake: &self.lake, table, delta, files, declared: &self.declared, catalogue, session }))
+        Ok(Some(Source {
+            lake: &self.lake,
+            table,
+            delta,
+            files,
+            declared: &self.declared,
+            catalogue,
+            session,
+            keeps: true,
+        }))
     }
 }
 
@@ -83,6 +94,8 @@ pub(crate) struct Kept {
     /// The price books that answers are of.
     pub catalogue: Arc<Catalogue>,
     pub rollups: Arc<Rollups>,
+    /// For answers that are worked out.
+    pub places: Arc<Places>,
     pub rated: Arc<Answers<RatedUsage>>,
     pub workloads: Arc<Answers<Option<Workload>>>,
     /// Times of latest records, microseconds since 1970 UTC.
@@ -97,6 +110,7 @@ impl Kept {
         Self {
             catalogue: Arc::new(catalogue),
             rollups: Arc::default(),
+            places: Arc::default(),
             rated: Arc::default(),
             workloads: Arc::default(),
             latest: Arc::default(),
@@ -118,7 +132,8 @@ pub(crate) async fn answer<T>(
 ) -> Result<Arc<T>, QueryError> {
     match LakeState::of(session) {
         Some(state) if std::ptr::eq(state.kept.catalogue.as_ref(), catalogue) => {
-            answers(&state.kept).get(format!("{} {question}", state.versions), make).await
+            let key = format!("{} {question}", state.versions);
+            answers(&state.kept).get(key, &state.kept.places, make).await
         }
         _ => Ok(Arc::new(make.await?.0)),
     }
@@ -135,6 +150,18 @@ pub(crate) async fn view_of(
     let Some(source) = state.source(table, catalogue, session)? else { return Ok(None) };
     let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
     state.kept.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
+}
+
+/// The rollups of what a session sees of the invocations of some UTC days, with those of days before from which one runs
+/// into them; nothing where the records are to be read.
+pub(crate) async fn view_under_way(
+    session: &SessionContext,
+    catalogue: &Catalogue,
+    days: RangeInclusive<i32>,
+) -> Result<Option<View>, QueryError> {
+    let Some(state) = LakeState::of(session) else { return Ok(None) };
+    let Some(source) = state.source(Table::Invocations, catalogue, session)? else { return Ok(None) };
+    state.kept.rollups.view_under_way(&source, days).await
 }
 
 /// Provider and service of all records of a table that a session sees; nothing where only the records say.

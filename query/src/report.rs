@@ -27,7 +27,7 @@ mod progress;
 mod right_sizing;
 pub(crate) mod source;
 pub(crate) mod statistics;
-mod sweep;
+pub(crate) mod sweep;
 #[cfg(test)]
 mod testing;
 mod top_resources;

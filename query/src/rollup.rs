@@ -3,7 +3,8 @@
 //! Records that have everything in common but their times, durations and sizes are of one [`Class`]. Per class are kept
 //! - by hour: how many records, and the sum of every *term* of the price books' rules: the part of a per-record quantity
 //!   that differs from record to record (`ceil_to(duration_us, 1ms)`), see [`paygrain_pricing::expression::Part`];
-//! - by day: how many records took how many whole milliseconds (rounded up), and used how much memory.
+//! - by day: how many records took how many whole milliseconds (rounded up), and used how much memory;
+//! - by second: how many executions start and how many end, see [`seconds`].
 //!
 //! All of it is integers that are added, so a sum over rollups is the sum over their records, to the last digit.
 //!
@@ -18,12 +19,15 @@ mod merge;
 pub(crate) mod meter;
 
 mod pack;
+pub(crate) mod seconds;
 pub(crate) mod store;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
+pub(crate) mod under_way;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use paygrain_ingest::table::Table;
@@ -32,6 +36,8 @@ use paygrain_pricing::expression::{Expression, Term};
 
 use self::class::{Class, is_common, measure_columns};
 use self::histogram::Histogram;
+use self::pack::PackError;
+use self::seconds::{ClassHours, Hours};
 use crate::metering::pricing_table;
 
 /// Hours of a day.
@@ -64,8 +70,14 @@ pub(crate) struct Rollup {
     pub counts: Vec<u64>,
     /// For each term, its sum in each cell; nothing where all are 0.
     pub sums: Vec<Vec<i64>>,
+    /// When the last execution ends, in microseconds since the day began; nothing where none takes any time.
+    pub last_end_us: Option<i64>,
     /// Histograms, once they were asked for.
     histograms: OnceLock<Histograms>,
+    /// Starts and ends of all executions, once they were asked for.
+    seconds: OnceLock<Hours>,
+    /// The same by class.
+    class_seconds: OnceLock<ClassHours>,
     /// The file they are in.
     file: Option<(PathBuf, Table)>,
 }
@@ -88,14 +100,32 @@ impl Rollup {
 
     /// Its histograms; nothing where their file has gone meanwhile.
     pub fn histograms(&self) -> Option<&Histograms> {
-        if let Some(known) = self.histograms.get() {
+        self.read_once(&self.histograms, pack::read_histograms)
+    }
+
+    /// Starts and ends of its executions by second; nothing where their file has gone meanwhile.
+    pub fn seconds(&self) -> Option<&Hours> {
+        self.read_once(&self.seconds, pack::read_seconds)
+    }
+
+    /// The same by class.
+    pub fn class_seconds(&self) -> Option<&ClassHours> {
+        self.read_once(&self.class_seconds, pack::read_class_seconds)
+    }
+
+    fn read_once<'a, T>(
+        &'a self,
+        kept: &'a OnceLock<T>,
+        read: impl Fn(&Path, Table) -> Result<T, PackError>,
+    ) -> Option<&'a T> {
+        if let Some(known) = kept.get() {
             return Some(known);
         }
         let (path, table) = self.file.as_ref()?;
-        match pack::read_histograms(path, *table) {
-            Ok(found) => Some(self.histograms.get_or_init(|| found)),
+        match read(path, *table) {
+            Ok(found) => Some(kept.get_or_init(|| found)),
             Err(error) => {
-                tracing::debug!(path = %path.display(), %error, "histograms could not be read");
+                tracing::debug!(path = %path.display(), %error, "a part of a rollup could not be read");
                 None
             }
         }
@@ -106,7 +136,9 @@ impl Rollup {
         let sums: usize = self.sums.iter().map(Vec::len).sum();
         let histograms = self.histograms.get();
         let entries = histograms.map_or(0, |found| found.durations.len() + found.memory_used.len());
-        sums + 2 * (self.counts.len() + entries)
+        let seconds = self.seconds.get().map_or(0, |hours| hours.bytes().len());
+        let class_seconds = self.class_seconds.get().map_or(0, ClassHours::len);
+        sums + 2 * (self.counts.len() + entries) + (seconds + class_seconds) / 8
     }
 }
 

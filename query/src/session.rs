@@ -18,6 +18,7 @@ use paygrain_ingest::table::Table;
 use crate::declared::Declared;
 use crate::error::QueryError;
 use crate::lake_state::{Kept, LakeState};
+use crate::rollup::tables;
 use crate::{documentation, functions};
 
 /// Name of the catalogue, which Postgres calls a database.
@@ -71,7 +72,9 @@ pub(crate) async fn session_with(
     let session = context(config, environment);
     functions::register(&session);
     documentation::register(&session)?;
-    Tables::of(lake).await?.register(&session).await?;
+    let tables = Tables::of(lake).await?;
+    tables::register(&session, lake, &tables)?;
+    tables.register(&session).await?;
     Ok(session)
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Longest duration that can be asked for: 31 days.
-const DURATION_US_MAX: i64 = 31 * 86_400 * 1_000_000;
+pub(crate) const DURATION_US_MAX: i64 = 31 * 86_400 * 1_000_000;
 /// Largest memory that can be asked for, MB: 4 TiB.
 const MEMORY_MB_MAX: i64 = 4 << 20;
 /// Runs that are shown.
@@ -181,7 +181,7 @@ fn with_unit(text: &str, units: &[(&str, i64)]) -> Option<Exact> {
 }
 
 /// A duration in microseconds, at least one and at most 31 days.
-fn span_us(name: &'static str, text: &str) -> Result<i64, JobError> {
+pub(crate) fn span_us(name: &'static str, text: &str) -> Result<i64, JobError> {
     let units = [
         ("us", 1),
         ("µs", 1),
@@ -200,7 +200,7 @@ fn span_us(name: &'static str, text: &str) -> Result<i64, JobError> {
 }
 
 /// A memory in MB, at least one.
-fn memory_mb(text: &str) -> Result<i64, JobError> {
+pub(crate) fn memory_mb(text: &str) -> Result<i64, JobError> {
     let units = [("MB", 1), ("MiB", 1), ("M", 1), ("GB", 1024), ("GiB", 1024), ("G", 1024)];
     let plain = text.parse::<i64>().ok().map(Exact::from);
     let mb =
@@ -211,7 +211,7 @@ fn memory_mb(text: &str) -> Result<i64, JobError> {
 }
 
 /// vCPU in thousandths, at least one.
-fn vcpu_milli(text: &str) -> Result<i64, JobError> {
+pub(crate) fn vcpu_milli(text: &str) -> Result<i64, JobError> {
     let milli = Exact::parse(text).ok().map(|vcpu| (vcpu * Exact::from(1000)).ceil_to_integer());
     let milli = milli.and_then(|milli| i64::try_from(milli.to_i128()?).ok());
     milli

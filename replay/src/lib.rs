@@ -7,6 +7,7 @@
 //! ```
 //! Money is exact: every deployment is charged by the price book of its service, through the same rating as recorded usage.
 
+mod arrivals;
 pub mod assumptions;
 pub mod bootstrap;
 pub mod break_even;
@@ -14,6 +15,8 @@ pub mod compare;
 pub mod curves;
 pub mod deployment;
 mod deployment_file;
+pub mod description;
+mod durations;
 mod feasibility;
 pub mod instances;
 pub mod job;
@@ -37,6 +40,7 @@ pub use assumptions::{AssumptionError, Assumptions};
 pub use compare::{CompareError, CompareOptions, Comparison, KindVerdict, Summary, Verdict, compare};
 pub use curves::{Axis, BreakEven, CheapestStretch, Curve};
 pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};
+pub use description::{Description, DescriptionError, DescriptionMistake, Published};
 pub use job::{JOB_WORDS, JobError, JobTimes, ScheduledJob};
 pub use outcome::{Outcome, Parts, Reason};
 pub use prepared::Prepared;

@@ -28,6 +28,11 @@ pub(crate) fn says_how_long(line: &Line) -> bool {
     line.row.values().any(|value| matches!(value, RowValue::Text(text) if text.starts_with("$up_")))
 }
 
+/// Whether a line is for hours that are added up: they have no step.
+pub(crate) fn counts_hours(line: &Line) -> bool {
+    line.row.values().any(|value| matches!(value, RowValue::Text(text) if text == "$up_hours"))
+}
+
 /// An integer of a row.
 pub(crate) fn integer(value: impl Into<i128>) -> RowValue {
     RowValue::Number(value.into().into())

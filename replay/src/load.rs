@@ -1,4 +1,6 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
+use std::collections::BTreeMap;
+
 use paygrain_pricing::{Exact, grouped};
 
 use crate::{
@@ -11,6 +13,8 @@ use crate::{
     workload::{Function, Run, Workload},
 };
 
+/// Instances that are told apart, at most: those with the least time are left out beyond.
+const PLACES_MAX: usize = 10_000;
 /// Microseconds of a second.
 const SECOND_US: i64 = 1_000_000;
 /// Zones that high availability spreads instances over.
@@ -22,7 +26,7 @@ pub(crate) struct Carried {
     /// The instance that each function gets.
     pub shapes: Vec<Shape>,
     /// The time they are up, where they are sized.
-    pub up: Vec<Up>,
+    pub up: UpTime,
     /// How many.
     pub instances: Instances,
     /// Executions that one takes at once.
@@ -43,6 +47,51 @@ pub(crate) struct Carried {
     pub delay_us: i128,
     /// The longest wait, microseconds.
     pub longest_delay_us: i64,
+}
+
+/// The time that sized instances are up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UpTime {
+    /// Instances that are up all the period.
+    pub whole_count: u64,
+    /// Of the others, how long each time is, microseconds, and how many of them there are.
+    pub lengths: Vec<(i64, u64)>,
+    /// The time that the first, the second, … of the others is up, microseconds.
+    pub by_place: Vec<i64>,
+}
+
+impl UpTime {
+    /// The time of those that are not up all the period, together, microseconds.
+    pub fn others_us(&self) -> i64 {
+        let us = |(length_us, count): &(i64, u64)| length_us.saturating_mul(i64::try_from(*count).unwrap_or(i64::MAX));
+        self.lengths.iter().map(us).fold(0, i64::saturating_add)
+    }
+
+    fn of(up: &[Up], workload: &Workload) -> Self {
+        let period = (workload.period.start_us(), workload.period.end_us(), 1);
+        let (mut whole_count, mut lengths) = (0, BTreeMap::<i64, u64>::new());
+        let mut by_count: BTreeMap<u64, i64> = BTreeMap::new();
+        for one in up.iter().filter(|one| one.count > 0) {
+            if (one.start_us, one.end_us, one.repeats) == period {
+                whole_count += one.count;
+                continue;
+            }
+            let length_us = one.end_us - one.start_us;
+            *lengths.entry(length_us).or_default() += one.count * one.repeats;
+            *by_count.entry(one.count).or_default() += length_us * i64::try_from(one.repeats).unwrap_or(i64::MAX);
+        }
+        // The nth is up whenever n or more are.
+        let (mut by_place, mut up_us) = (Vec::new(), 0);
+        let mut counts = by_count.into_iter().rev().peekable();
+        while let Some((count, length_us)) = counts.next() {
+            up_us += length_us;
+            let next = counts.peek().map_or(0, |(next, _)| *next);
+            let same = usize::try_from(count - next).unwrap_or(usize::MAX).min(PLACES_MAX);
+            by_place.extend(std::iter::repeat_n(up_us, same));
+        }
+        by_place.truncate(PLACES_MAX);
+        Self { whole_count, lengths: lengths.into_iter().collect(), by_place }
+    }
 }
 
 impl Deployment {
@@ -170,7 +219,7 @@ fn on_request(
     let up = Exact::from(used.up_us());
     Carried {
         shapes: Vec::new(),
-        up: Vec::new(),
+        up: UpTime::default(),
         instances: Instances {
             peak: used.peak_instances,
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
@@ -272,7 +321,7 @@ fn sized(
     let whole = Exact::from(i128::from(WHOLE));
     Ok(Carried {
         shapes: Vec::new(),
-        up: sized.up.clone(),
+        up: UpTime::of(&sized.up, workload),
         instances: Instances {
             peak: sized.peak_instances,
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),

@@ -146,6 +146,7 @@ fn windows<'c>(workload: &Workload, functions: &'c [Vec<Counted>], function: usi
             start_us: *start_us,
             end_us: *end_us,
             repeats: *repeats,
+            is_spread: false,
             spans: &counted.spans,
             by_hour: &counted.by_hour,
             by_duration: &counted.by_duration,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use paygrain_pricing::{
     Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, PriceBook, RowValue, RunRow,
-    Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
+    RunWindow, SpanColumn, Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     load::{self, Carried},
     outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
     prepared::{Prepared, Split},
-    sizing::{Sizing, Up},
+    sizing::Sizing,
     workload::{Function, Workload},
 };
 
@@ -211,7 +211,7 @@ impl Replay<'_> {
     fn usage<'s>(
         &'s self,
         lines: &[&Line],
-        carried: &Carried,
+        carried: &'s Carried,
         split: Option<&'s Split>,
     ) -> (Vec<UsageRow>, Vec<RunRow<'s>>) {
         let (mut usage, mut runs) = (Vec::new(), Vec::new());
@@ -219,8 +219,18 @@ impl Replay<'_> {
             match line.each {
                 Each::Run | Each::Task => runs.extend(self.runs(line, carried, split)),
                 Each::Request => usage.extend(self.requests(line, carried)),
-                Each::Instance => usage.extend(self.instances(line, carried)),
-                Each::Period => usage.push(self.held(line, carried, None, (1, 1))),
+                Each::Instance => {
+                    usage.extend(self.whole_instances(line, carried));
+                    if self.is_apart(line) {
+                        usage.extend(self.instances_apart(line, carried));
+                    } else if lines::counts_hours(line) {
+                        let total_us = carried.up.others_us();
+                        usage.extend((total_us > 0).then(|| self.held(line, carried, Some(total_us), 1)));
+                    } else {
+                        runs.extend(self.other_instances(line, carried));
+                    }
+                }
+                Each::Period => usage.push(self.held(line, carried, None, 1)),
             }
         }
         (usage, runs)
@@ -235,6 +245,7 @@ impl Replay<'_> {
             let mut push = |row, windows| {
                 rows.push(RunRow {
                     row,
+                    column: SpanColumn::Duration,
                     cpu_percent: Some(function.cpu_percent.unwrap_or(ALL_WORK)),
                     added_us,
                     windows,
@@ -270,25 +281,49 @@ impl Replay<'_> {
         })
     }
 
-    /// The time that instances are up, as one row for each number of them and length of time.
-    fn instances(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
-        let period = self.workload().period;
-        let mut stretches: BTreeMap<(Option<i64>, u64), u64> = BTreeMap::new();
-        for Up { start_us, end_us, count, repeats } in carried.up.iter().filter(|up| up.count > 0) {
-            let is_period = (*start_us, *end_us, *repeats) == (period.start_us(), period.end_us(), 1);
-            let length_us = (!is_period).then(|| end_us - start_us);
-            *stretches.entry((length_us, *count)).or_default() += repeats;
-        }
-        let mut rows = Vec::new();
-        for ((length_us, count), times) in stretches {
+    /// Instances that are up all the period.
+    fn whole_instances(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
+        match carried.up.whole_count {
+            0 => Vec::new(),
             // What has a cap of its own is a row of its own.
-            let apart = if self.is_apart(line) { count.min(APART_MAX) } else { 1 };
-            for number in 0..apart {
-                let count = count / apart + u64::from(number < count % apart);
-                rows.push(self.held(line, carried, length_us, (count, times)));
+            count if self.is_apart(line) && count <= APART_MAX => {
+                (0..count).map(|_| self.held(line, carried, None, 1)).collect()
             }
+            count => vec![self.held(line, carried, None, count)],
         }
-        rows
+    }
+
+    /// The first, second, … of the instances that come and go.
+    fn instances_apart(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
+        carried.up.by_place.iter().map(|up_us| self.held(line, carried, Some(*up_us), 1)).collect()
+    }
+
+    /// The times of instances that come and go.
+    fn other_instances<'s>(&'s self, line: &Line, carried: &'s Carried) -> Option<RunRow<'s>> {
+        if carried.up.lengths.is_empty() {
+            return None;
+        }
+        let mut row = lines::row(self.deployment, line, &self.words(carried, None));
+        let is_run = lines::says_how_long(line);
+        if is_run {
+            row.insert("table".to_owned(), RowValue::Text(Table::Invocations.to_string()));
+        }
+        let period = self.workload().period;
+        Some(RunRow {
+            row,
+            column: if is_run { SpanColumn::Duration } else { SpanColumn::Held },
+            cpu_percent: None,
+            added_us: 0,
+            windows: vec![RunWindow {
+                start_us: period.start_us(),
+                end_us: period.end_us(),
+                repeats: 1,
+                is_spread: true,
+                spans: &[],
+                by_hour: &[],
+                by_duration: &carried.up.lengths,
+            }],
+        })
     }
 
     /// Whether prices of a line hold for each row by itself.
@@ -301,30 +336,19 @@ impl Replay<'_> {
         })
     }
 
-    /// A row of so many instances that are up for so long, or for the whole period, so many times.
-    fn held(&self, line: &Line, carried: &Carried, length_us: Option<i64>, (count, times): (u64, u64)) -> UsageRow {
+    /// A row of so many instances that are up for so long, or for the whole period.
+    fn held(&self, line: &Line, carried: &Carried, length_us: Option<i64>, count: u64) -> UsageRow {
         let mut words = self.words(carried, None);
         let period = self.workload().period;
         let up = Exact::from(length_us.unwrap_or(period.end_us() - period.start_us()));
         words.insert("up_hours", up.checked_div(&Exact::from(HOUR_US)).unwrap_or_default());
         words.insert("up_us", up);
         let mut row = lines::row(self.deployment, line, &words);
-        if lines::says_how_long(line) {
-            row.insert("count".to_owned(), integer(i128::from(count) * i128::from(times)));
-            return row;
-        }
-        multiply(&mut row, count);
+        row.insert("count".to_owned(), integer(count));
         match length_us {
+            _ if lines::says_how_long(line) => {}
             None => self.hold_whole_period(&mut row),
-            Some(length_us) => {
-                row.insert("held_us".to_owned(), integer(length_us));
-                let each = row.get("count").cloned();
-                let each = match each {
-                    Some(RowValue::Number(each)) => each,
-                    _ => Exact::one(),
-                };
-                row.insert("count".to_owned(), RowValue::Number(each * Exact::from(times)));
-            }
+            Some(length_us) => drop(row.insert("held_us".to_owned(), integer(length_us))),
         }
         row
     }
@@ -366,20 +390,6 @@ impl Replay<'_> {
         }
         words
     }
-}
-
-/// So many instances: what a row says of one.
-fn multiply(row: &mut UsageRow, count: u64) {
-    let one = match row.get("quantity") {
-        Some(RowValue::Number(number)) => number.clone(),
-        Some(RowValue::Text(text)) => Exact::parse(text).unwrap_or_else(|_| Exact::one()),
-        // A row without a quantity is a number of things itself.
-        _ => {
-            row.insert("count".to_owned(), integer(count));
-            return;
-        }
-    };
-    row.insert("quantity".to_owned(), RowValue::Number(one * Exact::from(count)));
 }
 
 /// The amount of a part that a charge belongs to: executions that are counted are told apart from the time they take.

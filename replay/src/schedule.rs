@@ -112,12 +112,6 @@ impl Schedule {
         self.zone.name()
     }
 
-    /// An instant (UTC microseconds) on the clock of the time zone: `Sat 31 Oct 2026, 17:00 CET`.
-    pub fn local(&self, at_us: i64) -> String {
-        let at = DateTime::from_timestamp_micros(at_us).unwrap_or_default().with_timezone(&self.zone);
-        at.format("%a %-d %b %Y, %H:%M %Z").to_string()
-    }
-
     /// All starts in a billing period, UTC microseconds, ascending: at most one a second.
     pub fn runs(&self, period: Period) -> Vec<i64> {
         let (start_us, end_us) = (period.start_us(), period.end_us());
@@ -146,7 +140,7 @@ impl Schedule {
                 Form::Every(every_us) => {
                     at_us.div_euclid(*every_us).checked_add(1).map(|n| n.saturating_mul(*every_us))
                 }
-                Form::Cron(cron) => self.after(cron, at_us, false),
+                Form::Cron(cron) => self.after(cron, at_us),
             };
             let Some(next_us) = next else { break };
             runs.push(next_us);
@@ -169,6 +163,12 @@ impl Schedule {
             hour_us = next_us;
         }
         changes
+    }
+
+    /// An instant (UTC microseconds) on the clock of the zone, with the name of its time: `Tue 24 Nov 2026, 17:00 CET`.
+    pub fn local(&self, at_us: i64) -> String {
+        let at = DateTime::from_timestamp_micros(at_us).unwrap_or_default().with_timezone(&self.zone);
+        at.format("%a %-d %b %Y, %H:%M %Z").to_string()
     }
 
     /// The schedule in words: `Every day at 17:00 in Europe/Zurich`.
@@ -195,12 +195,11 @@ impl Schedule {
         matches!(&self.form, Form::Cron(cron) if cron.determine_job_type() == JobType::FixedTime)
     }
 
-    /// The first run after an instant, or from it on.
-    fn after(&self, cron: &Cron, at_us: i64, inclusive: bool) -> Option<i64> {
-        // The search counts whole seconds: a part of one is cut off, and what begins with it comes after.
-        let inclusive = inclusive && at_us.rem_euclid(SECOND_US) == 0;
+    /// The first run after an instant. One at the very end of a gap is found from before the gap alone: to search from an
+    /// instant on, search after the microsecond before it.
+    fn after(&self, cron: &Cron, at_us: i64) -> Option<i64> {
         let from = DateTime::from_timestamp(at_us.div_euclid(SECOND_US), 0)?.with_timezone(&self.zone);
-        cron.find_next_occurrence(&from, inclusive).ok().map(|run| run.timestamp() * SECOND_US)
+        cron.find_next_occurrence(&from, false).ok().map(|run| run.timestamp() * SECOND_US)
     }
 
     /// The days of the zone that a period touches.
@@ -219,10 +218,10 @@ impl Schedule {
         let hours = (start_us..=end_us).step_by(3600 * SECOND_US as usize);
         let offset_s = self.offset_s(start_us);
         if end_us - start_us != DAY_US || hours.into_iter().any(|at_us| self.offset_s(at_us) != offset_s) {
-            let mut next = self.after(cron, start_us, true);
+            let mut next = self.after(cron, start_us - 1);
             while let Some(at_us) = next.filter(|at_us| *at_us < end_us) {
                 runs.push(at_us);
-                next = self.after(cron, at_us, false);
+                next = self.after(cron, at_us);
             }
         } else if names_day(cron, day) {
             for hour in cron.pattern.hours.values() {
@@ -265,7 +264,7 @@ impl Schedule {
     fn changes_at(&self, cron: &Cron, change_us: i64, changes: &mut Vec<ClockChange>) {
         let (before_s, after_s) = (self.offset_s(change_us - SECOND_US), self.offset_s(change_us));
         let of_one_time = self.is_of_one_time();
-        let runs_at = |at_us: i64| self.after(cron, at_us, true) == Some(at_us);
+        let runs_at = |at_us: i64| self.after(cron, at_us - 1) == Some(at_us);
         for local_s in before_s.min(after_s)..before_s.max(after_s) {
             let from_change_s = local_s - before_s.min(after_s);
             let first = change_us / SECOND_US + before_s.min(after_s) + from_change_s;
@@ -321,3 +320,8 @@ fn comes(cron: &Cron) -> bool {
 fn utc_text(at_us: i64) -> String {
     DateTime::from_timestamp_micros(at_us).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,6 @@ pub(crate) fn parse_us(text: &str) -> Result<i64, SpanError> {
 ///
 /// # Errors
 /// No number, no unit or an unknown one.
-#[allow(dead_code)]
 pub(crate) fn parse_rate(text: &str) -> Result<(Exact, Option<i64>), SpanError> {
     let shown = shown(text);
     let form = || {

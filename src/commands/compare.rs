@@ -1,15 +1,20 @@
 //! `paygrain compare`: a workload on every compute model side by side.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, ParsePeriodError, Period};
 use paygrain_query::{CompareRequest, Engine, QueryError, Recorded};
-use paygrain_replay::{Comparison, Deployment, Outcome};
+use paygrain_replay::description::{Description, DescriptionError, Published};
+use paygrain_replay::{Comparison, Deployment, Outcome, Workload};
 
 use super::Context;
 use crate::failure::Failure;
 use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
+
+/// Of what is drawn at random in a described workload: the same file is the same workload.
+const SEED: u64 = 1;
 
 /// A workload, recorded or described, on every compute model: functions, containers, VMs, platforms, servers
 #[derive(Args, Debug)]
@@ -219,10 +224,46 @@ impl Compare {
             return print_deployments(engine.deployments()?.all(), self.format);
         }
         let request = self.assumptions.request_on(&self.deployments)?;
+        if let Some(path) = &self.file {
+            let (description, workload) = described(path, &self.recorded)?;
+            let comparison = engine.compare(Arc::new(workload), &request).await?;
+            print_comparison(&comparison, &[], self.format)?;
+            return match (&description.published, self.format) {
+                (Some(published), OutputFormat::Table) => print_published(published),
+                _ => Ok(()),
+            };
+        }
         let recorded = self.recorded.workload(&engine).await?;
         let comparison = engine.compare(Arc::new(recorded.workload), &request).await?;
         print_comparison(&comparison, &recorded.assumed, self.format)
     }
+}
+
+/// The workload that a file describes.
+fn described(path: &Path, recorded: &RecordedOptions) -> Result<(Description, Workload), Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("cannot read `{shown}`: {error}"), Some("check the path".into())))?;
+    let told = |error: DescriptionError| Failure::usage(format!("{shown}: {error}"), error.hint());
+    let description = Description::from_path_text(&path.to_string_lossy(), &text).map_err(told)?;
+    let this_month = Period::containing(chrono::Utc::now().timestamp_micros());
+    let period = match &recorded.period {
+        None => this_month,
+        Some(month) => month.parse().map_err(|error: ParsePeriodError| Failure::usage(&error, error.hint()))?,
+    };
+    let workload = description.workload(SEED, period).map_err(told)?;
+    Ok((description, workload))
+}
+
+/// Prints what others have published of a story.
+fn print_published(published: &Published) -> Result<(), Failure> {
+    print_text(&format!(
+        "Published: {} {} ({}), {}\n",
+        published.amount.as_str(),
+        published.currency,
+        published.what,
+        published.source
+    ))
 }
 
 /// Prints a comparison.

@@ -1,5 +1,6 @@
 //! `paygrain serve`: the dashboard, the API and the Postgres wire.
 
+mod answers;
 mod postgres;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use super::bill::print_bill;
 use super::ingest::read_mapping;
 use crate::failure::Failure;
 use crate::output::print_text;
+use answers::AnswerOptions;
 use postgres::PostgresOptions;
 
 /// Where sample data goes unless `--lake` says otherwise, so that it never mixes with real usage.
@@ -69,6 +71,8 @@ pub struct Serve {
     #[arg(long, default_value_t = 4, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     sql_queries: u16,
     #[command(flatten)]
+    answers: AnswerOptions,
+    #[command(flatten)]
     postgres: PostgresOptions,
 }
 
@@ -87,7 +91,8 @@ impl Serve {
             true => Lake::open(SAMPLES_LAKE)?,
             false => context.lake.open()?,
         };
-        let engine = context.engine_over(lake)?;
+        let engine = context.engine_over(lake)?.with_places(self.answers.places());
+        let threads = self.answers.threads()?;
         let sandbox = self.sandbox(&engine)?;
         let wire = match &wire {
             Some(config) => Some(postgres::bind(config, &sandbox).await?),
@@ -111,7 +116,10 @@ impl Serve {
         let (running, runs) = watch::channel(());
         let wire = wire.map(|wire| tokio::spawn(wire.serve(ended(runs.clone()))));
         let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, ended(runs)));
-        let app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
+        let mut app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
+        if let Some(threads) = threads.handle() {
+            app = app.with_answers_on(threads);
+        }
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
         drop(running);
         events.close().await;

@@ -286,6 +286,25 @@ fn the_page_runs_the_query_in_its_url() {
 }
 
 #[test]
+fn rollups_are_read_and_not_written() {
+    let place = with_usage();
+    let same = "SELECT (SELECT sum(record_count) FROM rollup_hourly) = (SELECT count(*) FROM invocations)
+        AND (SELECT sum(duration_us) FROM rollup_hourly) = (SELECT sum(duration_us) FROM invocations)
+        AND (SELECT sum(starts) FROM rollup_seconds) = (SELECT sum(ends) FROM rollup_seconds)
+        AND (SELECT sum(record_count) FROM rollup_durations) = (SELECT count(duration_us) FROM invocations) AS same";
+    let rollups = place.path("paygrain-lake/rollups");
+    let there = |path: &std::path::Path| walkdir::WalkDir::new(path).into_iter().flatten().count();
+    for files_are_gone in [false, true] {
+        if files_are_gone {
+            let _ = std::fs::remove_dir_all(&rollups);
+        }
+        let before = there(&rollups);
+        assert_eq!(place.json(&["sql", "--format", "json", same]), serde_json::json!([{ "same": true }]));
+        assert_eq!(there(&rollups), before);
+    }
+}
+
+#[test]
 fn the_guide_is_right() {
     let place = with_usage();
     let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sql.md")).unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use paygrain_ingest::EventLog;
 use paygrain_query::{Engine, SqlSandbox};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
@@ -21,6 +22,7 @@ pub struct App {
     running: Running,
     comparisons: Arc<Semaphore>,
     sql: Option<SqlSandbox>,
+    answers_on: Option<Handle>,
 }
 
 /// Memory that bodies with events may take at the same time, in KiB.
@@ -33,8 +35,17 @@ impl App {
     pub fn new(engine: Engine, config: WebConfig) -> Self {
         let event_memory = Arc::new(Semaphore::new(EVENT_MEMORY_KIB));
         let comparisons = Arc::new(Semaphore::new(COMPARISONS_MAX));
-        let (running, sql) = (Running::default(), engine.sandbox().ok());
-        Self { engine, config: Arc::new(config), events: None, event_memory, running, comparisons, sql }
+        let sql = engine.sandbox().ok();
+        Self {
+            engine,
+            config: Arc::new(config),
+            events: None,
+            event_memory,
+            running: Running::default(),
+            comparisons,
+            sql,
+            answers_on: None,
+        }
     }
 
     /// The same server with other limits for queries of its users.
@@ -50,6 +61,17 @@ impl App {
     pub fn sql(&self) -> Result<&SqlSandbox, AppError> {
         let cause = || AppError::Internal { cause: "the system does not say which program this is".into() };
         self.sql.as_ref().ok_or_else(cause)
+    }
+
+    /// The same server with pages and answers made on other threads than those that take uploads and events.
+    #[must_use]
+    pub fn with_answers_on(self, threads: Handle) -> Self {
+        Self { answers_on: Some(threads), ..self }
+    }
+
+    /// Where pages and answers are made, if not where everything else is.
+    pub fn answers_on(&self) -> Option<&Handle> {
+        self.answers_on.as_ref()
     }
 
     /// The same server, taking events.

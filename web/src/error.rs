@@ -146,7 +146,10 @@ impl AppError {
             ) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SenderGone { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy { .. } | Self::Query(QueryError::SqlBusy { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. }
+            | Self::Query(QueryError::Busy { .. } | QueryError::BusyTooLong { .. } | QueryError::SqlBusy { .. }) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Query(QueryError::SqlTimeout { .. }) => StatusCode::GATEWAY_TIMEOUT,
             Self::Query(QueryError::SqlTooLarge { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Self::UnsupportedMedia { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -9,6 +9,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
+use tokio::task::JoinSet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -48,6 +49,19 @@ pub async fn timeout(State(app): State<App>, request: Request, next: Next) -> Re
     match tokio::time::timeout(Duration::from_millis(limit_ms), next.run(request)).await {
         Ok(response) => response,
         Err(_) => AppError::Timeout { limit_ms }.into_response(),
+    }
+}
+
+/// Has an answer made on the threads for answers: however many are asked for, an upload finds a thread.
+pub async fn on_answer_threads(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(threads) = app.answers_on() else { return next.run(request).await };
+    // A set, because what it runs ends with it, as an answer ends that nobody waits for.
+    let mut answer = JoinSet::new();
+    answer.spawn_on(next.run(request), threads);
+    match answer.join_next().await {
+        Some(Ok(response)) => response,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => AppError::Internal { cause: "the threads for answers have ended".into() }.into_response(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 
 use crate::app::App;
@@ -24,9 +25,10 @@ pub fn router(app: App) -> Router {
         .route("/uploads", get(pages::uploads::page))
         .route("/uploads/{name}", get(pages::upload::page))
         .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
-        .route("/api", get(pages::api::page))
-        .route("/assets/{file}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon));
+        .route("/api", get(pages::api::page));
+
+    // In memory: they wait for nothing.
+    let files = Router::new().route("/assets/{file}", get(assets::serve)).route("/favicon.ico", get(assets::favicon));
 
     let api = Router::new()
         .route("/api/v1/periods", get(api::periods::list))
@@ -64,8 +66,12 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/events", post(api::events::create))
         .layer(DefaultBodyLimit::disable());
 
-    let answers = pages.merge(api).layer(axum::middleware::from_fn_with_state(app.clone(), middleware::timeout));
+    let answers = pages
+        .merge(api)
+        .layer(from_fn_with_state(app.clone(), middleware::on_answer_threads))
+        .layer(from_fn_with_state(app.clone(), middleware::timeout));
     let all = answers
+        .merge(files)
         .merge(queries)
         .merge(uploads)
         .fallback(middleware::not_found)

@@ -53,3 +53,30 @@ async fn an_upload_that_was_cut_off_many_commits_ago_is_still_known() {
     let ledger = lake.upload(&row.id).await.unwrap().unwrap();
     assert_eq!((ledger.read, ledger.accepted, ledger.duplicate, ledger.rejected), (2, 2, 0, 0));
 }
+
+/// Every answer looks at every table: a log to which nothing came is not read again, and whatever comes is seen at once.
+#[tokio::test]
+async fn what_others_write_and_clear_away_is_seen() {
+    let (place, ours) = place();
+    let theirs = Lake::open(place.path().to_str().unwrap()).unwrap();
+    let log = place.path().join("invocations/_delta_log");
+    for key in 0..40 {
+        land_records(&theirs, "theirs", vec![invocation(key, EventTime::Logged(i64::from(key)))]).await.unwrap();
+        assert_eq!(keys(&ours).await, usize::from(key) + 1);
+        let version = ours.table(Table::Invocations).await.unwrap().unwrap().version().unwrap();
+        let next = log.join(format!("{:020}.json", version + 1));
+        assert!(log.join(format!("{version:020}.json")).exists() && !next.exists());
+        let opened = ours.opened.lock().await.get(&Table::Invocations).cloned().unwrap();
+        assert!(opened.is_latest(&log, LogFacts::of(&log).unwrap()), "nothing has come since");
+    }
+    // The table as it was is not the latest where its next version is there, whatever the clock says, nor where something
+    // else has changed.
+    let opened = ours.opened.lock().await.get(&Table::Invocations).cloned().unwrap();
+    let earlier = theirs.table_at(Table::Invocations, opened.delta.version().unwrap() - 1).await.unwrap();
+    assert!(!Opened { delta: earlier, ..opened.clone() }.is_latest(&log, opened.log));
+    std::fs::File::open(&log).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert!(!opened.is_latest(&log, LogFacts::of(&log).unwrap()));
+    // Removed and made again, it is another table.
+    std::fs::remove_dir_all(place.path().join("invocations")).unwrap();
+    assert!(ours.table(Table::Invocations).await.unwrap().is_none());
+}

@@ -16,16 +16,39 @@ use crate::{
     scope::Scope,
 };
 
-/// The column that differs.
+/// The column that differs between executions.
 const DURATION: &str = "duration_us";
+/// The column that differs between times that something is held.
+const HELD: &str = "held_us";
 /// The column that is a share of it.
 const CPU: &str = "cpu_us";
 
-/// Executions that are equal in all but time and duration.
+/// What the spans of a row are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpanColumn {
+    /// Durations of executions: the column `duration_us`.
+    #[default]
+    Duration,
+    /// How long something is held: the column `held_us`.
+    Held,
+}
+
+impl SpanColumn {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Duration => DURATION,
+            Self::Held => HELD,
+        }
+    }
+}
+
+/// Executions, or times that something is held, that are equal in all but time and duration.
 #[derive(Clone, Debug)]
 pub struct RunRow<'a> {
     /// The columns they share, without `count`, `at` and a duration.
     pub row: UsageRow,
+    /// What the spans are.
+    pub column: SpanColumn,
     /// Share of the duration that is work of the processor, in percent: the column `cpu_us`. Absent: not known.
     pub cpu_percent: Option<u32>,
     /// What every execution lasts longer than given, microseconds.
@@ -43,6 +66,8 @@ pub struct RunWindow<'a> {
     pub end_us: i64,
     /// How often it comes; what comes more than once follows itself.
     pub repeats: u64,
+    /// When its spans are is not said: they count as spread over the period. Only `by_duration` is read then.
+    pub is_spread: bool,
     /// Start and duration of each execution, microseconds, by start and then duration.
     pub spans: &'a [(i64, i64)],
     /// How many executions start in an hour and take so long: start of the hour, duration, number.
@@ -64,8 +89,9 @@ impl Slices<'_> {
             let sensitive = self.is_sensitive(*index, counted.sku);
             for window in &runs.windows {
                 let times = |(duration_us, count): &(i64, u64)| (*duration_us, count * window.repeats);
-                if !sensitive || window.repeats > 1 {
-                    let at_us = if window.repeats > 1 { row.zone.start_us(self.period()) } else { window.start_us };
+                let is_spread = window.repeats > 1 || window.is_spread;
+                if !sensitive || is_spread {
+                    let at_us = if is_spread { row.zone.start_us(self.period()) } else { window.start_us };
                     let durations = window.by_duration.iter().map(times);
                     fed |= self.add_counted(*index, &counted, at_us, sensitive, durations);
                     continue;
@@ -78,7 +104,7 @@ impl Slices<'_> {
                 }
             }
         }
-        if !fed && runs.windows.iter().any(|window| !window.spans.is_empty()) {
+        if !fed && runs.windows.iter().any(|window| !window.by_duration.is_empty()) {
             let reason =
                 format!("no SKU of {}/{} counts such executions of the table {}", row.provider, row.service, row.table);
             self.push_unpriced(row.index, &row.service, None, reason);
@@ -198,8 +224,8 @@ impl Counted<'_> {
     /// A column of an execution that takes so long.
     fn column(&self, name: &str, duration_us: i64) -> Value {
         match (name, self.runs.cpu_percent) {
-            (DURATION, _) => Value::Number(Exact::from(duration_us)),
-            (CPU, Some(percent)) => {
+            (name, _) if name == self.runs.column.name() => Value::Number(Exact::from(duration_us)),
+            (CPU, Some(percent)) if self.runs.column == SpanColumn::Duration => {
                 let share = Exact::ratio(i128::from(duration_us) * i128::from(percent), 100);
                 share.map_or(Value::Null, |share| Value::Number(share.ceil_to_integer()))
             }
@@ -210,7 +236,7 @@ impl Counted<'_> {
     /// Whether the SKU may count some of the executions.
     fn may_pass(&self) -> bool {
         let Some(filter) = &self.sku.filter else { return true };
-        differs(filter) || filter.passes(&|name| self.column(name, 0))
+        self.differs(filter) || filter.passes(&|name| self.column(name, 0))
     }
 
     /// What so many executions of each duration are to a rule, and how many it counts.
@@ -218,11 +244,13 @@ impl Counted<'_> {
     /// # Errors
     /// Which columns are missing.
     fn sum(&self, rule: &Expression, durations: impl Iterator<Item = (i64, u64)>) -> Result<(Exact, u64), String> {
-        let filter = self.sku.filter.as_ref().filter(|filter| differs(filter));
-        let step = match filter.is_some() || rule.columns().contains(CPU) {
-            true => None,
-            false => rule.step_of(DURATION, &|name| self.column(name, 0)),
-        };
+        let filter = self.sku.filter.as_ref().filter(|filter| self.differs(filter));
+        let (name, row) = (self.runs.column.name(), |name: &str| self.column(name, 0));
+        let plain = filter.is_none() && !rule.columns().contains(CPU);
+        if plain && rule.proportional_steps(name, &row).is_some_and(|steps| steps.is_empty()) {
+            return self.sum_of_all(rule, durations);
+        }
+        let step = if plain { rule.step_of(name, &row) } else { None };
         // Those that the rule cannot tell apart are one.
         let mut alike: BTreeMap<i64, u64> = BTreeMap::new();
         for (duration_us, count) in durations {
@@ -236,25 +264,49 @@ impl Counted<'_> {
         }
         let (mut sum, mut records) = (Exact::zero(), 0);
         for (duration_us, count) in alike {
-            let column = |name: &str| self.column(name, duration_us);
-            if filter.is_some_and(|filter| !filter.passes(&column)) {
+            if filter.is_some_and(|filter| !filter.passes(&|name| self.column(name, duration_us))) {
                 continue;
             }
-            let Value::Number(quantity) = rule.evaluate(&column) else {
-                let missing = rule.missing(self.sku.table, &column);
-                return Err(format!("the row does not give {}", missing.join(", ")));
-            };
-            sum += quantity * Exact::from(count);
+            sum += self.quantity(rule, duration_us)? * Exact::from(count);
             records += count;
         }
         Ok((sum, records))
     }
-}
 
-/// Whether an expression reads what differs between executions.
-fn differs(expression: &Expression) -> bool {
-    let columns = expression.columns();
-    columns.contains(DURATION) || columns.contains(CPU)
+    /// The same for a rule that is so many times the duration: what all of them together are.
+    fn sum_of_all(
+        &self,
+        rule: &Expression,
+        durations: impl Iterator<Item = (i64, u64)>,
+    ) -> Result<(Exact, u64), String> {
+        let (mut total_us, mut records) = (0_i128, 0_u64);
+        for (duration_us, count) in durations {
+            total_us += (i128::from(duration_us) + i128::from(self.runs.added_us)) * i128::from(count);
+            records += count;
+        }
+        if records == 0 {
+            return Ok((Exact::zero(), 0));
+        }
+        Ok((self.quantity(rule, 1)? * Exact::from_integer(total_us), records))
+    }
+
+    /// What one execution of a duration is to a rule.
+    fn quantity(&self, rule: &Expression, duration_us: i64) -> Result<Exact, String> {
+        let column = |name: &str| self.column(name, duration_us);
+        match rule.evaluate(&column) {
+            Value::Number(quantity) => Ok(quantity),
+            _ => {
+                let missing = rule.missing(self.sku.table, &column);
+                Err(format!("the row does not give {}", missing.join(", ")))
+            }
+        }
+    }
+
+    /// Whether an expression reads what differs between executions.
+    fn differs(&self, expression: &Expression) -> bool {
+        let columns = expression.columns();
+        columns.contains(self.runs.column.name()) || columns.contains(CPU)
+    }
 }
 
 #[cfg(test)]

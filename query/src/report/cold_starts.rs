@@ -61,10 +61,11 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let recorded = session(engine.lake()).await?;
-    let starts = records.starts(&recorded).await?;
-    let as_is = Costs::of(engine, &engine.session().await?, &selection, days).await?;
-    let without = Costs::of(engine, &without_init(recorded).await?, &selection, days).await?;
+    let rolled_up = engine.session().await?;
+    let starts = records.starts(&rolled_up).await?;
+    let as_is = Costs::of(engine, &rolled_up, &selection, days).await?;
+    let without = without_init(session(engine.lake()).await?).await?;
+    let without = Costs::of(engine, &without, &selection, days).await?;
     let currency = as_is.currency()?;
     let rows = rows(starts, &as_is, &without);
     Ok(Body::new(days, columns, &limited(rows, selection.limit)).in_currency(currency))

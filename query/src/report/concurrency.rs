@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use super::parameters::{self, Given};
 use super::source::Records;
-use super::sweep::Sweep;
+use super::source::executions::Executions;
 use super::{Body, ColumnKind, ReportInfo, column, limited};
 use crate::engine::Engine;
 use crate::error::QueryError;
-use crate::session::session;
 
 pub(super) const INFO: ReportInfo = ReportInfo {
     name: "concurrency",
@@ -52,21 +51,19 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ];
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let (sweep, execution_count) = records.executions(&session(engine.lake()).await?).await?;
-    let (rows, summary) = rows(sweep, execution_count);
+    let (rows, summary) = rows(records.executions(&engine.session().await?).await?);
     Ok(Body::new(days, columns, &limited(rows, selection.limit)).with_summary(&summary))
 }
 
 /// The hours in order.
-fn rows(sweep: Sweep, execution_count: u64) -> (Vec<HourRow>, Summary) {
-    let (hours, peak) = sweep.finish();
+fn rows(Executions { hours, peak, count }: Executions) -> (Vec<HourRow>, Summary) {
     let execution_us: i128 = hours.values().map(|load| load.open_us).sum();
     let summary = Summary {
         peak: peak.map_or(0, |(peak, _)| peak),
         peak_at: peak.map(|(_, at_us)| time_text(at_us)),
         busy_us: hours.values().map(|load| load.busy_us).sum(),
         execution_us: Exact::from(execution_us),
-        execution_count,
+        execution_count: count,
     };
     let rows = hours.into_iter().map(|(hour_us, load)| HourRow {
         hour: time_text(hour_us),
@@ -117,9 +114,9 @@ mod tests {
         ]);
         let selection = selection("2026-10");
         let days = selection.days.unwrap();
-        let records = Records::of(Table::Invocations, &Catalogue::embedded().unwrap(), &selection, days).unwrap();
-        let (sweep, count) = records.executions(&usage.session()).await.unwrap();
-        let (rows, summary) = rows(sweep, count);
+        let catalogue = Catalogue::embedded().unwrap();
+        let records = Records::of(Table::Invocations, &catalogue, &selection, days).unwrap();
+        let (rows, summary) = rows(records.executions(&usage.session()).await.unwrap());
         let hours: Vec<_> = rows.iter().map(|row| (row.hour.as_str(), row.peak, row.busy_us / 1_000_000)).collect();
         assert_eq!(
             hours,

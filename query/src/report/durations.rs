@@ -50,7 +50,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let found = records.durations(engine).await?;
+    let found = records.durations(&engine.session().await?).await?;
     Ok(Body::new(days, columns, &limited(rows(found), selection.limit)))
 }
 

@@ -68,11 +68,11 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let recorded = session(engine.lake()).await?;
-    let outcomes = records.outcomes(&recorded).await?;
-    let rated = match measures_idle(&recorded).await? {
-        true => marked_idle(recorded).await?,
-        false => engine.session().await?,
+    let rolled_up = engine.session().await?;
+    let outcomes = records.outcomes(&rolled_up).await?;
+    let rated = match measures_idle(&rolled_up).await? {
+        true => marked_idle(session(engine.lake()).await?).await?,
+        false => rolled_up,
     };
     let costs = Costs::of(engine, &rated, &selection, days).await?;
     let currency = costs.currency()?;

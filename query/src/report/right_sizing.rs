@@ -123,7 +123,7 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     ]);
     let Some(days) = selection.days else { return Ok(Body::without_rows(None, columns)) };
     let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-    let mut rows = rows(records.memory_used(engine).await?, &headroom);
+    let mut rows = rows(records.memory_used(&engine.session().await?).await?, &headroom);
     let as_is = marked_sizes(session(engine.lake()).await?).await?;
     let as_is = Costs::of(engine, &as_is, &selection, days).await?;
     let proposed = match resized(session(engine.lake()).await?, &rows).await? {

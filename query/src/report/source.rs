@@ -1,26 +1,24 @@
 //! What reports read of the usage records themselves: counts and sums by resource, histograms, intervals in time order.
 //!
-//! Each answer is one query over `invocations` or `requests`, and nothing is worked out here beyond sums.
+//! Each answer is one query over `invocations` or `requests`, and nothing is worked out here beyond sums. Where a session has
+//! rollups that say the same, they are asked instead.
 
+pub(crate) mod executions;
 mod rolled;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::{Catalogue, Zone};
 use serde::Serialize;
 
 use super::parameters::{Days, Selection};
-use super::sweep::Sweep;
 use super::{ColumnKind, ReportColumn, column};
 use crate::bill::Dimension;
 use crate::error::QueryError;
 use crate::metering::{literal, timestamp};
+use crate::rollup::class::{Class, Sign};
 use crate::sql::SqlAnswer;
 
 /// Whose records: the columns that tell resources apart; empty where the log does not say.
@@ -42,6 +40,18 @@ pub(crate) struct Resource {
 const RESOURCE: &str = "provider, service, coalesce(account, '') AS account, coalesce(region, '') AS region, coalesce(resource, '') AS resource";
 
 impl Resource {
+    /// That of the records of a class.
+    fn of(table: Table, class: &Class) -> Self {
+        let text = |column: &str| class.text(table, column).unwrap_or_default().to_owned();
+        Self {
+            provider: text("provider"),
+            service: text("service"),
+            account: text("account"),
+            region: text("region"),
+            resource: text("resource"),
+        }
+    }
+
     /// Its columns in a report.
     pub fn columns() -> Vec<ReportColumn> {
         let text = |name, meaning| column(name, ColumnKind::Text, meaning);
@@ -58,6 +68,7 @@ impl Resource {
 /// The records of a table in some days that pass the filters, as what follows `FROM`.
 pub(crate) struct Records<'a> {
     table: Table,
+    catalogue: &'a Catalogue,
     selection: &'a Selection,
     days: Days,
     /// The days, as a condition.
@@ -68,7 +79,12 @@ pub(crate) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// The records of a selection. Days are those of each provider's zone, as on bills.
-    pub fn of(table: Table, catalogue: &Catalogue, selection: &'a Selection, days: Days) -> Result<Self, QueryError> {
+    pub fn of(
+        table: Table,
+        catalogue: &'a Catalogue,
+        selection: &'a Selection,
+        days: Days,
+    ) -> Result<Self, QueryError> {
         let mut filters = String::new();
         if let Some(provider) = &selection.provider {
             filters += &format!(" AND provider = {}", literal(provider));
@@ -92,7 +108,7 @@ impl<'a> Records<'a> {
             let column = dimension.name();
             filters += &format!(" AND coalesce(CAST(\"{column}\" AS VARCHAR), '') IN ({})", values.join(", "));
         }
-        Ok(Self { table, selection, days, in_days: in_days(table, catalogue, days), filters })
+        Ok(Self { table, catalogue, selection, days, in_days: in_days(table, catalogue, days), filters })
     }
 
     /// What follows `FROM`.
@@ -127,6 +143,10 @@ impl<'a> Records<'a> {
 
     /// How many records each resource has.
     pub async fn counts(&self, session: &SessionContext) -> Result<BTreeMap<Resource, u64>, QueryError> {
+        let add = |sum: &mut u64, _: &Class, count: u64, _: &[i64]| *sum += count;
+        if let Some(found) = self.summed(session, &[], add).await? {
+            return Ok(found);
+        }
         let rows = self.by_resource(session, "count(*)", "", "").await?;
         Ok(rows.into_iter().map(|(resource, numbers)| (resource, count(&numbers, 0))).collect())
     }
@@ -162,6 +182,18 @@ impl<'a> Records<'a> {
 
     /// How often environments were started, and how long that took, by resource.
     pub async fn starts(&self, session: &SessionContext) -> Result<BTreeMap<Resource, Starts>, QueryError> {
+        let add = |sum: &mut Starts, class: &Class, count: u64, sums: &[i64]| {
+            let only = |fits: bool| if fits { count } else { 0 };
+            let cold_start = class.integer(self.table, "cold_start");
+            sum.invocation_count += count;
+            sum.known_count += only(cold_start.is_some());
+            sum.cold_count += only(cold_start.is_some_and(|cold| cold != 0));
+            sum.init_count += only(class.sign(self.table, "init_us") != Some(Sign::Absent));
+            sum.init_us += sums[0];
+        };
+        if let Some(found) = self.summed(session, &["\"init_us\""], add).await? {
+            return Ok(found);
+        }
         let columns =
             "count(*), count(cold_start), count(CASE WHEN cold_start THEN 1 END), count(init_us), sum(init_us)";
         let rows = self.by_resource(session, columns, "", "").await?;
@@ -177,6 +209,15 @@ impl<'a> Records<'a> {
 
     /// How often invocations failed, by resource.
     pub async fn outcomes(&self, session: &SessionContext) -> Result<BTreeMap<Resource, Outcomes>, QueryError> {
+        let add = |sum: &mut Outcomes, class: &Class, count: u64, _: &[i64]| {
+            let status = class.text(self.table, "status");
+            sum.invocation_count += count;
+            sum.known_count += if status.is_some() { count } else { 0 };
+            sum.failed_count += if status.is_some_and(|status| status != "success") { count } else { 0 };
+        };
+        if let Some(found) = self.summed(session, &[], add).await? {
+            return Ok(found);
+        }
         let columns = "count(*), count(status), count(CASE WHEN status <> 'success' THEN 1 END)";
         let rows = self.by_resource(session, columns, "", "").await?;
         let outcomes = |numbers: &[i64]| Outcomes {
@@ -185,33 +226,6 @@ impl<'a> Records<'a> {
             failed_count: count(numbers, 2),
         };
         Ok(rows.into_iter().map(|(resource, numbers)| (resource, outcomes(&numbers))).collect())
-    }
-
-    /// Every execution, initialisation included, that is under way at some moment of the UTC days, in one sweep.
-    pub async fn executions(&self, session: &SessionContext) -> Result<(Sweep, u64), QueryError> {
-        let (from_us, to_us) = self.days.bounds_us(Zone::default());
-        let (start, length) = ("CAST(started_at AS BIGINT)", "coalesce(duration_us, 0) + coalesce(init_us, 0)");
-        // Those that began before the first day and run into it count, however long ago that was.
-        let sql = format!(
-            "SELECT {start} AS start_us, {start} + {length} AS end_us FROM {} WHERE date <= DATE '{}' AND started_at < {} AND {start} + {length} > {from_us}{} ORDER BY start_us",
-            self.table.name(),
-            self.days.to,
-            timestamp(to_us),
-            self.filters,
-        );
-        let mut sweep = Sweep::new(from_us, to_us);
-        let mut execution_count = 0;
-        let mut batches = session.sql(&sql).await?.execute_stream().await?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            let (starts, ends) = (cast(batch.column(0), &DataType::Int64)?, cast(batch.column(1), &DataType::Int64)?);
-            let (starts, ends) = (starts.as_primitive::<Int64Type>(), ends.as_primitive::<Int64Type>());
-            for row in 0..batch.num_rows() {
-                sweep.add(starts.value(row), ends.value(row));
-            }
-            execution_count += batch.num_rows() as u64;
-        }
-        Ok((sweep, execution_count))
     }
 }
 

@@ -18,6 +18,7 @@ use paygrain_pricing::table::ColumnKind;
 
 use super::class::{Class, PROVIDER, SERVICE, integer_columns, measure_columns, text_columns};
 use super::histogram::{CLASSES_MAX, Counting};
+use super::seconds::SecondsCounting;
 use super::{HOURS, Histograms, NeededTerm, Rollup, Terms, terms_of, usual_terms};
 use crate::error::QueryError;
 use crate::metering::pricing_table;
@@ -63,6 +64,7 @@ pub(crate) struct Builder<'a> {
     rollup: Rollup,
     durations: Counting,
     memory_used: Counting,
+    executions: SecondsCounting,
 }
 
 /// A term and how it is worked out.
@@ -112,6 +114,7 @@ impl<'a> Builder<'a> {
             rollup: Rollup { day, ..Rollup::default() },
             durations: Counting::default(),
             memory_used: Counting::default(),
+            executions: SecondsCounting::default(),
         }
     }
 
@@ -150,6 +153,15 @@ impl<'a> Builder<'a> {
         if self.table == Table::Invocations {
             count(batch, "duration_us", &classes, &mut self.durations, |us| us.div_ceil(1000))?;
             count(batch, "memory_used_mb", &classes, &mut self.memory_used, |mb| mb)?;
+            let lengths = [whole(batch, "duration_us")?, whole(batch, "init_us")?];
+            for (row, class) in classes.iter().enumerate() {
+                let start_us = times.value(row) - start;
+                let length = |column: &Option<Int64Array>| {
+                    column.as_ref().filter(|column| column.is_valid(row)).map_or(0, |column| column.value(row))
+                };
+                let end_us = lengths.iter().map(length).fold(start_us, i64::saturating_add);
+                self.executions.add(*class, start_us, end_us);
+            }
         }
         Ok(true)
     }
@@ -173,6 +185,10 @@ impl<'a> Builder<'a> {
         self.rollup.classes = self.classes;
         let (durations, memory_used) = (self.durations.finish(), self.memory_used.finish());
         self.rollup.histograms = Histograms { durations, memory_used }.into();
+        let (seconds, last_end_us) = self.executions.finish();
+        self.rollup.last_end_us = last_end_us;
+        self.rollup.seconds = seconds.all.into();
+        self.rollup.class_seconds = seconds.classes.into();
         self.rollup.files = files;
         self.rollup.sorted()
     }
@@ -409,6 +425,14 @@ fn whole_numbers(values: &ArrayRef) -> Result<Option<Int64Array>, QueryError> {
     }
 }
 
+/// A column of whole numbers, where any row has one.
+fn whole(batch: &RecordBatch, name: &str) -> Result<Option<Int64Array>, QueryError> {
+    let Some(column) = batch.column_by_name(name).filter(|column| column.null_count() < column.len()) else {
+        return Ok(None);
+    };
+    Ok(Some(cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone()))
+}
+
 /// Counts the values of a column.
 fn count(
     batch: &RecordBatch,
@@ -417,11 +441,8 @@ fn count(
     counting: &mut Counting,
     value: impl Fn(u64) -> u64,
 ) -> Result<(), QueryError> {
-    let Some(column) = batch.column_by_name(name).filter(|column| column.null_count() < column.len()) else {
-        return Ok(());
-    };
-    let column = cast(column, &DataType::Int64)?;
-    for (class, found) in classes.iter().zip(column.as_primitive::<Int64Type>()) {
+    let Some(column) = whole(batch, name)? else { return Ok(()) };
+    for (class, found) in classes.iter().zip(&column) {
         if let Some(found) = found.and_then(|found| u64::try_from(found).ok()) {
             counting.add(*class, value(found));
         }

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use super::histogram::Counting;
+use super::seconds::Seconds;
 use super::{Histograms, Rollup, Terms};
 
 impl Rollup {
-    /// The rollup of everything that some rollups of one day are of; nothing where a histogram of theirs has gone.
+    /// The rollup of everything that some rollups of one day are of; nothing where a part of theirs has gone.
     pub fn merged<'a>(rollups: impl IntoIterator<Item = &'a Rollup>) -> Option<Self> {
         let mut merged = Self::default();
         let mut classes = HashMap::new();
         let mut cells = HashMap::new();
         let (mut durations, mut memory_used) = (Counting::default(), Counting::default());
+        let mut seconds = Vec::new();
         for rollup in rollups {
             merged.day = rollup.day;
             merged.files.extend(rollup.files.iter().cloned());
@@ -58,13 +60,17 @@ impl Rollup {
                     }
                 }
             }
+            merged.last_end_us = merged.last_end_us.max(rollup.last_end_us);
             let found = rollup.histograms()?;
             for (histogram, merged) in [(&found.durations, &mut durations), (&found.memory_used, &mut memory_used)] {
                 for (class, value, count) in histogram.entries() {
                     merged.add_many(numbers[class as usize], value, count);
                 }
             }
+            seconds.push((rollup.seconds()?, rollup.class_seconds()?, numbers));
         }
+        let seconds = Seconds::merged(&seconds, merged.classes.len());
+        (merged.seconds, merged.class_seconds) = (seconds.all.into(), seconds.classes.into());
         let (durations, memory_used) = (durations.finish(), memory_used.finish());
         merged.histograms = Histograms { durations, memory_used }.into();
         merged.services.sort();

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::expression::{Expression, Part, Value};
 use paygrain_pricing::period::HOUR_US;
+use paygrain_pricing::zone::Zone;
 use paygrain_pricing::{Catalogue, Exact, MeteringRule, Scope, SkuIndex};
 
 use super::class::{ACCOUNT, Class, PROVIDER, REGION, RESOURCE, SERVICE, is_common};
 use super::store::{Day, View};
-use super::{Terms, parts_of};
+use super::{HOURS, Rollup, Terms, parts_of};
 use crate::bill::UnpricedUsage;
 use crate::incomplete::{Incomplete, can_be_missing};
 use crate::metering::{Details, Meter, Metered, MeteredRow, Quantity, Question};
@@ -57,8 +58,27 @@ struct Ready<'a> {
 
 /// Account, region and resource, and what else was asked for.
 type Place = ([Option<Arc<str>>; 3], Details);
-/// One SKU, one meter's factor, one scope.
-type Output = (SkuIndex, usize, u32);
+/// One scope, one SKU, one meter's factor.
+type Output = (u32, SkuIndex, usize);
+
+/// What was summed of an output in an hour.
+struct Row {
+    hour_us: i64,
+    output: Output,
+    base: i128,
+    record_count: u64,
+}
+
+/// What the cells of a class feed on one day.
+#[derive(Clone, Copy)]
+struct Feed {
+    /// By its place among the outputs of the day.
+    output: usize,
+    meter: usize,
+    factor: i128,
+    /// The place of the term that is summed; nothing where the records are counted.
+    term: Option<usize>,
+}
 
 impl Question<'_> {
     /// Meters the usage of a service from rollups; `false`, and nothing is metered, where they do not say enough.
@@ -73,15 +93,20 @@ impl Question<'_> {
         let Some(walk) = Walk::of(self, view, catalogue, &meters) else { return Ok(false) };
         let Some(found) = walk.sums() else { return Ok(false) };
         let service = metered.service(&self.source.service);
-        let mut rows: Vec<_> = found.rows.into_iter().collect();
-        rows.sort_unstable_by_key(|((hour, (sku, meter, scope)), _)| (*hour, *scope, *sku, *meter));
         let scopes: Vec<u32> = found.scopes.into_iter().map(|(scope, details)| metered.scope(scope, details)).collect();
-        for ((hour_us, (sku, meter, scope)), (base, record_count)) in rows {
+        metered.rows.reserve(found.rows.len());
+        // Rows of an hour stand together, and zones are few.
+        let mut known = (0, Zone::default(), Zone::default().day_of(0));
+        for Row { hour_us, output: (scope, sku, meter), base, record_count } in found.rows {
+            let zone = catalogue.sku(sku).zone;
+            if (known.0, known.1) != (hour_us, zone) {
+                known = (hour_us, zone, zone.day_of(hour_us));
+            }
             metered.rows.push(MeteredRow {
                 sku,
                 service,
                 hour_us,
-                day: catalogue.sku(sku).zone.day_of(hour_us),
+                day: known.2,
                 scope: scopes[scope as usize],
                 quantity: Quantity::new(base, walk.meters[meter].factor.clone()),
                 record_count,
@@ -127,7 +152,8 @@ struct Walk<'a> {
 /// What a walk has found.
 #[derive(Default)]
 struct Found {
-    rows: HashMap<(i64, Output), (i128, u64)>,
+    /// By hour and output, each once.
+    rows: Vec<Row>,
     scopes: Vec<(Scope, Details)>,
     record_count: u64,
     /// Records that nothing takes, by what they are.
@@ -287,8 +313,10 @@ impl<'a> Walk<'a> {
         let mut found = Found { scopes: self.scopes.clone(), ..Found::default() };
         let mut gaps: HashMap<(u32, u64), u64> = HashMap::new();
         let mut without_sku: HashMap<u32, u64> = HashMap::new();
-        for day in &self.view.days {
-            self.add(day, &mut found, &mut gaps, &mut without_sku)?;
+        let mut days: Vec<&Day> = self.view.days.iter().map(|day| &**day).collect();
+        days.sort_by_key(|day| day.rollup.day);
+        for of_day in days.chunk_by(|a, b| a.rollup.day == b.rollup.day) {
+            self.add(of_day, &mut found, &mut gaps, &mut without_sku)?;
         }
         for (plan, count) in without_sku {
             let kind = self.question.kind(self.examples[plan as usize]);
@@ -305,70 +333,141 @@ impl<'a> Walk<'a> {
         Some(found)
     }
 
+    /// Adds the rollups of one day, hour by hour: an output is numbered once for each class, not for each of its cells.
     fn add(
         &self,
-        day: &Day,
+        of_day: &[&Day],
         found: &mut Found,
         gaps: &mut HashMap<(u32, u64), u64>,
         without_sku: &mut HashMap<u32, u64>,
     ) -> Option<()> {
-        let rollup = &day.rollup;
-        let place = |term: &str| rollup.terms.iter().position(|known| known == term);
-        // For each plan that occurs on the day, the place of the term of each use.
-        let mut places: HashMap<u32, Vec<Option<usize>>> = HashMap::new();
-        let mut checked: Vec<bool> = vec![false; rollup.classes.len()];
-        let start_us = i64::from(day.rollup.day) * DAY_US;
-        let active: Vec<u64> = (0..24)
-            .map(|hour| {
-                let hour_us = start_us + hour * HOUR_US;
-                let is_active = |ready: &Ready<'_>| (ready.bounds.0..ready.bounds.1).contains(&hour_us);
-                let bits = self.meters.iter().enumerate().filter(|(_, ready)| is_active(ready));
-                bits.fold(0, |bits, (number, _)| bits | 1 << number)
-            })
-            .collect();
-        for (cell, (class, hour)) in rollup.cell_classes.iter().zip(&rollup.hours).enumerate() {
-            let Some((number, scope)) = self.of_class[day.numbers[*class as usize] as usize] else { continue };
-            let hour_us = start_us + i64::from(*hour) * HOUR_US;
+        let mut outputs = Outputs::default();
+        let fed = of_day.iter().map(|day| self.feeds(day, &mut outputs)).collect::<Option<Vec<_>>>()?;
+        let in_order = outputs.in_order();
+        let mut sums = vec![(0_i128, 0_u64); in_order.len()];
+        let by_hour: Vec<Vec<Vec<u32>>> = of_day.iter().map(|day| cells_by_hour(&day.rollup)).collect();
+        let start_us = i64::from(of_day.first()?.rollup.day) * DAY_US;
+        for hour in 0..HOURS {
+            let hour_us = start_us + hour as i64 * HOUR_US;
             if !(self.question.scanned.0..self.question.scanned.1).contains(&hour_us) {
                 continue;
             }
-            let plan = &self.plans[number as usize];
-            if !checked[*class as usize] {
-                checked[*class as usize] = true;
-                for (term, is_null) in &plan.needed {
-                    let bit: Terms = 1 << place(term)?;
-                    let (known, absent) = (rollup.known[*class as usize], rollup.absent[*class as usize]);
-                    if known & bit == 0 || (absent & bit != 0) != *is_null {
-                        return None;
+            let is_own = (self.question.own.0..self.question.own.1).contains(&hour_us);
+            let is_active = |ready: &Ready<'_>| (ready.bounds.0..ready.bounds.1).contains(&hour_us);
+            let active = self.meters.iter().enumerate().filter(|(_, ready)| is_active(ready));
+            let active = active.fold(0_u64, |bits, (number, _)| bits | 1 << number);
+            for ((day, fed), cells) in of_day.iter().zip(&fed).zip(&by_hour) {
+                let rollup = &day.rollup;
+                for cell in cells[hour].iter().map(|cell| *cell as usize) {
+                    let class = rollup.cell_classes[cell] as usize;
+                    let Some((number, _)) = self.of_class[day.numbers[class] as usize] else { continue };
+                    let (plan, count) = (&self.plans[number as usize], rollup.counts[cell]);
+                    if is_own {
+                        found.record_count += count;
+                        if !plan.taken && plan.takes & active == 0 {
+                            *without_sku.entry(number).or_default() += count;
+                        } else if plan.unknown_word || plan.gaps & active != 0 {
+                            *gaps.entry((number, active)).or_default() += count;
+                        }
+                    }
+                    for feed in fed.of(class).iter().filter(|feed| active >> feed.meter & 1 == 1) {
+                        let sum = feed.term.map_or(i128::from(count), |term| i128::from(rollup.sum(term, cell)));
+                        let (base, records) = &mut sums[feed.output];
+                        *base = base.checked_add(sum.checked_mul(feed.factor)?)?;
+                        *records += count;
                     }
                 }
             }
-            let active = active[usize::from(*hour)];
-            let count = rollup.counts[cell];
-            if (self.question.own.0..self.question.own.1).contains(&hour_us) {
-                found.record_count += count;
-                if !plan.taken && plan.takes & active == 0 {
-                    *without_sku.entry(number).or_default() += count;
-                } else if plan.unknown_word || plan.gaps & active != 0 {
-                    *gaps.entry((number, active)).or_default() += count;
+            for (output, place) in &in_order {
+                let (base, record_count) = std::mem::take(&mut sums[*place]);
+                if record_count > 0 {
+                    found.rows.push(Row { hour_us, output: *output, base, record_count });
                 }
-            }
-            let terms = places
-                .entry(number)
-                .or_insert_with(|| plan.uses.iter().map(|one| one.term.as_deref().and_then(place)).collect());
-            for (one, term) in plan.uses.iter().zip(terms) {
-                if active >> one.meter & 1 == 0 {
-                    continue;
-                }
-                let sum = match term {
-                    Some(term) => i128::from(rollup.sum(*term, cell)),
-                    None => i128::from(count),
-                };
-                let (base, records) = found.rows.entry((hour_us, (one.sku, one.meter, scope))).or_default();
-                *base = base.checked_add(sum.checked_mul(one.factor)?)?;
-                *records += count;
             }
         }
         Some(())
     }
+
+    /// What the classes of a rollup feed; nothing where a term is not known that one of them needs.
+    fn feeds(&self, day: &Day, outputs: &mut Outputs) -> Option<Feeds> {
+        let rollup = &day.rollup;
+        let place = |term: &str| rollup.terms.iter().position(|known| known == term);
+        // For each plan that occurs on the day, the places of its terms.
+        let mut places: HashMap<u32, Vec<Option<usize>>> = HashMap::new();
+        let mut needed: HashMap<u32, Vec<(Option<usize>, bool)>> = HashMap::new();
+        let mut feeds = Feeds { all: Vec::new(), ends: Vec::with_capacity(rollup.classes.len()) };
+        let mut is_asked = vec![false; rollup.classes.len()];
+        let start_us = i64::from(rollup.day) * DAY_US;
+        for (class, hour) in rollup.cell_classes.iter().zip(&rollup.hours) {
+            let hour_us = start_us + i64::from(*hour) * HOUR_US;
+            is_asked[*class as usize] |= (self.question.scanned.0..self.question.scanned.1).contains(&hour_us);
+        }
+        for (class, number) in day.numbers.iter().enumerate() {
+            if let (true, Some((number, scope))) = (is_asked[class], self.of_class[*number as usize]) {
+                let plan = &self.plans[number as usize];
+                let needed = needed
+                    .entry(number)
+                    .or_insert_with(|| plan.needed.iter().map(|(term, is_null)| (place(term), *is_null)).collect());
+                for (term, is_null) in needed {
+                    let bit: Terms = 1 << (*term)?;
+                    if rollup.known[class] & bit == 0 || (rollup.absent[class] & bit != 0) != *is_null {
+                        return None;
+                    }
+                }
+                let terms = places
+                    .entry(number)
+                    .or_insert_with(|| plan.uses.iter().map(|one| one.term.as_deref().and_then(place)).collect());
+                feeds.all.extend(plan.uses.iter().zip(terms).map(|(one, term)| Feed {
+                    output: outputs.place((scope, one.sku, one.meter)),
+                    meter: one.meter,
+                    factor: one.factor,
+                    term: *term,
+                }));
+            }
+            feeds.ends.push(feeds.all.len());
+        }
+        Some(feeds)
+    }
+}
+
+/// What each class of a rollup feeds.
+struct Feeds {
+    all: Vec<Feed>,
+    /// Where those of each class end.
+    ends: Vec<usize>,
+}
+
+impl Feeds {
+    fn of(&self, class: usize) -> &[Feed] {
+        let from = class.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[from..self.ends[class]]
+    }
+}
+
+/// The outputs of a day, by number.
+#[derive(Default)]
+struct Outputs {
+    places: HashMap<Output, usize>,
+}
+
+impl Outputs {
+    fn place(&mut self, output: Output) -> usize {
+        let next = self.places.len();
+        *self.places.entry(output).or_insert(next)
+    }
+
+    fn in_order(self) -> Vec<(Output, usize)> {
+        let mut all: Vec<_> = self.places.into_iter().collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// The cells of each hour.
+fn cells_by_hour(rollup: &Rollup) -> Vec<Vec<u32>> {
+    let mut cells = vec![Vec::new(); HOURS];
+    for (cell, hour) in (0..).zip(&rollup.hours) {
+        cells[usize::from(*hour)].push(cell);
+    }
+    cells
 }

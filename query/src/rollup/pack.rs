@@ -1,11 +1,12 @@
-//! A rollup as a file: a line of JSON that says what it is, and four Parquet files one after the other.
+//! A rollup as a file: a line of JSON that says what it is, and its parts one after the other: four Parquet files, and starts
+//! and ends by second in a code of their own.
 //!
 //! The name is made of what the rollup is of, so whoever writes it writes the same. A file that cannot be read, or that is
 //! not what its first line says, is as good as none.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,12 +24,26 @@ use thiserror::Error;
 
 use super::class::{Class, integer_columns, text_columns};
 use super::histogram::{Histogram, key};
+use super::seconds::{ClassHours, Hours};
 use super::{Histograms, Rollup, Terms};
 
 /// Version of the file format, and of what is kept: another one is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// Compression level of everything.
+const ZSTD_LEVEL: i32 = 1;
 /// How the names of the files end.
 const EXTENSION: &str = "rollup";
+
+/// Parts of a file, in their order.
+const PARTS: usize = 6;
+/// Places of the parts that are read when they are asked for.
+const DURATIONS: usize = 2;
+/// As [`DURATIONS`].
+const MEMORY_USED: usize = 3;
+/// As [`DURATIONS`].
+const SECONDS: usize = 4;
+/// As [`DURATIONS`].
+const CLASS_SECONDS: usize = 5;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,10 +55,10 @@ struct Header {
     terms: Vec<String>,
     /// Provider, service and the terms summed for their records, in hexadecimal.
     services: Vec<(String, String, String)>,
-    /// Lengths of the Parquet files, in bytes.
-    parts: Vec<usize>,
-    /// BLAKE3 of their bytes.
-    blake3: String,
+    /// When the last execution ends, in microseconds since the day began.
+    last_end_us: Option<i64>,
+    /// Lengths of the parts in bytes, and BLAKE3 of each.
+    parts: [(usize, String); PARTS],
 }
 
 /// Why a file is not a rollup.
@@ -90,18 +105,16 @@ pub(crate) fn of_day(directory: &Path, table: Table, day: i32) -> Vec<PathBuf> {
 
 /// Writes a rollup: wholly or not at all.
 pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<PathBuf, PackError> {
-    let histograms = rollup.histograms().ok_or(PackError::Other("without its histograms"))?;
-    let parts = [
-        classes_batch(table, rollup)?,
-        cells_batch(rollup)?,
-        histogram_batch(&histograms.durations)?,
-        histogram_batch(&histograms.memory_used)?,
+    let gone = || PackError::Other("without a part of it");
+    let histograms = rollup.histograms().ok_or_else(gone)?;
+    let parts: [Vec<u8>; PARTS] = [
+        parquet(&classes_batch(table, rollup)?)?,
+        parquet(&cells_batch(rollup)?)?,
+        parquet(&histogram_batch(&histograms.durations)?)?,
+        parquet(&histogram_batch(&histograms.memory_used)?)?,
+        zstd::bulk::compress(rollup.seconds().ok_or_else(gone)?.bytes(), ZSTD_LEVEL)?,
+        zstd::bulk::compress(&rollup.class_seconds().ok_or_else(gone)?.to_bytes(), ZSTD_LEVEL)?,
     ];
-    let parts = parts.iter().map(parquet).collect::<Result<Vec<_>, _>>()?;
-    let mut hash = blake3::Hasher::new();
-    for part in &parts {
-        hash.update(part);
-    }
     let header = Header {
         version: VERSION,
         table: table.name().to_owned(),
@@ -113,8 +126,8 @@ pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<P
             .iter()
             .map(|(provider, service, terms)| (provider.clone(), service.clone(), format!("{terms:x}")))
             .collect(),
-        parts: parts.iter().map(Vec::len).collect(),
-        blake3: hash.finalize().to_hex().to_string(),
+        last_end_us: rollup.last_end_us,
+        parts: parts.each_ref().map(|part| (part.len(), hash_of(part))),
     };
     let path = path(directory, table, rollup.day, &rollup.files);
     let parent = path.parent().unwrap_or(directory);
@@ -137,39 +150,70 @@ pub(crate) fn facts(path: &Path, table: Table) -> Result<Rollup, PackError> {
 }
 
 /// Reads what a file says it is, and the Parquet files in it.
-fn open(path: &Path, table: Table) -> Result<(Header, Vec<bytes::Bytes>), PackError> {
+fn open(path: &Path, table: Table) -> Result<(Header, [bytes::Bytes; PARTS]), PackError> {
     let bytes = bytes::Bytes::from(fs::read(path)?);
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(PackError::Other("cut off"))?;
     let header = checked(serde_json::from_slice(&bytes[..end])?, table)?;
     let rest = bytes.slice(end + 1..);
-    if rest.len() != header.parts.iter().sum::<usize>() || blake3::hash(&rest).to_hex().as_str() != header.blake3 {
+    if rest.len() != header.parts.iter().map(|(length, _)| length).sum::<usize>() {
         return Err(PackError::Other("damaged"));
     }
     let mut from = 0;
-    let mut parts = Vec::with_capacity(header.parts.len());
-    for length in &header.parts {
-        parts.push(rest.slice(from..from + length));
+    let parts = header.parts.each_ref().map(|(length, _)| {
         from += length;
+        rest.slice(from - length..from)
+    });
+    match parts.iter().zip(&header.parts).all(|(part, (_, hash))| hash_of(part) == *hash) {
+        true => Ok((header, parts)),
+        false => Err(PackError::Other("damaged")),
     }
-    Ok((header, parts))
+}
+
+/// Reads one part, which alone is checked.
+fn part(path: &Path, table: Table, place: usize) -> Result<bytes::Bytes, PackError> {
+    let mut file = std::io::BufReader::new(fs::File::open(path)?);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut file, &mut line)?;
+    let header = checked(serde_json::from_str(&line)?, table)?;
+    let before: usize = header.parts[..place].iter().map(|(length, _)| length).sum();
+    let (length, hash) = &header.parts[place];
+    let mut bytes = vec![0; *length];
+    file.seek(SeekFrom::Start((line.len() + before) as u64))?;
+    file.read_exact(&mut bytes)?;
+    match hash_of(&bytes) == *hash {
+        true => Ok(bytes.into()),
+        false => Err(PackError::Other("damaged")),
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// Reads the histograms of a rollup.
 pub(crate) fn read_histograms(path: &Path, table: Table) -> Result<Histograms, PackError> {
-    match &open(path, table)?.1[..] {
-        [_, _, durations, memory_used] => Ok(Histograms {
-            durations: histogram(&batch_of(durations.clone())?)?,
-            memory_used: histogram(&batch_of(memory_used.clone())?)?,
-        }),
-        _ => Err(PackError::Other("of another version")),
-    }
+    let read = |place: usize| histogram(&batch_of(part(path, table, place)?)?);
+    Ok(Histograms { durations: read(DURATIONS)?, memory_used: read(MEMORY_USED)? })
 }
 
-/// Reads a rollup, without its histograms: they are read when they are asked for.
+/// Reads the starts and ends of a rollup.
+pub(crate) fn read_seconds(path: &Path, table: Table) -> Result<Hours, PackError> {
+    Ok(Hours::of(decompressed(&part(path, table, SECONDS)?)?))
+}
+
+/// Reads the starts and ends of each class of a rollup.
+pub(crate) fn read_class_seconds(path: &Path, table: Table) -> Result<ClassHours, PackError> {
+    ClassHours::of(decompressed(&part(path, table, CLASS_SECONDS)?)?).ok_or(PackError::Other("damaged"))
+}
+
+fn decompressed(bytes: &[u8]) -> Result<bytes::Bytes, PackError> {
+    Ok(zstd::stream::decode_all(bytes)?.into())
+}
+
+/// Reads a rollup, without what is read when it is asked for.
 pub(crate) fn read(path: &Path, table: Table) -> Result<Rollup, PackError> {
-    let (header, parts) = open(path, table)?;
-    let [classes, cells, _, _] = &parts[..] else { return Err(PackError::Other("of another version")) };
-    let (classes, cells) = (&batch_of(classes.clone())?, &batch_of(cells.clone())?);
+    let (header, [classes, cells, ..]) = open(path, table)?;
+    let (classes, cells) = (&batch_of(classes)?, &batch_of(cells)?);
     let mut rollup = header.rollup()?;
     read_classes(table, classes, &mut rollup)?;
     let number = |name: &str| integers(cells, name);
@@ -190,7 +234,14 @@ impl Header {
     fn rollup(self) -> Result<Rollup, PackError> {
         let service = |(provider, service, terms): (String, String, String)| Ok((provider, service, terms_of(&terms)?));
         let services = self.services.into_iter().map(service).collect::<Result<_, PackError>>()?;
-        Ok(Rollup { day: self.day, files: self.files, terms: self.terms, services, ..Rollup::default() })
+        Ok(Rollup {
+            day: self.day,
+            files: self.files,
+            terms: self.terms,
+            services,
+            last_end_us: self.last_end_us,
+            ..Rollup::default()
+        })
     }
 }
 
@@ -206,7 +257,8 @@ fn terms_of(text: &str) -> Result<Terms, PackError> {
 }
 
 fn parquet(batch: &RecordBatch) -> Result<Vec<u8>, PackError> {
-    let mut properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?));
+    let mut properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?));
     for field in batch.schema().fields().iter().filter(|field| field.data_type() == &DataType::Int64) {
         let column = datafusion::parquet::schema::types::ColumnPath::from(field.name().as_str());
         properties = properties

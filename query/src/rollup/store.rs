@@ -12,14 +12,14 @@ use deltalake::DeltaTable;
 use futures::TryStreamExt;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UsageDataFile;
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
 use tokio::sync::Mutex;
 
 use super::build::{Builder, columns};
 use super::class::{Class, Classes};
 use super::pack;
-use super::{Rollup, Terms, terms_of};
+use super::{Rollup, terms_of};
 use crate::declared::Declared;
 use crate::error::QueryError;
 
@@ -50,8 +50,8 @@ struct State {
     declared: Declared,
     classes: HashMap<Table, Classes>,
     days: HashMap<(Table, i32), Vec<Arc<Day>>>,
-    /// Files of each day, and the provider and service of its records.
-    services: HashMap<(Table, i32), (Vec<UsageDataFile>, Services)>,
+    /// Files of each day, and what their rollups say in their first lines.
+    facts: HashMap<(Table, i32), (Vec<UsageDataFile>, Facts)>,
     /// Data files that cannot be rolled up.
     refused: BTreeSet<(Table, String)>,
     views: Vec<(ViewKey, Arc<View>)>,
@@ -59,6 +59,15 @@ struct State {
 
 /// Providers and services.
 pub(crate) type Services = BTreeSet<(String, String)>;
+
+/// What is known of the records of a day without reading any sums.
+#[derive(Debug, Default)]
+struct Facts {
+    services: Services,
+    /// When the last execution ends, in microseconds since the day began.
+    last_end_us: Option<i64>,
+}
+
 /// Table, version, first and last day.
 type ViewKey = (Table, Option<u64>, i32, i32);
 
@@ -93,6 +102,8 @@ pub(crate) struct Source<'a> {
     pub declared: &'a Declared,
     pub catalogue: &'a Catalogue,
     pub session: &'a SessionContext,
+    /// Whether what is worked out is kept in files.
+    pub keeps: bool,
 }
 
 impl Rollups {
@@ -101,31 +112,47 @@ impl Rollups {
     /// # Errors
     /// When data files cannot be read.
     pub async fn view(&self, source: &Source<'_>, days: RangeInclusive<i32>) -> Result<Option<Arc<View>>, QueryError> {
-        let key = (source.table, source.delta.version(), *days.start(), *days.end());
+        self.state.lock().await.view(source, &days).await
+    }
+
+    /// The rollups of some days of a table, with those of all days before from which an execution runs into them; nothing
+    /// where the rows cannot be rolled up.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn view_under_way(
+        &self,
+        source: &Source<'_>,
+        days: RangeInclusive<i32>,
+    ) -> Result<Option<View>, QueryError> {
         let mut state = self.state.lock().await;
-        if state.declared != *source.declared {
-            *state = State { declared: source.declared.clone(), ..State::default() };
-        }
-        if let Some((_, view)) = state.views.iter().find(|(known, _)| *known == key) {
-            return Ok(Some(view.clone()));
-        }
+        let Some(view) = state.view(source, &days).await? else { return Ok(None) };
         let mut found = Vec::new();
-        for files in source.by_day().filter(|files| days.contains(&files[0].day)) {
-            let Some(of_day) = state.of_day(source, files).await? else { return Ok(None) };
-            found.extend(of_day);
+        for files in source.by_day().take_while(|files| files[0].day < *days.start()) {
+            let before_us = (i64::from(*days.start()) - i64::from(files[0].day)) * DAY_US;
+            let Some(facts) = state.facts_of_day(source, files).await? else { return Ok(None) };
+            if facts.last_end_us.is_some_and(|end_us| end_us > before_us) {
+                let Some(of_day) = state.of_day(source, files).await? else { return Ok(None) };
+                found.extend(of_day);
+            }
         }
+        found.extend(view.days.iter().cloned());
         let classes = state.classes.entry(source.table).or_default().all().to_vec();
-        let view = Arc::new(View { classes, days: found, declared: source.declared.columns() });
-        if state.weight() > WEIGHT_MAX {
-            let State { days: kept, views, .. } = &mut *state;
-            kept.retain(|(table, day), _| *table == source.table && days.contains(day));
-            views.clear();
-        }
-        if state.views.len() >= VIEWS_MAX {
-            state.views.remove(0);
-        }
-        state.views.push((key, view.clone()));
-        Ok(Some(view))
+        Ok(Some(View { classes, days: found, declared: view.declared.clone() }))
+    }
+
+    /// As [`Rollups::view`], of some data files of these days, whichever were asked for before.
+    ///
+    /// # Errors
+    /// When data files cannot be read.
+    pub async fn view_of_files(
+        &self,
+        source: &Source<'_>,
+        days: RangeInclusive<i32>,
+    ) -> Result<Option<Arc<View>>, QueryError> {
+        let mut state = self.state.lock().await;
+        state.views.clear();
+        state.view(source, &days).await
     }
 
     /// Works out and keeps the rollups of a table that are missing, a day at a time; how many data files they are of.
@@ -140,7 +167,7 @@ impl Rollups {
     ) -> Result<u64, QueryError> {
         let (mut count, days) = (0, source.by_day().count());
         for (number, files) in source.by_day().enumerate() {
-            if self.state.lock().await.services_of_day(source, files).await?.is_some() {
+            if self.state.lock().await.facts_of_day(source, files).await?.is_some() {
                 count += files.len() as u64;
             }
             done(number + 1, days);
@@ -156,8 +183,8 @@ impl Rollups {
         let mut found = BTreeSet::new();
         let mut state = self.state.lock().await;
         for files in source.by_day() {
-            match state.services_of_day(source, files).await? {
-                Some(services) => found.extend(services.iter().cloned()),
+            match state.facts_of_day(source, files).await? {
+                Some(facts) => found.extend(facts.services.iter().cloned()),
                 None => return Ok(None),
             }
         }
@@ -190,27 +217,57 @@ impl State {
         self.days.values().flatten().map(|day| day.rollup.weight()).sum()
     }
 
-    /// Provider and service of the records of a day, from what its rollups say they are: nobody may ask more of it.
-    async fn services_of_day(
+    /// As [`Rollups::view`].
+    async fn view(&mut self, source: &Source<'_>, days: &RangeInclusive<i32>) -> Result<Option<Arc<View>>, QueryError> {
+        let key = (source.table, source.delta.version(), *days.start(), *days.end());
+        if self.declared != *source.declared {
+            *self = State { declared: source.declared.clone(), ..State::default() };
+        }
+        if let Some((_, view)) = self.views.iter().find(|(known, _)| *known == key) {
+            return Ok(Some(view.clone()));
+        }
+        let mut found = Vec::new();
+        for files in source.by_day().filter(|files| days.contains(&files[0].day)) {
+            let Some(of_day) = self.of_day(source, files).await? else { return Ok(None) };
+            found.extend(of_day);
+        }
+        let classes = self.classes.entry(source.table).or_default().all().to_vec();
+        let view = Arc::new(View { classes, days: found, declared: source.declared.columns() });
+        if self.weight() > WEIGHT_MAX {
+            let State { days: kept, views, .. } = self;
+            kept.retain(|(table, day), _| *table == source.table && days.contains(day));
+            views.clear();
+        }
+        if self.views.len() >= VIEWS_MAX {
+            self.views.remove(0);
+        }
+        self.views.push((key, view.clone()));
+        Ok(Some(view))
+    }
+
+    /// What the rollups of a day say in their first lines: nobody may ask more of it.
+    async fn facts_of_day(
         &mut self,
         source: &Source<'_>,
         files: &[UsageDataFile],
-    ) -> Result<Option<&Services>, QueryError> {
+    ) -> Result<Option<&Facts>, QueryError> {
         let key = (source.table, files[0].day);
-        if self.services.get(&key).is_none_or(|(known, _)| known != files) {
-            let services = match (self.days.contains_key(&key), written(source, files)?) {
-                (false, Some(services)) => services,
+        if self.facts.get(&key).is_none_or(|(known, _)| known != files) {
+            let facts = match (self.days.contains_key(&key), written(source, files)?) {
+                (false, Some(facts)) => facts,
                 (known, _) => {
                     let Some(found) = self.of_day(source, files).await? else { return Ok(None) };
                     if !known {
                         self.days.remove(&key);
                     }
-                    found.iter().flat_map(|day| services_of(&day.rollup.services)).collect()
+                    let mut facts = Facts::default();
+                    found.iter().for_each(|day| facts.add(&day.rollup));
+                    facts
                 }
             };
-            self.services.insert(key, (files.to_vec(), services));
+            self.facts.insert(key, (files.to_vec(), facts));
         }
-        Ok(self.services.get(&key).map(|(_, services)| services))
+        Ok(self.facts.get(&key).map(|(_, facts)| facts))
     }
 
     /// Rollups of exactly these files of a day.
@@ -242,7 +299,9 @@ impl State {
             let missing: Vec<&UsageDataFile> = missing.into_values().collect();
             match build(source, day, &missing).await? {
                 Some(rollup) => {
-                    keep(&directory, source.table, &rollup);
+                    if source.keeps {
+                        keep(&directory, source.table, &rollup);
+                    }
                     found.push(self.numbered(source.table, rollup));
                 }
                 None => {
@@ -251,7 +310,8 @@ impl State {
                 }
             }
         }
-        if found.len() > ROLLUPS_OF_A_DAY_MAX
+        if source.keeps
+            && found.len() > ROLLUPS_OF_A_DAY_MAX
             && let Some(merged) = Rollup::merged(found.iter().map(|known| &known.rollup))
         {
             debug_assert_eq!(merged.files.len(), all);
@@ -264,7 +324,7 @@ impl State {
             }
             found = vec![self.numbered(source.table, merged)];
         }
-        if changed {
+        if changed && source.keeps {
             sweep(&directory, source.table, day, &found);
         }
         self.days.insert((source.table, day), found.clone());
@@ -288,24 +348,28 @@ fn take(missing: &mut BTreeMap<&str, &UsageDataFile>, files: &BTreeSet<String>) 
     fits
 }
 
-/// Provider and service of the records of a day, where the files of rollups say so; nothing where one is missing.
-fn written(source: &Source<'_>, files: &[UsageDataFile]) -> Result<Option<Services>, QueryError> {
+impl Facts {
+    fn add(&mut self, rollup: &Rollup) {
+        let services = rollup.services.iter().map(|(provider, service, _)| (provider.clone(), service.clone()));
+        self.services.extend(services);
+        self.last_end_us = self.last_end_us.max(rollup.last_end_us);
+    }
+}
+
+/// What the first lines of the rollups of a day say; nothing where one is missing.
+fn written(source: &Source<'_>, files: &[UsageDataFile]) -> Result<Option<Facts>, QueryError> {
     let directory = source.lake.derived_directory()?;
     let mut missing: BTreeMap<&str, &UsageDataFile> = files.iter().map(|file| (file.path.as_str(), file)).collect();
-    let mut found = Services::new();
+    let mut found = Facts::default();
     for path in pack::of_day(&directory, source.table, files[0].day) {
         if let Ok(facts) = pack::facts(&path, source.table)
             && is_complete(source, &facts)
             && take(&mut missing, &facts.files)
         {
-            found.extend(services_of(&facts.services));
+            found.add(&facts);
         }
     }
     Ok(missing.is_empty().then_some(found))
-}
-
-fn services_of(services: &[(String, String, Terms)]) -> impl Iterator<Item = (String, String)> + '_ {
-    services.iter().map(|(provider, service, _)| (provider.clone(), service.clone()))
 }
 
 /// Whether a rollup sums all that the rules of its services need: a rule may have come that needs something else.

@@ -1,22 +1,25 @@
 //! What rollups give is what the records give, to the last digit: random records of every service that a price book
 //! prices, in any number of uploads, whatever is declared and compacted meanwhile
 
+mod executions;
+mod tables;
+mod while_ingesting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use paygrain_ingest::lake::{Compaction, Declaration, DeclarationScope};
 use paygrain_ingest::table::Table;
 use paygrain_ingest::{Defaults, IngestOptions, Lake, Mapping, upload};
+use paygrain_pricing::Catalogue;
 use paygrain_pricing::table::ColumnKind;
-use paygrain_pricing::{Catalogue, RatingOptions};
 use serde_json::{Map, Value};
 
-use super::class::{integer_columns, text_columns};
-use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage};
+use super::class::{Class, integer_columns, text_columns};
+use crate::bill::{BillRequest, Dimension, RatedUsage};
 use crate::engine::Engine;
 use crate::metering::{meter, pricing_table};
 use crate::report::Days;
-use crate::report::parameters::Selection;
 use crate::report::source::{HistogramRow, Records};
 use crate::session::session;
 
@@ -191,6 +194,7 @@ async fn rollups_give_what_the_records_give() {
     }
     let said = said_by_records(&engine).await;
     let read = agree(&engine, &said).await;
+    counts_agree(&engine).await;
     // What cannot be answered from rollups: rules that round what one column says or, where it is absent, another.
     histograms_agree(&engine).await;
     let services = catalogue.services().len();
@@ -212,31 +216,59 @@ async fn rollups_give_what_the_records_give() {
     agree(&Engine::new(lake, catalogue), &said).await;
 }
 
+/// In one order.
+fn sorted(mut rows: Vec<HistogramRow>) -> Vec<HistogramRow> {
+    rows.sort_by(|a, b| (&a.resource, a.memory_mb, a.value).cmp(&(&b.resource, b.memory_mb, b.value)));
+    rows
+}
+
 /// Histograms from rollups are those of the records.
 async fn histograms_agree(engine: &Engine) {
     let days = Days::of(request().period);
-    let only = vec![(Dimension::Architecture, "arm64".to_owned()), (Dimension::Architecture, String::new())];
-    for only in [Vec::new(), only] {
-        let selection = Selection {
-            days: Some(days),
-            provider: Some("aws".into()),
-            by: Vec::new(),
-            only,
-            limit: None,
-            rating: RatingOptions::default(),
-            attribution: Attribution::Time,
-        };
+    let only = [(Dimension::Architecture, "arm64"), (Dimension::Architecture, "")];
+    for only in [&[][..], &only] {
+        let selection = executions::selection_of(days, Some("aws"), only);
         let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days).unwrap();
-        let sorted = |mut rows: Vec<HistogramRow>| {
-            rows.sort_by(|a, b| (&a.resource, a.memory_mb, a.value).cmp(&(&b.resource, b.memory_mb, b.value)));
-            rows
-        };
-        let session = session(engine.lake()).await.unwrap();
-        let found = sorted(records.durations(engine).await.unwrap());
+        let (rolled_up, session) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
+        let found = sorted(records.durations(&rolled_up).await.unwrap());
         assert!(found.len() > 20, "{}", found.len());
         assert_eq!(found, sorted(records.duration_histogram(&session).await.unwrap()));
-        let found = sorted(records.memory_used(engine).await.unwrap());
+        let found = sorted(records.memory_used(&rolled_up).await.unwrap());
         assert_eq!(found, sorted(records.memory_histogram(&session).await.unwrap()));
+    }
+}
+
+/// Counts and sums from rollups are those of the records, for every kind of day and filter.
+async fn counts_agree(engine: &Engine) {
+    let days = Days { from: "2026-10-02".parse().unwrap(), to: "2026-10-31".parse().unwrap(), period: None };
+    let filters: [executions::Filter; 4] = [
+        (None, vec![]),
+        (Some("azure"), vec![]),
+        (Some("gcp"), vec![(Dimension::Region, "us-central1"), (Dimension::Region, "us-east-1")]),
+        (None, vec![(Dimension::Account, "declared")]),
+    ];
+    for (table, days) in
+        super::TABLES.into_iter().flat_map(|table| [(table, Days::of(request().period)), (table, days)])
+    {
+        for (provider, only) in &filters {
+            let selection = executions::selection_of(days, *provider, only);
+            let records = Records::of(table, engine.catalogue(), &selection, days).unwrap();
+            let (rolled_up, recorded) = (engine.session().await.unwrap(), session(engine.lake()).await.unwrap());
+            let counts = records.counts(&recorded).await.unwrap();
+            assert!(!counts.is_empty());
+            assert_eq!(records.counts(&rolled_up).await.unwrap(), counts);
+            let add = |sum: &mut u64, _: &Class, count: u64, _: &[i64]| *sum += count;
+            assert_eq!(records.summed(&rolled_up, &[], add).await.unwrap(), Some(counts));
+            if table == Table::Invocations {
+                let starts = records.starts(&recorded).await.unwrap();
+                assert!(
+                    starts.values().any(|starts| starts.init_count < starts.invocation_count && starts.init_us > 0)
+                );
+                assert_eq!(records.starts(&rolled_up).await.unwrap(), starts);
+                let outcomes = records.outcomes(&recorded).await.unwrap();
+                assert_eq!(records.outcomes(&rolled_up).await.unwrap(), outcomes);
+            }
+        }
     }
 }
 

@@ -164,11 +164,10 @@ fn nickname(text: &str, trimmed: &str) -> Result<Cron, ScheduleError> {
     }
 }
 
-/// The words of a part of a text, with their columns in the whole.
+/// The words of a part of a text (a slice of it), with their columns in the whole.
 fn words<'a>(text: &str, part: &'a str) -> Vec<(usize, &'a str)> {
-    let skipped = text.find(part).map_or(0, |at| text[..at].chars().count());
-    let column = |word: &str| part[..word.as_ptr() as usize - part.as_ptr() as usize].chars().count();
-    part.split_whitespace().map(|word| (skipped + column(word) + 1, word)).collect()
+    let before = |word: &str| text.get(..word.as_ptr() as usize - text.as_ptr() as usize).unwrap_or_default();
+    part.split_whitespace().map(|word| (before(word).chars().count() + 1, word)).collect()
 }
 
 fn number_of_fields(text: &str, count: usize) -> ScheduleError {

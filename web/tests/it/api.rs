@@ -144,8 +144,8 @@ async fn queries_beyond_those_that_may_run_are_told_to_come_again() {
     let lake = paygrain_ingest::Lake::open(directory.path().to_str().unwrap()).unwrap();
     let engine = paygrain_query::Engine::new(lake, paygrain_pricing::Catalogue::embedded().unwrap());
     let none = engine.sandbox().unwrap().with_places(0, std::time::Duration::ZERO);
-    let app = paygrain_web::App::new(engine, paygrain_web::WebConfig::default()).with_sql(none);
-    let server = Server { router: paygrain_web::router(app), _lake: directory };
+    let app = paygrain_web::App::new(engine.clone(), paygrain_web::WebConfig::default()).with_sql(none);
+    let server = Server { router: paygrain_web::router(app), engine, _lake: directory };
     let post = request(Method::POST, "/api/v1/sql").header(header::CONTENT_TYPE, "application/sql");
     let answer = server.send(post.body(Body::from("SELECT 1")).unwrap()).await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));

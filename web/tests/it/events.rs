@@ -19,7 +19,7 @@ async fn server(event_bytes_max: u64) -> Server {
     let log = EventLog::open(lake.clone(), EventLogOptions::default()).await.unwrap();
     let engine = Engine::new(lake, Catalogue::embedded().unwrap());
     let config = WebConfig { event_bytes_max, ..WebConfig::default() };
-    Server { router: router(App::new(engine, config).with_events(log)), _lake: directory }
+    Server { router: router(App::new(engine.clone(), config).with_events(log)), engine, _lake: directory }
 }
 
 async fn post(server: &Server, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

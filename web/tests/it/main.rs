@@ -6,9 +6,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use paygrain_ingest::Lake;
 use paygrain_pricing::Catalogue;
-use paygrain_query::Engine;
+use paygrain_query::{Engine, Places};
 use paygrain_web::{App, WebConfig, router};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 mod api;
@@ -16,6 +17,7 @@ mod compare;
 mod events;
 mod metadata;
 mod pages;
+mod places;
 mod safety;
 mod uploads;
 
@@ -25,6 +27,7 @@ const HOSTILE: &str = "=cmd()<script>alert(1)</script>";
 /// A server over a lake of its own.
 struct Server {
     router: Router,
+    engine: Engine,
     _lake: TempDir,
 }
 
@@ -54,7 +57,15 @@ impl Server {
         let directory = TempDir::new().unwrap();
         let lake = Lake::open(directory.path().to_str().unwrap()).unwrap();
         let engine = Engine::new(lake, Catalogue::embedded().unwrap());
-        Self { router: router(App::new(engine, config)), _lake: directory }
+        Self { router: router(App::new(engine.clone(), config)), engine, _lake: directory }
+    }
+
+    /// [`Self::with_usage`], with places for answers and threads for them.
+    async fn with_places(places: Places, threads: Handle) -> Self {
+        let server = Self::with_usage().await;
+        let engine = server.engine.clone().with_places(places);
+        let app = App::new(engine.clone(), WebConfig::default()).with_answers_on(threads);
+        Self { router: router(app), engine, ..server }
     }
 
     /// A server with a month beyond the free tier (October) and one within it (September), of a function with a

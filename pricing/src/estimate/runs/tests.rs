@@ -90,7 +90,7 @@ impl Counts {
 
     fn window(&self, start_us: i64, end_us: i64, repeats: u64) -> RunWindow<'_> {
         let Self { spans, by_hour, by_duration } = self;
-        RunWindow { start_us, end_us, repeats, spans, by_hour, by_duration }
+        RunWindow { start_us, end_us, repeats, is_spread: false, spans, by_hour, by_duration }
     }
 }
 
@@ -127,7 +127,7 @@ fn executions_together_cost_what_they_cost_one_by_one() {
                 .collect();
             let expected = estimate(&catalogue, request(period, one_by_one)).unwrap();
             let windows = vec![counts.window(month.start_us(), month.end_us(), 1)];
-            let runs = RunRow { row: shared, cpu_percent: None, added_us: 0, windows };
+            let runs = RunRow { row: shared, column: SpanColumn::Duration, cpu_percent: None, added_us: 0, windows };
             let found = estimate_with_runs(&catalogue, request(period, Vec::new()), &[runs]).unwrap();
             let name = format!("{provider}/{service} {words} {period}");
             assert_eq!(sums(&found), sums(&expected), "{name}");
@@ -154,8 +154,13 @@ fn what_repeats_costs_as_often_and_what_is_added_is_charged() {
     let more =
         Counts::of(many.spans.iter().map(|(start_us, duration_us)| (*start_us, duration_us + 1_234_567)).collect());
     let cost = |provider: &str, service: &str, words: &str, added_us: i64, window: RunWindow<'_>| {
-        let mut runs =
-            RunRow { row: row(provider, service, words), cpu_percent: None, added_us, windows: vec![window] };
+        let mut runs = RunRow {
+            row: row(provider, service, words),
+            column: SpanColumn::Duration,
+            cpu_percent: None,
+            added_us,
+            windows: vec![window],
+        };
         runs.row.insert("account".to_owned(), serde_json::from_value(json!("a")).unwrap());
         let mut request = request("2026-10", Vec::new());
         request.allowances = crate::Allowances::None;
@@ -189,6 +194,7 @@ fn work_of_the_processor_is_a_share_of_the_duration() {
     let counts = Counts::of(vec![(start_us, 1_000_000); 40]);
     let runs = RunRow {
         row: row("cloudflare", "workers", r#"{"variant": "standard"}"#),
+        column: SpanColumn::Duration,
         cpu_percent: Some(25),
         added_us: 0,
         windows: vec![counts.window(start_us, start_us + HOUR_US, 1_000_000)],
@@ -203,4 +209,45 @@ fn work_of_the_processor_is_a_share_of_the_duration() {
         .map(|charge| &charge.billed_cost)
         .sum();
     assert_eq!((usage, found.unpriced.as_slice()), (expected, [].as_slice()), "{:#?}", found.charges);
+}
+
+#[test]
+fn times_held_together_cost_what_they_cost_one_by_one() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let month: Period = "2026-10".parse().unwrap();
+    let counts = Counts::of(spans(3, 300, month.start_us() + DAY_US, 28 * DAY_US));
+    for (provider, service, words) in [
+        ("aws", "ec2", r#"{"meter": "instance", "variant": "t3.micro", "quantity": 1}"#),
+        ("aws", "ec2", r#"{"storage_class": "gp3", "gib": 8}"#),
+        ("aws", "ec2", r#"{"meter": "public-ipv4", "quantity": 1}"#),
+        ("gcp", "compute-engine", r#"{"meter": "instance", "variant": "n1-standard-1", "quantity": 1}"#),
+        ("azure", "virtual-machines", r#"{"meter": "vm", "variant": "Standard_B1s", "quantity": 2}"#),
+        ("heroku", "dynos", r#"{"meter": "dyno", "variant": "basic", "quantity": 1}"#),
+    ] {
+        let mut shared = row(provider, service, words);
+        shared.remove("table");
+        let held: Vec<UsageRow> = counts
+            .by_duration
+            .iter()
+            .map(|(held_us, count)| {
+                let mut row = shared.clone();
+                row.insert("held_us".to_owned(), serde_json::from_value(json!(held_us)).unwrap());
+                row.insert("count".to_owned(), serde_json::from_value(json!(count)).unwrap());
+                row
+            })
+            .collect();
+        let expected = estimate(&catalogue, request("2026-10", held)).unwrap();
+        let windows = vec![RunWindow {
+            is_spread: true,
+            spans: &[],
+            by_hour: &[],
+            ..counts.window(month.start_us(), month.end_us(), 1)
+        }];
+        let runs = RunRow { row: shared, column: SpanColumn::Held, cpu_percent: None, added_us: 0, windows };
+        let found = estimate_with_runs(&catalogue, request("2026-10", Vec::new()), &[runs]).unwrap();
+        let name = format!("{provider}/{service} {words}");
+        assert_eq!((found.unpriced, expected.unpriced), (Vec::new(), Vec::new()), "{name}");
+        assert!(found.total > Exact::zero(), "{name}");
+        assert_eq!(found.total, expected.total, "{name}");
+    }
 }

@@ -1,14 +1,16 @@
 //! The jobs of `benches/compare/queries.py`, answered from a lake: see the README there for what each of them asks.
 //!
 //! ```text
-//! query_jobs --lake DIR --jobs q1,q2 --repeat 3 --out OUT
+//! query_jobs --lake DIR [--raw FILE] --jobs q1,q2 --repeat 3 --out OUT
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a program of the benchmark may panic")]
+
+mod rows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use paygrain_ingest::Lake;
@@ -57,17 +59,37 @@ async fn run(given: &HashMap<String, String>) {
         while cpu_s.len() < repeat || (cpu_s.len() < REPEAT_MAX && cpu() - started < REPEAT_S) {
             let (cpu_before, wall) = (cpu(), Instant::now());
             // The lake is looked at anew each time; what was added up before and is still so may be used.
-            let workload = engine.workload(MAY).await.unwrap();
-            let workload = workload.as_ref().as_ref().expect("the lake has rollups of May 2026");
+            let (workload, summed, scaled, peaks);
             let answer = match job {
-                "j2c" => rated(workload),
-                "q1" => by_team_function_day(workload),
-                "q2" => most(workload),
-                "q3" => percentiles(workload),
-                "q4" => busy(workload),
-                "q5" => one_function(workload),
-                "j4a" => roundings(workload),
-                other => panic!("there is no job `{other}`"),
+                "j2a" | "j2b" => {
+                    summed = match job {
+                        "j2a" => rows::of_file(Path::new(&given["--raw"])).await,
+                        _ => rows::of_lake(engine.lake()).await,
+                    };
+                    rated_rows(&summed)
+                }
+                "j4b" => {
+                    scaled = rows::by_size(engine.lake()).await;
+                    sizes(&scaled)
+                }
+                "j4c" => {
+                    peaks = engine.hourly_peaks(MAY).await.unwrap().expect("the lake has rollups of May 2026");
+                    most_at_once(&peaks)
+                }
+                _ => {
+                    workload = engine.workload(MAY).await.unwrap();
+                    let workload = workload.as_ref().as_ref().expect("the lake has rollups of May 2026");
+                    match job {
+                        "j2c" => rated(workload),
+                        "q1" => by_team_function_day(workload),
+                        "q2" => most(workload),
+                        "q3" => percentiles(workload),
+                        "q4" => busy(workload),
+                        "q5" => one_function(workload),
+                        "j4a" => roundings(workload),
+                        other => panic!("there is no job `{other}`"),
+                    }
+                }
             };
             cpu_s.push(cpu() - cpu_before);
             wall_s.push(wall.elapsed().as_secs_f64());
@@ -187,9 +209,25 @@ fn request_charge(requests: i128) -> i128 {
 
 fn rated(workload: &Workload) -> Answer<'_> {
     let (functions, places) = named(workload, "resource");
+    let sums = by_day_and_function(workload, functions.len(), &places);
+    rated_sums(&functions, &sums)
+}
+
+/// What was read row by row, in the order of the functions' names.
+fn rated_rows((functions, by_day): &(Vec<String>, rows::ByDayAndFunction)) -> Answer<'_> {
+    let mut order: Vec<usize> = (0..functions.len()).collect();
+    order.sort_unstable_by_key(|function| &functions[*function]);
+    let names: Vec<&str> = order.iter().map(|function| functions[*function].as_str()).collect();
+    let sums = by_day.iter().flat_map(|of_day| order.iter().map(|function| of_day[*function]));
+    let sums: Vec<(i128, i128)> = sums.map(|(requests, mb_ms)| (requests.into(), mb_ms.into())).collect();
+    rated_sums(&names, &sums)
+}
+
+/// Requests and billed MB-ms by day and function, rated in this order.
+fn rated_sums<'a>(functions: &[&'a str], sums: &[(i128, i128)]) -> Answer<'a> {
     let mut answer = Answer::new(6);
     let (mut requests_before, mut mb_ms_before) = (0, 0);
-    for (row, (requests, mb_ms)) in by_day_and_function(workload, functions.len(), &places).into_iter().enumerate() {
+    for (row, (requests, mb_ms)) in sums.iter().copied().enumerate() {
         if requests == 0 {
             continue;
         }
@@ -205,6 +243,21 @@ fn rated(workload: &Workload) -> Answer<'_> {
         ]);
         (requests_before, mb_ms_before) = (requests_after, mb_ms_after);
     }
+    answer
+}
+
+fn sizes((functions, sums): &(Vec<String>, Vec<Vec<u64>>)) -> Answer<'_> {
+    let mut answer = Answer::new(1 + 4 * rows::SIZES.len());
+    for (function, sums) in functions.iter().zip(sums) {
+        answer.push([Cell::Text(function)]);
+        answer.cells.extend(sums.iter().map(|sum| number(*sum)));
+    }
+    answer
+}
+
+fn most_at_once(peaks: &[(i64, u64)]) -> Answer<'static> {
+    let mut answer = Answer::new(2);
+    peaks.iter().for_each(|(hour, peak)| answer.push([number(*hour), number(*peak)]));
     answer
 }
 
