@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use paygrain_pricing::{Charge, Exact};
-use paygrain_query::QueryError;
+use paygrain_query::{Compared, QueryError};
 use paygrain_replay::sensitivity::{AssumptionRow, End};
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
@@ -13,7 +13,6 @@ use paygrain_replay::{
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
 use crate::compare_query::Address;
-use crate::comparing::Compared;
 use crate::error::AppError;
 use crate::number;
 

@@ -30,7 +30,10 @@ const PAGES: [(&str, &str); 16] = [
     ("compare-functions", "/compare?kind=faas,vm&allowances=none&sort=-compute&robustness=true"),
     ("compare-mistake", "/compare?target_percent=170"),
     ("what-if", "/what-if?schedule=30%202%20*%20*%20*&timezone=Europe/Zurich&duration=40min&memory=8GB&period=2026-10"),
-    ("what-if-functions", "/what-if?schedule=0%2017%20*%20*%20*&duration=2s&memory=1GB&allowances=none&kind=faas,vm&axis=memory-mb"),
+    (
+        "what-if-functions",
+        "/what-if?schedule=0%2017%20*%20*%20*&duration=2s&memory=1GB&allowances=none&kind=faas,vm&axis=memory-mb",
+    ),
     ("uploads", "/uploads"),
     ("sql", "/sql"),
     ("sql-answer", "/sql?query=SELECT%20*%20FROM%20invocations%20ORDER%20BY%20started_at%20LIMIT%2050"),
