@@ -16,6 +16,7 @@ use paygrain_replay::{DeploymentProblem, Deployments};
 
 use crate::answers::Answers;
 use crate::bill::RatedUsage;
+use crate::compared::Compared;
 use crate::declared::Declared;
 use crate::error::QueryError;
 use crate::places::Places;
@@ -100,6 +101,7 @@ pub(crate) struct Kept {
     pub workloads: Arc<Answers<Option<Workload>>>,
     /// Times of latest records, microseconds since 1970 UTC.
     pub latest: Arc<Answers<Option<i64>>>,
+    pub comparisons: Arc<Answers<Option<Compared>>>,
     /// What workloads are compared on.
     pub deployments: Arc<OnceLock<Result<Arc<Deployments>, Vec<DeploymentProblem>>>>,
 }
@@ -114,6 +116,7 @@ impl Kept {
             rated: Arc::default(),
             workloads: Arc::default(),
             latest: Arc::default(),
+            comparisons: Arc::default(),
             deployments: Arc::default(),
         }
     }

@@ -7,6 +7,7 @@ pub mod advice;
 mod answers;
 pub mod bill;
 pub mod closing;
+pub mod compared;
 pub mod comparison;
 mod declared;
 pub mod documentation;
@@ -40,6 +41,7 @@ pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsa
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
 };
+pub use compared::Compared;
 pub use comparison::{COMPARE_PARAMETERS, CompareRequest};
 pub use engine::Engine;
 pub use error::QueryError;

@@ -20,21 +20,17 @@ pub struct App {
     /// Room for bodies that bring events, in KiB.
     event_memory: Arc<Semaphore>,
     running: Running,
-    comparisons: Arc<Semaphore>,
     sql: Option<SqlSandbox>,
     answers_on: Option<Handle>,
 }
 
 /// Memory that bodies with events may take at the same time, in KiB.
 const EVENT_MEMORY_KIB: usize = 128 * 1024;
-/// Comparisons of workloads at the same time: each holds every execution of its workload.
-const COMPARISONS_MAX: usize = 2;
 
 impl App {
     /// A server over an engine.
     pub fn new(engine: Engine, config: WebConfig) -> Self {
         let event_memory = Arc::new(Semaphore::new(EVENT_MEMORY_KIB));
-        let comparisons = Arc::new(Semaphore::new(COMPARISONS_MAX));
         let sql = engine.sandbox().ok();
         Self {
             engine,
@@ -42,7 +38,6 @@ impl App {
             events: None,
             event_memory,
             running: Running::default(),
-            comparisons,
             sql,
             answers_on: None,
         }
@@ -88,11 +83,6 @@ impl App {
     /// Room for bodies that bring events, in KiB.
     pub fn event_memory(&self) -> &Arc<Semaphore> {
         &self.event_memory
-    }
-
-    /// Places for comparisons of workloads.
-    pub fn comparisons(&self) -> &Arc<Semaphore> {
-        &self.comparisons
     }
 
     /// Uploads on their way.

@@ -75,6 +75,16 @@ pub struct Extra {
     pub is_on: bool,
 }
 
+/// The name of an extra for people: `public-ipv4` is `public IPv4`.
+fn extra_title(name: &str) -> String {
+    let word = |word: &str| match word {
+        "api" => "API".to_owned(),
+        "ipv4" => "IPv4".to_owned(),
+        other => other.to_owned(),
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// Fields of a form.
 pub struct AssumptionFields {
     /// Whole numbers.
@@ -98,7 +108,7 @@ impl AssumptionFields {
         let extra = |(name, by_default): (&str, bool)| {
             let parameter = if by_default { "without" } else { "with" };
             let is_on = address.list(parameter).any(|one| one == name);
-            Extra { name: name.to_owned(), title: name.replace('-', " "), parameter, is_on }
+            Extra { name: name.to_owned(), title: extra_title(name), parameter, is_on }
         };
         let mut sizings = vec![
             ("fixed".to_owned(), "fixed: always up"),
@@ -114,6 +124,11 @@ impl AssumptionFields {
             extras: extras.into_iter().map(extra).collect(),
             changed: Self::names().filter(|name| address.get(name).is_some()).count(),
         }
+    }
+
+    /// Extras that may be added, or left out.
+    pub fn extras_of<'f>(&'f self, parameter: &'f str) -> impl Iterator<Item = &'f Extra> {
+        self.extras.iter().filter(move |extra| extra.parameter == parameter)
     }
 
     /// The parameters of the fields.

@@ -1,24 +1,21 @@
-//! Workloads compared for pages and API: as many at once as there is room for.
+//! Workloads compared for pages and API. A comparison goes on where nobody waits for it any more, so that whoever asks again
+//! finds it.
 
 use std::sync::Arc;
 
-use paygrain_query::{CompareRequest, Engine};
-use paygrain_replay::{Comparison, ScheduledJob};
-use serde::Serialize;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, header};
+use paygrain_pricing::Period;
+use paygrain_query::{CompareRequest, Compared, Engine, QueryError};
+use paygrain_replay::ScheduledJob;
+use paygrain_replay::description::Description;
 
 use crate::app::App;
 use crate::compare_query::Given;
 use crate::error::AppError;
 
-/// A comparison, and what had to be assumed of its workload.
-#[derive(Clone, Debug, Serialize)]
-pub struct Compared {
-    /// The comparison.
-    #[serde(flatten)]
-    pub comparison: Comparison,
-    /// What the records or the description do not say, in words.
-    pub assumed: Vec<String>,
-}
+/// Of what is drawn at random in a described workload: the same description is the same workload.
+const SEED: u64 = 1;
 
 /// The recorded executions that a URL chooses, on every deployment it asks for; nothing where the lake has no usage.
 ///
@@ -26,42 +23,49 @@ pub struct Compared {
 /// A parameter that cannot be read, a workload that cannot be compared, or a lake that cannot be read.
 pub async fn recorded(app: &App, given: Given) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&given.compared)?;
-    in_its_place(app, async move |engine: Engine| {
-        let Some(recorded) = engine.recorded(&given.workload).await? else { return Ok(None) };
-        let comparison = engine.compare(Arc::new(recorded.workload), &request).await?;
-        Ok(Some(Compared { comparison, assumed: recorded.assumed }))
-    })
-    .await
+    to_its_end(app, async move |engine: Engine| engine.compare_recorded(&given.workload, &request).await).await
 }
 
 /// A described job on every deployment that a URL asks for.
 ///
 /// # Errors
 /// As [`recorded`].
-pub async fn described(app: &App, job: ScheduledJob, given: Given) -> Result<Compared, AppError> {
+pub async fn job(app: &App, job: ScheduledJob, given: Given) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&given.compared)?;
-    in_its_place(app, async move |engine: Engine| {
-        let workload = tokio::task::spawn_blocking(move || Arc::new(job.workload())).await;
-        let workload = workload.map_err(|error| AppError::Internal { cause: error.to_string() })?;
-        let comparison = engine.compare(workload, &request).await?;
-        Ok(Compared { comparison, assumed: Vec::new() })
-    })
-    .await
+    let name = format!("{} {:?}", job.period, given.workload);
+    to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || job.workload(), &request).await)
+        .await
 }
 
-/// Waits for a place, and keeps it until the work is done: whoever stops waiting for the answer does not end the work.
-async fn in_its_place<T, F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<T, AppError>
+/// A workload described in TOML or JSON, on every deployment that a URL asks for; `this_month` where it names none.
+///
+/// # Errors
+/// A description that cannot be read, or as [`recorded`].
+pub async fn described(
+    app: &App,
+    (headers, body): (&HeaderMap, &Bytes),
+    this_month: Period,
+    given: Given,
+) -> Result<Option<Compared>, AppError> {
+    let request = CompareRequest::read(&given.compared)?;
+    let text = str::from_utf8(body).map_err(|error| AppError::BadBody { problem: error.to_string() })?;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_toml =
+        content_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/toml"));
+    let description = if is_toml { Description::from_toml(text) } else { Description::from_json(text) };
+    let description = description.map_err(Box::new)?;
+    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, this_month)).await;
+    let workload = drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?;
+    let name = format!("{this_month} {is_toml} {text}");
+    to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
+}
+
+/// Works a comparison out to its end, also where whoever asked for it has left meanwhile.
+async fn to_its_end<F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<Compared>, AppError>
 where
-    T: Send + 'static,
-    F: Future<Output = Result<T, AppError>> + Send + 'static,
+    F: Future<Output = Result<Arc<Option<Compared>>, QueryError>> + Send + 'static,
 {
-    let place = app.comparisons().clone().acquire_owned().await;
-    let place = place.map_err(|error| AppError::Internal { cause: error.to_string() })?;
-    let work = work(app.engine().clone());
-    let worked = tokio::spawn(async move {
-        let answer = work.await;
-        drop(place);
-        answer
-    });
-    worked.await.map_err(|error| AppError::Internal { cause: format!("a comparison ended: {error}") })?
+    let worked = tokio::spawn(work(app.engine().clone())).await;
+    let worked = worked.map_err(|error| AppError::Internal { cause: format!("a comparison ended: {error}") })?;
+    Ok(worked?.as_ref().clone())
 }

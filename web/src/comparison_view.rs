@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use paygrain_pricing::{Charge, Exact};
-use paygrain_query::QueryError;
+use paygrain_query::{Compared, QueryError};
 use paygrain_replay::sensitivity::{AssumptionRow, End};
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
@@ -13,7 +13,6 @@ use paygrain_replay::{
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
 use crate::compare_query::Address;
-use crate::comparing::Compared;
 use crate::error::AppError;
 use crate::number;
 
@@ -47,7 +46,7 @@ enum Column {
 const COLUMNS: [(Column, &str, &str); 13] = [
     (Column::Name, "name", "Deployment"),
     (Column::Kind, "kind", "Kind"),
-    (Column::Cost, "cost", "Cost a month"),
+    (Column::Cost, "cost", "Cost"),
     (Column::Part(0), "compute", "Compute"),
     (Column::Part(1), "idle", "Idle"),
     (Column::Part(2), "requests", "Requests"),
@@ -209,6 +208,11 @@ impl ComparisonView {
     /// Where the charges of a deployment are shown.
     pub fn show(&self, name: &str) -> String {
         show(&self.address, name)
+    }
+
+    /// Deployments that cost nothing.
+    pub fn free_count(&self) -> usize {
+        self.rows.iter().filter(|outcome| outcome.monthly_cost.as_ref().is_some_and(Exact::is_zero)).count()
     }
 
     /// Deployments that were compared.
@@ -422,12 +426,13 @@ fn bars(outcomes: &[Outcome], verdict: &Verdict, currency: &str, address: &Addre
     let comparable = |outcome: &&Outcome| outcome.monthly_cost.is_some() && outcome.currency == currency;
     let is_best = |outcome: &Outcome| verdict.by_kind.iter().any(|best| best.name == outcome.name);
     let best = outcomes.iter().filter(comparable).filter(|outcome| is_best(outcome)).count();
+    // Of many that cost nothing, one of each kind says it.
     let mut room = BARS_MAX.saturating_sub(best);
     let mut chosen = Vec::new();
     for outcome in outcomes.iter().filter(comparable) {
         if is_best(outcome) {
             chosen.push(outcome);
-        } else if room > 0 {
+        } else if room > 0 && outcome.monthly_cost.as_ref().is_some_and(|cost| !cost.is_zero()) {
             room -= 1;
             chosen.push(outcome);
         }

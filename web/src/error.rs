@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 use paygrain_ingest::IngestError;
 use paygrain_pricing::EstimateError;
 use paygrain_query::QueryError;
+use paygrain_replay::description::DescriptionError;
 use paygrain_replay::{CompareError, JobError};
 use serde::Serialize;
 use thiserror::Error;
@@ -67,6 +68,8 @@ pub enum AppError {
     Query(#[from] QueryError),
     #[error(transparent)]
     Job(#[from] JobError),
+    #[error(transparent)]
+    Description(#[from] Box<DescriptionError>),
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
@@ -136,6 +139,7 @@ impl AppError {
             | Self::NoFile
             | Self::NothingToSet
             | Self::Job(_)
+            | Self::Description(_)
             | Self::Query(
                 QueryError::NoSuchDimension { .. }
                 | QueryError::NoSuchChoice { .. }
@@ -208,6 +212,7 @@ impl AppError {
             Self::Query(error) => return error.hint(),
             Self::Estimate(error) => return error.hint(),
             Self::Job(error) => return error.hint(),
+            Self::Description(error) => return error.hint(),
             Self::MethodNotAllowed { .. }
             | Self::BadParameter { .. }
             | Self::MissingParameter { .. }

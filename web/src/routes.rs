@@ -36,7 +36,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/charges", get(api::charges::list))
         .route("/api/v1/explain", get(api::explain::show))
         .route("/api/v1/reconcile", get(api::reconcile::show))
-        .route("/api/v1/compare", get(api::compare::show))
+        .route("/api/v1/compare", get(api::compare::show).post(api::compare::create))
         .route("/api/v1/what-if/cron", get(api::what_if::cron))
         .route("/api/v1/deployments", get(api::compare::deployments))
         .route("/api/v1/reports", get(api::reports::list))

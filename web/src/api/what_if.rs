@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use paygrain_query::Compared;
 use paygrain_replay::JobTimes;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::comparing::{self, Compared};
+use crate::comparing;
 use crate::error::AppError;
 use crate::pages::what_if::{job, now_us};
 use crate::params::Params;
@@ -23,5 +24,6 @@ pub struct Answer {
 pub async fn cron(State(app): State<App>, params: Params) -> Result<Json<Answer>, AppError> {
     let (job, given) = job(&params, false)?;
     let schedule = job.times(now_us());
-    Ok(Json(Answer { schedule, compared: comparing::described(&app, job, given).await? }))
+    let compared = comparing::job(&app, job, given).await?.ok_or(AppError::NoExecutions)?;
+    Ok(Json(Answer { schedule, compared }))
 }

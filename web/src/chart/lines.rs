@@ -13,9 +13,9 @@ const TOP: f64 = 30.0;
 const BOTTOM: f64 = 46.0;
 const LABEL_WIDTH: f64 = 7.4;
 /// Room for the names at the ends of the lines.
-const NAMES_WIDTH: f64 = 196.0;
+const NAMES_WIDTH: f64 = 204.0;
 /// Characters of a name that fit there.
-const NAME_CHARS: usize = 25;
+const NAME_CHARS: usize = 24;
 /// Distance of two names.
 const NAME_HEIGHT: f64 = 17.0;
 /// Distance of two labels of crossings, so that they can be read.
@@ -188,6 +188,8 @@ pub struct Stretch {
     pub to: String,
     /// The lowest.
     pub lowest: String,
+    /// The same for the caption, where many that cost the same are counted.
+    brief: String,
 }
 
 impl Lines {
@@ -433,7 +435,13 @@ impl LinesInput<'_> {
             many if interval.is_uncertain => format!("{} is the cheapest", listed(many, "or")),
             many => format!("{} cost the same", listed(many, "and")),
         };
-        Stretch { from: count(interval.from.unsigned_abs()), to: count(interval.to.unsigned_abs()), lowest }
+        let brief = match titles.as_slice() {
+            [first, rest @ ..] if rest.len() > 1 && !interval.is_uncertain => {
+                format!("{first} and {} others cost the same", rest.len())
+            }
+            _ => lowest.clone(),
+        };
+        Stretch { from: count(interval.from.unsigned_abs()), to: count(interval.to.unsigned_abs()), lowest, brief }
     }
 }
 
@@ -442,11 +450,11 @@ fn caption(stretches: &[Stretch], unit: &str) -> String {
     let mut changes = stretches.iter();
     let Some(first) = changes.next() else { return String::new() };
     if stretches.len() == 1 {
-        return format!("{} from {} to {} {unit}.", capital(&first.lowest), first.from, first.to);
+        return format!("{} from {} to {} {unit}.", capital(&first.brief), first.from, first.to);
     }
-    let mut sentence = format!("{} up to {} {unit}", capital(&first.lowest), first.to);
+    let mut sentence = format!("{} up to {} {unit}", capital(&first.brief), first.to);
     for stretch in changes.by_ref().take(CHANGES_TOLD) {
-        sentence += &format!("; from {} on {}", stretch.from, stretch.lowest);
+        sentence += &format!("; from {} on {}", stretch.from, stretch.brief);
     }
     match changes.count() {
         0 => sentence + ".",

@@ -9,6 +9,9 @@ use crate::number::{approximate, money, sum};
 /// Width of the longest bar, in units of the drawing, which is stretched to the room there is.
 const WIDTH: f64 = 1000.0;
 
+/// A bar of something is not thinner than this.
+const WIDTH_MIN: f64 = 2.0;
+
 /// A part of every bar.
 #[derive(Clone, Copy, Debug)]
 pub struct PartInput {
@@ -112,6 +115,12 @@ impl StackedBars {
                 }
                 before += value;
             }
+            if before < WIDTH_MIN {
+                let largest = entries.iter().zip(&values).max_by(|one, other| one.1.cmp(other.1));
+                let largest = largest.filter(|(_, value)| !value.is_zero());
+                let thin = |part: &Part| Segment { class: part.class.clone(), x: 0.0, width: WIDTH_MIN };
+                segments = largest.map(|(part, _)| thin(part)).into_iter().collect();
+            }
             let mut spoken = format!("{}: {} a month", bar.title, money(&total, currency));
             for (part, value) in entries.iter().zip(&values).filter(|(_, value)| !value.is_zero()) {
                 spoken += &format!(", {} {}", part.title, money(value, currency));
@@ -165,6 +174,16 @@ mod tests {
         assert_eq!(long.segments[1].class, "s2", "a part keeps its colour");
         assert_eq!((short.values.len(), short.total.to_string()), (2, "2".to_owned()));
         assert_eq!(short.spoken, "A machine: $2.00 a month, Compute $1.00, Requests $1.00");
+    }
+
+    #[test]
+    fn a_bar_of_little_is_thin_and_one_of_nothing_is_not_there() {
+        let chart = chart(&[["0.0001", "0", "0.0002"], ["0", "0", "0"], ["9000", "0", "0"]]).unwrap();
+        let [thin, nothing, long] = chart.bars.as_slice() else { panic!() };
+        assert_eq!((thin.segments.len(), thin.segments[0].width), (1, WIDTH_MIN));
+        assert_eq!(thin.segments[0].class, "s2", "the largest part");
+        assert!(nothing.segments.is_empty());
+        assert_eq!(long.segments[0].width, WIDTH);
     }
 
     #[test]

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 25] = [
+const OPERATIONS: [Operation; 26] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -97,6 +97,12 @@ const OPERATIONS: [Operation; 25] = [
         answer: "the recorded executions on every deployment: cost in parts, instances, cold starts, what cannot run them and why, the charges, the verdict, break-even",
     },
     Operation {
+        method: "POST",
+        path: "/api/v1/compare",
+        input: "a workload described in JSON, or TOML as application/toml: title, function with name, memory, duration, schedule or rate or runs or called_by; ?period and the same as above",
+        answer: "the same for a workload that was not recorded",
+    },
+    Operation {
         method: "GET",
         path: "/api/v1/what-if/cron",
         input: "?schedule, timezone, duration, memory, cpu_percent, vcpu, init, response_bytes, log_bytes, period; and the same as a comparison",
@@ -162,7 +168,7 @@ const OPERATIONS: [Operation; 25] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 25],
+    operations: [Operation; 26],
 }
 
 /// `GET /api`

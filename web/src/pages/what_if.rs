@@ -12,7 +12,7 @@ use super::compare::download;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
 use crate::compare_query::{Address, Given};
-use crate::comparing::{self, Compared};
+use crate::comparing;
 use crate::comparison_view::ComparisonView;
 use crate::error::{AppError, Report, html};
 use crate::filters;
@@ -131,7 +131,7 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 }
 
 async fn view(app: &App, job: ScheduledJob, given: Given, address: &Address) -> Result<ComparisonView, AppError> {
-    let compared = comparing::described(app, job, given).await?;
+    let compared = comparing::job(app, job, given).await?.ok_or(AppError::NoExecutions)?;
     let deployments = app.engine().deployments()?;
     ComparisonView::new(compared, deployments.all(), address.clone())
 }
@@ -164,6 +164,6 @@ pub fn now_us() -> i64 {
 /// `GET /what-if.csv`: every deployment, with every digit.
 pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, AppError> {
     let (job, given) = job(&params, false)?;
-    let Compared { comparison, .. } = comparing::described(&app, job, given).await?;
-    download(Some(&comparison))
+    let compared = comparing::job(&app, job, given).await?;
+    download(compared.as_ref().map(|compared| &compared.comparison))
 }

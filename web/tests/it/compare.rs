@@ -1,10 +1,11 @@
 //! Recorded and described workloads on every compute model: pages, files and API say the same.
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
 use paygrain_pricing::Exact;
 use serde_json::Value;
 
-use crate::{HOSTILE, Server, between};
+use crate::{HOSTILE, Server, between, request};
 
 /// A job whose answer is small: it is asked again and again.
 const JOB: &str = "schedule=0%2017%20*%20*%20*&timezone=Europe/Zurich&duration=300ms&memory=512MB&period=2026-10";
@@ -248,4 +249,39 @@ async fn the_month_of_the_form_gives_way_to_days_in_it() {
     assert!(overview.contains("href=\"/compare?period=2026-10\""));
     let bill = server.get("/bill?period=2026-10&by=service&service=lambda").await.text;
     assert!(bill.contains("filter=service%3Dlambda"), "the same filters");
+}
+
+#[tokio::test]
+async fn a_described_workload_is_compared_in_json_and_in_toml() {
+    let server = Server::new();
+    let post = async |content_type: &'static str, body: &'static str| {
+        let request = request(Method::POST, "/api/v1/compare?kind=faas,vm").header("content-type", content_type);
+        server.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let json = post(
+        "application/json",
+        r#"{"title":"A nightly report","period":"2026-10","function":[
+            {"name":"report","memory":"512MB","duration":"300ms","schedule":"0 17 * * *"}]}"#,
+    )
+    .await;
+    assert_eq!(json.status, StatusCode::OK, "{}", json.text);
+    let answer = json.json();
+    assert_eq!(answer["workload"]["run_count"], 31);
+    let toml = post(
+        "application/toml",
+        "title = \"A nightly report\"\nperiod = \"2026-10\"\n[[function]]\nname = \"report\"\nmemory = \"512MB\"\n\
+         duration = \"300ms\"\nschedule = \"0 17 * * *\"\n",
+    )
+    .await;
+    assert_eq!(toml.json(), answer, "the same workload is the same answer");
+    for (body, words) in [
+        ("{", "line 1"),
+        (r#"{"title":"t","function":[{"name":"f","memory":"512MB","duration":"1s","colour":"red"}]}"#, "colour"),
+        (r#"{"title":"t","function":[{"name":"f","memory":"a lot","duration":"1s","rate":"1 per hour"}]}"#, "a lot"),
+    ] {
+        let refused = post("application/json", body).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+        assert_eq!(refused.header("content-type"), "application/problem+json");
+        assert!(refused.json()["detail"].as_str().unwrap().contains(words), "{words}: {}", refused.text);
+    }
 }

@@ -19,3 +19,5 @@ mod live_upload;
 mod mending;
 /// From a log file to the explanation of a charge, with scripts and without.
 mod upload_to_explanation;
+/// From a job that does not exist yet to the charges of one deployment, with scripts and without.
+mod what_if;
