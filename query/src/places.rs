@@ -1,7 +1,7 @@
 //! Places for answers that are worked out: so many at once, some that wait, the others are told to come again.
 //!
 //! An answer takes its place once, however many answers it is made of. Whoever has a place never waits for another, nor for
-//! somebody who waits for one, so that nobody waits for ever: see [`Answers::get`](crate::answers::Answers::get).
+//! somebody who waits for one, so that nobody waits for ever: see `answers.rs`.
 
 use std::future::Future;
 use std::time::Duration;

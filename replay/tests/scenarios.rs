@@ -1,8 +1,9 @@
 //! The descriptions under `samples/scenarios` are read, and are as many executions as their stories tell
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 use std::{collections::BTreeMap, path::PathBuf};
 
-use paygrain_pricing::Period;
-use paygrain_replay::{Description, Workload};
+use paygrain_pricing::{Catalogue, Period};
+use paygrain_replay::{Assumptions, Deployments, Description, Prepared, Workload, replay};
 
 /// Seconds of October.
 const SECONDS: u64 = 31 * 86_400;
@@ -84,5 +85,19 @@ fn what_was_published_has_its_source() {
             assert!(published.source.starts_with("https://") && published.currency == "USD", "{name}");
             assert!(!published.what.is_empty(), "{name}");
         }
+    }
+}
+
+#[test]
+fn what_was_published_is_what_it_costs() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let deployments = Deployments::embedded(&catalogue).unwrap();
+    let files = files();
+    // Of the telemetry what is published beside the snapshot, which no deployment has.
+    for (name, amount) in [("mobile-backend", "2.73"), ("iot-telemetry", "242.62")] {
+        let workload = workload(name, &files[name]);
+        let lambda = deployments.find("aws-lambda-x86").unwrap();
+        let found = replay(&catalogue, &Prepared::of(&workload), lambda, &Assumptions::default()).unwrap();
+        assert_eq!((found.parts.compute + found.parts.requests).round_half_up(2), amount, "{name}");
     }
 }

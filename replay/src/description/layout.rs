@@ -164,11 +164,8 @@ impl Part {
             u64::try_from(windows).unwrap_or(u64::MAX).clamp(least.min(self.length_us), self.length_us)
         };
         let seconds = self.length_us / SECOND_US;
-        if !whole_seconds || least > seconds {
+        if !whole_seconds || least > seconds || of(WINDOW_RUNS_MAX) > seconds {
             return (of(WINDOW_RUNS), 1);
-        }
-        if of(WINDOW_RUNS_MAX) > seconds {
-            return (of(WINDOW_RUNS_MAX), 1);
         }
         let wanted = of(WINDOW_RUNS).min(seconds);
         // Windows of the same length are of fewer kinds.

@@ -402,3 +402,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_page_about_workloads_has_every_key() {
+    let page = include_str!("../../../docs/workloads.md");
+    for text in [
+        "none = 1",
+        "title = \"t\"\n[published]\nnone = 1",
+        "[[function]]\nnone = 1",
+        "[[function]]\nruns = [{ none = 1 }]",
+    ] {
+        let error = Description::from_toml(text).unwrap_err();
+        let message = &error.mistakes[0].message;
+        let keys: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        assert!(keys.len() > 2, "{message}");
+        for key in keys {
+            let written = [format!("`{key}`"), format!("`[[{key}]]`"), format!("{{ {key} = "), format!(" {key} = ")];
+            assert!(written.iter().any(|written| page.contains(written)), "`{key}` is missing");
+        }
+    }
+}
+
+#[test]
+fn the_example_of_the_page_is_a_workload() {
+    let page = include_str!("../../../docs/workloads.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let workload = Description::from_toml(example).unwrap().workload(0, period()).unwrap();
+    assert_eq!(workload.run_count(), 48_000 * 31);
+}
