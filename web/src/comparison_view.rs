@@ -205,6 +205,14 @@ impl ComparisonView {
         })
     }
 
+    /// Whether a URL can be shown, before anything is worked out for it.
+    ///
+    /// # Errors
+    /// A column to sort by that there is not.
+    pub fn check(address: &Address) -> Result<(), AppError> {
+        sorting(address).map(drop)
+    }
+
     /// Where the charges of a deployment are shown.
     pub fn show(&self, name: &str) -> String {
         show(&self.address, name)

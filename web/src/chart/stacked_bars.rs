@@ -12,6 +12,9 @@ const WIDTH: f64 = 1000.0;
 /// A bar of something is not thinner than this.
 const WIDTH_MIN: f64 = 2.0;
 
+/// A bar of more than so many times the middle one is cut, so that the others can be seen.
+const CUT_TIMES: f64 = 20.0;
+
 /// A part of every bar.
 #[derive(Clone, Copy, Debug)]
 pub struct PartInput {
@@ -45,6 +48,8 @@ pub struct StackedBars {
     pub parts: Vec<Part>,
     /// The bars, in the order they were given.
     pub bars: Vec<Bar>,
+    /// What is to be said of bars that are cut.
+    pub cut: Option<String>,
 }
 
 /// An entry of the legend.
@@ -75,6 +80,8 @@ pub struct Bar {
     pub total: Exact,
     /// Whether it is the one to look at.
     pub is_best: bool,
+    /// Whether it is longer than there is room for.
+    pub is_cut: bool,
 }
 
 /// A part of a bar.
@@ -94,10 +101,7 @@ impl StackedBars {
         let used = |place: &usize| bars.iter().any(|bar| bar.values.get(*place).is_some_and(|value| !value.is_zero()));
         let used: Vec<usize> = (0..parts.len()).filter(used).collect();
         let totals: Vec<Exact> = bars.iter().map(|bar| sum(&bar.values).unwrap_or_default()).collect();
-        let longest = totals.iter().map(approximate).fold(0.0, f64::max);
-        if longest <= 0.0 {
-            return None;
-        }
+        let longest = longest(totals.iter().map(approximate).filter(|total| *total > 0.0).collect())?;
         let entries: Vec<Part> = used
             .iter()
             .filter_map(|place| parts.get(*place))
@@ -105,10 +109,13 @@ impl StackedBars {
             .collect();
         let drawn = bars.iter().zip(totals).map(|(bar, total)| {
             let values: Vec<Exact> = used.iter().filter_map(|place| bar.values.get(*place)).cloned().collect();
+            let is_cut = approximate(&total) > longest;
+            // A bar that is cut shows its parts in proportion.
+            let whole = if is_cut { approximate(&total) } else { longest };
             let mut segments = Vec::new();
             let mut before = 0.0;
             for (part, value) in entries.iter().zip(&values) {
-                let value = approximate(value).max(0.0) / longest * WIDTH;
+                let value = approximate(value).max(0.0) / whole * WIDTH;
                 let (x, end) = (pixel(before), pixel(before + value));
                 if end > x {
                     segments.push(Segment { class: part.class.clone(), x, width: pixel(end - x) });
@@ -134,11 +141,25 @@ impl StackedBars {
                 values,
                 total,
                 is_best: bar.is_best,
+                is_cut,
             }
         });
-        let bars = drawn.collect();
-        Some(Self { width: WIDTH, parts: entries, bars })
+        let bars: Vec<Bar> = drawn.collect();
+        let cut: Vec<&str> = bars.iter().filter(|bar| bar.is_cut).map(|bar| bar.title.as_str()).collect();
+        let cut = match cut.as_slice() {
+            [] => None,
+            [one] => Some(format!("The bar of {one} is cut: it is far longer than the others.")),
+            many => Some(format!("The bars of {} are cut: they are far longer than the others.", many.join("; "))),
+        };
+        Some(Self { width: WIDTH, parts: entries, bars, cut })
     }
+}
+
+/// The longest bar that is not cut; nothing where there is none.
+fn longest(mut totals: Vec<f64>) -> Option<f64> {
+    totals.sort_by(f64::total_cmp);
+    let middle = totals.get(totals.len().checked_sub(1)? / 2)?;
+    totals.iter().copied().filter(|total| *total <= middle * CUT_TIMES).reduce(f64::max)
 }
 
 #[cfg(test)]
@@ -178,12 +199,25 @@ mod tests {
 
     #[test]
     fn a_bar_of_little_is_thin_and_one_of_nothing_is_not_there() {
-        let chart = chart(&[["0.0001", "0", "0.0002"], ["0", "0", "0"], ["9000", "0", "0"]]).unwrap();
-        let [thin, nothing, long] = chart.bars.as_slice() else { panic!() };
+        let chart =
+            chart(&[["0.0001", "0", "0.0002"], ["0", "0", "0"], ["9000", "0", "0"], ["8000", "0", "0"]]).unwrap();
+        let [thin, nothing, long, _] = chart.bars.as_slice() else { panic!() };
+        assert_eq!(chart.cut, None);
         assert_eq!((thin.segments.len(), thin.segments[0].width), (1, WIDTH_MIN));
         assert_eq!(thin.segments[0].class, "s2", "the largest part");
         assert!(nothing.segments.is_empty());
         assert_eq!(long.segments[0].width, WIDTH);
+    }
+
+    #[test]
+    fn a_bar_that_is_far_longer_than_the_others_is_cut_and_that_is_said() {
+        let chart = chart(&[["1", "0", "0"], ["4", "0", "0"], ["600", "200", "0"]]).unwrap();
+        let ends: Vec<f64> =
+            chart.bars.iter().map(|bar| bar.segments.iter().map(|segment| segment.width).sum()).collect();
+        assert_eq!(ends, [250.0, WIDTH, WIDTH]);
+        assert_eq!(chart.bars.iter().map(|bar| bar.is_cut).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(chart.bars[2].segments[0].width, 750.0, "its parts in proportion");
+        assert!(chart.cut.unwrap().starts_with("The bar of A machine is cut"));
     }
 
     #[test]

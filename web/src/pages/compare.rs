@@ -102,6 +102,7 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 
 async fn view(app: &App, params: &Params, address: &Address) -> Result<Option<ComparisonView>, AppError> {
     let given = Given::recorded(params, true)?;
+    ComparisonView::check(address)?;
     let Some(compared) = comparing::recorded(app, given).await? else { return Ok(None) };
     let deployments = app.engine().deployments()?;
     ComparisonView::new(compared, deployments.all(), address.clone()).map(Some)

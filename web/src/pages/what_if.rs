@@ -131,6 +131,7 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 }
 
 async fn view(app: &App, job: ScheduledJob, given: Given, address: &Address) -> Result<ComparisonView, AppError> {
+    ComparisonView::check(address)?;
     let compared = comparing::job(app, job, given).await?.ok_or(AppError::NoExecutions)?;
     let deployments = app.engine().deployments()?;
     ComparisonView::new(compared, deployments.all(), address.clone())

