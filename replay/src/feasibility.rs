@@ -69,13 +69,14 @@ pub(crate) fn reasons_of_load(
         );
         reasons.push(Reason { code: "concurrency", blocks: true, message });
     }
-    if let Some(limit) = limits.instances.filter(|limit| carried.instances.peak > *limit) {
+    let granted = assumptions.granted_concurrency.unwrap_or(0);
+    if let Some(limit) = limits.instances.filter(|limit| carried.instances.peak > granted.max(*limit)) {
         let message = format!(
-            "{} instances at once, {} are granted unless more are asked for",
+            "{} instances at once, an account is granted {} unless it asks for more",
             grouped(&carried.instances.peak.to_string()),
             grouped(&limit.to_string()),
         );
-        reasons.push(Reason { code: "instances", blocks: false, message });
+        reasons.push(Reason { code: "instances", blocks: true, message });
     }
     reasons
 }
