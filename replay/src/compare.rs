@@ -5,7 +5,7 @@ use std::{
     thread::available_parallelism,
 };
 
-use paygrain_pricing::{Catalogue, Exact, Period, grouped};
+use paygrain_pricing::{Catalogue, Exact, Period, period::HOUR_US};
 use serde::Serialize;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     prepared::Prepared,
     replay::{ReplayError, replay},
     robustness::Robustness,
+    shown,
     workload::Workload,
 };
 
@@ -64,8 +65,6 @@ pub struct Summary {
     pub longest_ms: Exact,
     /// Time of all executions, hours.
     pub busy_hours: Exact,
-    /// Whether some figure of it was estimated rather than recorded or described.
-    pub is_estimate: bool,
 }
 
 /// What follows from the outcomes.
@@ -197,8 +196,7 @@ impl Summary {
             memory_mb: workload.memory_mb(),
             mean_duration_ms: ratio(&busy, 1000).checked_div(&Exact::from(run_count)),
             longest_ms: ratio(&Exact::from(workload.longest_us()), 1000),
-            busy_hours: ratio(&busy, paygrain_pricing::period::HOUR_US),
-            is_estimate: false,
+            busy_hours: ratio(&busy, HOUR_US),
         }
     }
 }
@@ -228,12 +226,12 @@ impl Verdict {
             .iter()
             .filter(|verdict| verdict.kind != first.kind)
             .map(|verdict| {
-                format!("{} {}", shown(&first.currency, &verdict.monthly_cost), verdict.kind.cheapest_words())
+                format!("{} {}", shown::amount(&first.currency, &verdict.monthly_cost), verdict.kind.cheapest_words())
             })
             .collect();
         let alike = outcomes.iter().filter(|outcome| outcome.monthly_cost.as_ref() == Some(&least)).count();
         let beside = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
-        let cost = shown(&first.currency, &least);
+        let cost = shown::amount(&first.currency, &least);
         let sentence = match (alike, least.is_zero()) {
             (1, false) => format!("{} is the cheapest at {cost} a month{beside}.", first.title),
             (1, true) => format!("{} costs nothing: all of it is within its free tier{beside}.", first.title),
@@ -283,46 +281,6 @@ impl Kind {
             Self::Vm => "on virtual machines",
             Self::Paas => "on a platform",
             Self::Physical => "on servers of one's own",
-        }
-    }
-}
-
-/// An amount in a sentence: cents, or for less than a cent its first digits that mean something.
-pub fn shown(currency: &str, amount: &Exact) -> String {
-    let places = match amount {
-        amount if amount.is_zero() => 2,
-        amount => (2..24)
-            .find(|places| {
-                let least = Exact::ratio(1, 10_i128.pow(places - 1)).unwrap_or_default();
-                amount.abs() >= least
-            })
-            .unwrap_or(24),
-    };
-    let rounded = amount.round_half_up(places);
-    let (whole, rest) = rounded.split_at(rounded.find('.').unwrap_or(rounded.len()));
-    let amount = format!("{}{rest}", grouped(whole));
-    match currency {
-        "USD" => format!("${amount}"),
-        "EUR" => format!("€{amount}"),
-        other => format!("{other} {amount}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_in_sentences_have_digits_that_mean_something() {
-        for (amount, expected) in [
-            ("0", "$0.00"),
-            ("3.066", "$3.07"),
-            ("12345.6", "$12,345.60"),
-            ("0.1", "$0.10"),
-            ("0.0123", "$0.012"),
-            ("0.0000371", "$0.000037"),
-        ] {
-            assert_eq!(shown("USD", &amount.parse().unwrap()), expected);
         }
     }
 }

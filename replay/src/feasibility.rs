@@ -1,11 +1,10 @@
 //! Whether a deployment can run a workload, and if not, why
-use paygrain_pricing::grouped;
-
 use crate::{
     assumptions::Assumptions,
     deployment::Deployment,
     load::Carried,
     outcome::Reason,
+    shown::{count, time},
     workload::{Trigger, Workload},
 };
 
@@ -63,7 +62,7 @@ pub(crate) fn reasons_of_load(
         let permille = u128::from(carried.throttled_count) * 1000 / u128::from(workload.run_count().max(1));
         let message = format!(
             "more than the {} executions at once that an account is granted unless it asks for more: {}.{} % would be refused",
-            grouped(&assumptions.granted_concurrency.unwrap_or(limit).to_string()),
+            count(assumptions.granted_concurrency.unwrap_or(limit)),
             permille / 10,
             permille % 10
         );
@@ -73,24 +72,10 @@ pub(crate) fn reasons_of_load(
     if let Some(limit) = limits.instances.filter(|limit| carried.instances.peak > granted.max(*limit)) {
         let message = format!(
             "{} instances at once, an account is granted {} unless it asks for more",
-            grouped(&carried.instances.peak.to_string()),
-            grouped(&limit.to_string()),
+            count(carried.instances.peak),
+            count(limit),
         );
         reasons.push(Reason { code: "instances", blocks: true, message });
     }
     reasons
-}
-
-fn count(number: i64) -> String {
-    grouped(&number.to_string())
-}
-
-/// A time in words: whole seconds where it has them.
-fn time(us: i64) -> String {
-    match us {
-        us if us % 3_600_000_000 == 0 => format!("{} h", us / 3_600_000_000),
-        us if us % 60_000_000 == 0 => format!("{} min", us / 60_000_000),
-        us if us >= 1_000_000 => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
-        us => format!("{} ms", us / 1000),
-    }
 }

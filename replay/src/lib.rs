@@ -31,6 +31,7 @@ pub mod robustness;
 mod sample;
 pub mod schedule;
 pub mod sensitivity;
+mod shown;
 pub mod sizing;
 pub mod span;
 mod stretch;

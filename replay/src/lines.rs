@@ -10,12 +10,8 @@ pub(crate) type Words = BTreeMap<&'static str, Exact>;
 
 /// A row with its placeholders filled and the deployment's provider and region in it.
 pub(crate) fn row(deployment: &Deployment, line: &Line, words: &Words) -> UsageRow {
-    let mut row: UsageRow = line
-        .row
-        .iter()
-        .map(|(word, value)| (word.clone(), filled(deployment, value, words)))
-        .filter(|(_, value)| *value != RowValue::Null)
-        .collect();
+    let mut row: UsageRow =
+        line.row.iter().filter_map(|(word, value)| Some((word.clone(), filled(value, words)?))).collect();
     row.entry("provider".to_owned()).or_insert_with(|| RowValue::Text(deployment.provider.clone()));
     if let Some(region) = &deployment.region {
         row.entry("region".to_owned()).or_insert_with(|| RowValue::Text(region.clone()));
@@ -38,12 +34,11 @@ pub(crate) fn integer(value: impl Into<i128>) -> RowValue {
     RowValue::Number(value.into().into())
 }
 
-fn filled(deployment: &Deployment, value: &RowValue, words: &Words) -> RowValue {
-    let RowValue::Text(text) = value else { return value.clone() };
-    let Some(name) = text.strip_prefix('$') else { return value.clone() };
-    match (words.get(name), deployment.words.get(name)) {
-        (Some(number), _) => RowValue::Number(number.clone()),
-        (None, Some(word)) => RowValue::Text(word.clone()),
-        (None, None) => RowValue::Null,
+/// A value with what its placeholder stands for; nothing where that is not known.
+fn filled(value: &RowValue, words: &Words) -> Option<RowValue> {
+    let RowValue::Text(text) = value else { return Some(value.clone()) };
+    match text.strip_prefix('$') {
+        None => Some(value.clone()),
+        Some(name) => words.get(name).map(|number| RowValue::Number(number.clone())),
     }
 }

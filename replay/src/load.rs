@@ -1,7 +1,7 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
 use std::collections::BTreeMap;
 
-use paygrain_pricing::{Exact, grouped};
+use paygrain_pricing::Exact;
 
 use crate::{
     assumptions::Assumptions,
@@ -9,12 +9,11 @@ use crate::{
     instances::{InstanceUse, KeepAlive, Span, SpanWindow, replay_on_request},
     outcome::{Instances, Reason},
     prepared::Prepared,
+    shown::count,
     sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
     workload::{Function, Run, Workload},
 };
 
-/// Instances that are told apart, at most: those with the least time are left out beyond.
-const PLACES_MAX: usize = 10_000;
 /// Microseconds of a second.
 const SECOND_US: i64 = 1_000_000;
 /// Zones that high availability spreads instances over.
@@ -56,11 +55,16 @@ pub(crate) struct UpTime {
     pub whole_count: u64,
     /// Of the others, how long each time is, microseconds, and how many of them there are.
     pub lengths: Vec<(i64, u64)>,
-    /// The time that the first, the second, … of the others is up, microseconds.
-    pub by_place: Vec<i64>,
+    /// The time that the first, the second, … of the others is up, microseconds, and how many in a row are as long.
+    pub by_place: Vec<(i64, u64)>,
 }
 
 impl UpTime {
+    /// All instances that are told apart.
+    pub fn place_count(&self) -> u64 {
+        self.by_place.iter().map(|(_, count)| count).fold(self.whole_count, |all, count| all.saturating_add(*count))
+    }
+
     /// The time of those that are not up all the period, together, microseconds.
     pub fn others_us(&self) -> i64 {
         let us = |(length_us, count): &(i64, u64)| length_us.saturating_mul(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -86,10 +90,8 @@ impl UpTime {
         while let Some((count, length_us)) = counts.next() {
             up_us += length_us;
             let next = counts.peek().map_or(0, |(next, _)| *next);
-            let same = usize::try_from(count - next).unwrap_or(usize::MAX).min(PLACES_MAX);
-            by_place.extend(std::iter::repeat_n(up_us, same));
+            by_place.push((up_us, count - next));
         }
-        by_place.truncate(PLACES_MAX);
         Self { whole_count, lengths: lengths.into_iter().collect(), by_place }
     }
 }
@@ -168,11 +170,7 @@ pub(crate) struct Shape {
     pub slots: u64,
 }
 
-fn count(number: i64) -> String {
-    grouped(&number.to_string())
-}
-
-/// Follows the instances of a deployment through a workload.
+/// Follows the instances of a deployment through a workload: by their sizing, or without one on request.
 ///
 /// # Errors
 /// Why it cannot carry it.
@@ -185,25 +183,16 @@ pub(crate) fn carry(
     let functions = prepared.workload.functions.iter();
     let shapes = functions.map(|function| deployment.shape(function, assumptions)).collect::<Result<Vec<_>, _>>()?;
     let slots: Vec<u64> = shapes.iter().map(|shape| shape.slots).collect();
-    let mut carried = match (deployment.scaling, sizing) {
-        (Scaling::Sized, sizing) => {
-            let fixed = Sizing::Fixed { percentile: assumptions.percentile };
-            sized(deployment, prepared, assumptions, sizing.unwrap_or(fixed), &slots)?
-        }
-        (scaling, _) => on_request(deployment, prepared, assumptions, scaling == Scaling::Task, &slots),
+    let carried = match sizing {
+        Some(sizing) => sized(deployment, prepared, assumptions, sizing, &slots)?,
+        None => on_request(deployment, prepared, assumptions, &slots),
     };
-    carried.shapes = shapes;
-    Ok(carried)
+    Ok(Carried { shapes, ..carried })
 }
 
-fn on_request(
-    deployment: &Deployment,
-    prepared: &Prepared<'_>,
-    assumptions: &Assumptions,
-    task: bool,
-    slots: &[u64],
-) -> Carried {
+fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &Assumptions, slots: &[u64]) -> Carried {
     let workload = prepared.workload;
+    let task = deployment.scaling == Scaling::Task;
     // Of several functions what the one with the fewest places lets: no instance is too full.
     let concurrency = if task { 1 } else { slots.iter().copied().min().unwrap_or(1) };
     let start_us = deployment.start_of(assumptions);
@@ -218,8 +207,6 @@ fn on_request(
     let used = prepared.used(&rule, || use_of(workload, &rule));
     let up = Exact::from(used.up_us());
     Carried {
-        shapes: Vec::new(),
-        up: UpTime::default(),
         instances: Instances {
             peak: used.peak_instances,
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
@@ -320,7 +307,6 @@ fn sized(
     let up = Exact::from(sized.up_us);
     let whole = Exact::from(i128::from(WHOLE));
     Ok(Carried {
-        shapes: Vec::new(),
         up: UpTime::of(&sized.up, workload),
         instances: Instances {
             peak: sized.peak_instances,
@@ -329,13 +315,11 @@ fn sized(
         },
         concurrency: slots.iter().copied().min().unwrap_or(1),
         used_share: Exact::from(used).checked_div(&(up * whole)),
-        cold_count: 0,
-        cold: Vec::new(),
         start_us,
-        throttled_count: 0,
         delayed_count: sized.delayed_count,
         delay_us: sized.delay_us,
         longest_delay_us: sized.longest_delay_us,
+        ..Carried::default()
     })
 }
 

@@ -14,6 +14,7 @@ use crate::{
     load::{self, Carried},
     outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
     prepared::{Prepared, Split},
+    shown::count,
     sizing::Sizing,
     workload::{Function, Workload},
 };
@@ -22,8 +23,8 @@ use crate::{
 const ALL_WORK: u32 = 100;
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
-/// Rows for instances that are priced one by one, at most; more of them share rows.
-const APART_MAX: u64 = 1_000;
+/// Instances that are priced one by one, at most.
+const APART_MAX: u64 = 10_000;
 /// Microseconds of a millisecond.
 const MS_US: i64 = 1_000;
 
@@ -50,31 +51,27 @@ pub fn replay(
     deployment: &Deployment,
     assumptions: &Assumptions,
 ) -> Result<Outcome, ReplayError> {
+    let outcome = |sizing| Replay { catalogue, prepared: workload, deployment, assumptions, sizing }.outcome();
     if deployment.scaling != Scaling::Sized {
-        return Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome();
+        return outcome(None);
     }
     let fixed = Sizing::Fixed { percentile: assumptions.percentile };
     let can_be = |sizing: &Sizing| deployment.can_be(*sizing);
-    let sizings: Vec<Sizing> = match assumptions.sizing.filter(can_be) {
-        Some(sizing) => vec![sizing],
-        None if assumptions.sizing.is_some() => vec![fixed],
-        None => [fixed, Sizing::Scheduled, Sizing::Autoscaled].into_iter().filter(can_be).collect(),
-    };
-    let mut best: Option<Outcome> = None;
-    for sizing in sizings {
-        let one = Replay { catalogue, prepared: workload, deployment, assumptions, sizing: Some(sizing) }.outcome()?;
-        let cheaper = |best: &Outcome| match (&one.monthly_cost, &best.monthly_cost) {
+    if let Some(asked) = assumptions.sizing {
+        return outcome(Some(if can_be(&asked) { asked } else { fixed }));
+    }
+    let mut best = outcome(Some(fixed))?;
+    for sizing in [Sizing::Scheduled, Sizing::Autoscaled].into_iter().filter(can_be) {
+        let one = outcome(Some(sizing))?;
+        let cheaper = match (&one.monthly_cost, &best.monthly_cost) {
             (Some(one), Some(best)) => one < best,
             (one, best) => one.is_some() && best.is_none(),
         };
-        if best.as_ref().is_none_or(cheaper) {
-            best = Some(one);
+        if cheaper {
+            best = one;
         }
     }
-    match best {
-        Some(best) => Ok(best),
-        None => Replay { catalogue, prepared: workload, deployment, assumptions, sizing: None }.outcome(),
-    }
+    Ok(best)
 }
 
 struct Replay<'a> {
@@ -147,6 +144,17 @@ impl Replay<'_> {
         for line in self.deployment.lines.iter().filter(|line| self.counts(line, carried)) {
             by_part.entry(line.part).or_default().push(line);
         }
+        let is_apart = |line: &&Line| line.each == Each::Instance && self.is_apart(line);
+        let apart = carried.up.place_count();
+        if apart > APART_MAX && by_part.values().flatten().any(is_apart) {
+            let message = format!(
+                "{} instances that each have prices of their own: more than {} are not priced",
+                count(apart),
+                count(APART_MAX)
+            );
+            reasons.push(Reason { code: "instances", blocks: true, message });
+            return Ok(());
+        }
         let mut parts = Parts::default();
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
@@ -169,7 +177,7 @@ impl Replay<'_> {
             }
             outcome.charges.extend(found.charges);
         }
-        if let Some(used) = carried.used_share.as_ref().filter(|_| self.deployment.scaling == Scaling::Sized) {
+        if let Some(used) = carried.used_share.as_ref().filter(|_| self.sizing.is_some()) {
             let whole = std::mem::take(&mut parts.compute);
             parts.compute = &whole * used;
             parts.idle = whole - &parts.compute;
@@ -219,13 +227,13 @@ impl Replay<'_> {
             match line.each {
                 Each::Run | Each::Task => runs.extend(self.runs(line, carried, split)),
                 Each::Request => usage.extend(self.requests(line, carried)),
+                Each::Instance if self.is_apart(line) => usage.extend(self.instances_apart(line, carried)),
                 Each::Instance => {
-                    usage.extend(self.whole_instances(line, carried));
-                    if self.is_apart(line) {
-                        usage.extend(self.instances_apart(line, carried));
-                    } else if lines::counts_hours(line) {
-                        let total_us = carried.up.others_us();
-                        usage.extend((total_us > 0).then(|| self.held(line, carried, Some(total_us), 1)));
+                    let whole_count = carried.up.whole_count;
+                    usage.extend((whole_count > 0).then(|| self.held(line, carried, None, whole_count)));
+                    if lines::counts_hours(line) {
+                        let others_us = carried.up.others_us();
+                        usage.extend((others_us > 0).then(|| self.held(line, carried, Some(others_us), 1)));
                     } else {
                         runs.extend(self.other_instances(line, carried));
                     }
@@ -240,7 +248,7 @@ impl Replay<'_> {
     fn runs<'s>(&'s self, line: &Line, carried: &Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
         let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
         let mut rows = Vec::new();
-        for (index, function) in self.workload().functions.iter().enumerate() {
+        for (index, function) in self.functions(line) {
             let row = self.execution(line, carried, index);
             let mut push = |row, windows| {
                 rows.push(RunRow {
@@ -272,30 +280,29 @@ impl Replay<'_> {
     }
 
     fn requests(&self, line: &Line, carried: &Carried) -> impl Iterator<Item = UsageRow> {
-        let functions = self.workload().functions.iter().enumerate();
-        functions.filter_map(move |(index, function)| {
+        self.functions(line).filter_map(move |(index, _)| {
             let count = self.prepared.run_count(index);
             let mut row = lines::row(self.deployment, line, &self.words(carried, Some(index)));
             row.insert("count".to_owned(), integer(count));
-            (count > 0 && line.trigger.is_none_or(|trigger| trigger == function.trigger)).then_some(row)
+            (count > 0).then_some(row)
         })
     }
 
-    /// Instances that are up all the period.
-    fn whole_instances(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
-        match carried.up.whole_count {
-            0 => Vec::new(),
-            // What has a cap of its own is a row of its own.
-            count if self.is_apart(line) && count <= APART_MAX => {
-                (0..count).map(|_| self.held(line, carried, None, 1)).collect()
-            }
-            count => vec![self.held(line, carried, None, count)],
-        }
+    /// The functions whose executions a line is for, each with its place.
+    fn functions(&self, line: &Line) -> impl Iterator<Item = (usize, &Function)> {
+        let trigger = line.trigger;
+        let all = self.workload().functions.iter().enumerate();
+        all.filter(move |(_, function)| trigger.is_none_or(|trigger| trigger == function.trigger))
     }
 
-    /// The first, second, … of the instances that come and go.
-    fn instances_apart(&self, line: &Line, carried: &Carried) -> Vec<UsageRow> {
-        carried.up.by_place.iter().map(|up_us| self.held(line, carried, Some(*up_us), 1)).collect()
+    /// The first, second, … of the instances, a row each: what has a cap of its own.
+    fn instances_apart(&self, line: &Line, carried: &Carried) -> impl Iterator<Item = UsageRow> {
+        let up = &carried.up;
+        let others = up.by_place.iter().map(|(up_us, count)| (Some(*up_us), *count));
+        [(None, up.whole_count)].into_iter().chain(others).flat_map(move |(up_us, count)| {
+            let row = self.held(line, carried, up_us, 1);
+            (0..count).map(move |_| row.clone())
+        })
     }
 
     /// The times of instances that come and go.

@@ -1,17 +1,17 @@
 //! A function at all sizes of memory on one deployment: what its executions would take and cost
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygrain_pricing::{Catalogue, Exact, Period};
 use serde::Serialize;
 
 use crate::{
     assumptions::Assumptions,
-    compare::shown,
     deployment::{Deployment, Memory},
     memory::{MemoryFit, MemoryFitError, Observation, WhatIf, what_if},
     prepared::Prepared,
     replay::{ReplayError, replay},
     sample::Sample,
+    shown,
     workload::{MB_PER_VCPU, Workload},
 };
 
@@ -57,6 +57,12 @@ pub enum RightSizeError {
     /// A size cannot be priced.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// Durations of several functions tell nothing of memory.
+    #[error("the executions are of {count} functions: sizes of memory are compared for one")]
+    SeveralFunctions {
+        /// How many.
+        count: usize,
+    },
     /// Its memory cannot be chosen.
     #[error("the memory of {0} cannot be chosen: it is one of a few machines")]
     FixedMemory(String),
@@ -68,6 +74,7 @@ impl RightSizeError {
         match self {
             Self::Fit(error) => error.hint(),
             Self::Replay(_) => None,
+            Self::SeveralFunctions { .. } => Some("choose one resource".to_owned()),
             Self::FixedMemory(_) => Some("choose functions, such as `aws-lambda-arm`".to_owned()),
         }
     }
@@ -77,7 +84,7 @@ impl RightSizeError {
 /// executed at, or from the share of work of its functions; else only bounds of it are.
 ///
 /// # Errors
-/// When nothing is known, or the memory of the deployment cannot be chosen.
+/// When nothing is known, the workload is of several functions, or the memory of the deployment cannot be chosen.
 pub fn right_size(
     catalogue: &Catalogue,
     workload: &Workload,
@@ -86,6 +93,11 @@ pub fn right_size(
 ) -> Result<RightSize, RightSizeError> {
     if matches!(deployment.memory, Memory::Fixed(_)) {
         return Err(RightSizeError::FixedMemory(deployment.title.clone()));
+    }
+    // A function that was given other memory is one function.
+    let names: BTreeSet<&str> = workload.functions.iter().map(|function| function.name.as_str()).collect();
+    if names.len() > 1 {
+        return Err(RightSizeError::SeveralFunctions { count: names.len() });
     }
     let observations = observations(workload);
     let cpu_percent = workload.functions.first().and_then(|function| function.cpu_percent);
@@ -154,8 +166,10 @@ fn sentence(found: &WhatIf, currency: &str) -> String {
         [one] => {
             let row = found.rows.iter().find(|row| row.memory_mb == *one);
             match row.and_then(|row| row.cost_low.clone().zip(row.cost_high.clone())) {
-                Some((low, high)) if low == high => format!(" ({} a month)", shown(currency, &low)),
-                Some((low, high)) => format!(" ({} to {} a month)", shown(currency, &low), shown(currency, &high)),
+                Some((low, high)) if low == high => format!(" ({} a month)", shown::amount(currency, &low)),
+                Some((low, high)) => {
+                    format!(" ({} to {} a month)", shown::amount(currency, &low), shown::amount(currency, &high))
+                }
                 None => String::new(),
             }
         }

@@ -19,7 +19,8 @@ const DAYS_MIN: usize = 7;
 /// What a verdict rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Robustness {
-    /// Months put together from days drawn at random; absent where the executions are not of at least 7 days.
+    /// Months put together from days drawn at random; absent where the executions are not of at least 7 days, or one of
+    /// the days has no cost.
     pub days: Option<DayResamples>,
     /// What each assumption does to the cheapest, and where it makes another one the cheapest.
     pub assumptions: Sensitivity,
@@ -96,8 +97,10 @@ fn day_resamples(
         let prepared = Prepared::of(day);
         for ((deployment, outcome), costs) in deployments.iter().zip(&mut costs) {
             let assumptions = Assumptions { allowances: false, sizing: outcome.sizing, ..assumptions.clone() };
-            let cost = replay(catalogue, &prepared, deployment, &assumptions)?.monthly_cost;
-            costs.push(cost.unwrap_or_default());
+            let Some(cost) = replay(catalogue, &prepared, deployment, &assumptions)?.monthly_cost else {
+                return Ok(None);
+            };
+            costs.push(cost);
         }
     }
     let Ok(drawn) = bootstrap(&costs, Resampling::default()) else { return Ok(None) };

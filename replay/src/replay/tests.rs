@@ -57,7 +57,7 @@ fn micro() -> Deployment {
         line(
             Part::Compute,
             Each::Instance,
-            r#"{"service": "ec2", "meter": "instance", "variant": "$variant", "quantity": 1}"#,
+            r#"{"service": "ec2", "meter": "instance", "variant": "t3.micro", "quantity": 1}"#,
         ),
         line(Part::Storage, Each::Instance, r#"{"service": "ec2", "storage_class": "gp3", "gib": 8}"#),
     ];
@@ -66,7 +66,6 @@ fn micro() -> Deployment {
     micro.vcpu = Vcpu::Fixed { milli: 2000, sustained_milli: 200 };
     micro.system_memory_mb = 256;
     micro.concurrency = None;
-    micro.words.insert("variant".to_owned(), "t3.micro".to_owned());
     micro
 }
 
@@ -224,4 +223,62 @@ fn a_task_pays_for_its_start_and_a_minute_at_least() {
     let outcome = run(&daily(100 * SECOND_US, 2048), &task, &without_free_tier());
     assert_eq!(outcome.monthly_cost, Some(exact("0.04937") * Exact::ratio(31 * 120, 3600).unwrap()));
     assert_eq!((outcome.cold_starts.count, outcome.cold_starts.added_ms), (31, Exact::from(20_000)));
+}
+
+/// Every deployment that comes with the program, with everything that may be charged.
+#[test]
+fn no_sku_is_charged_in_two_parts() {
+    let catalogue = catalogue();
+    let deployments = crate::Deployments::embedded(&catalogue).unwrap();
+    let mut workload = daily(90 * SECOND_US, 512);
+    workload.functions[0].response_bytes = 1_000_000;
+    workload.functions[0].log_bytes = 10_000;
+    let prepared = Prepared::of(&workload);
+    for deployment in deployments.all() {
+        let with = deployment.lines.iter().filter_map(|line| line.extra.clone()).collect();
+        let outcome = replay(&catalogue, &prepared, deployment, &Assumptions { with, ..without_free_tier() }).unwrap();
+        let mut ids: Vec<&str> = outcome.charges.iter().map(|charge| charge.id.as_str()).collect();
+        ids.sort_unstable();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{}: {ids:?}", deployment.name);
+        if let Some(cost) = outcome.monthly_cost {
+            assert_eq!(
+                outcome.charges.iter().map(|charge| &charge.billed_cost).sum::<Exact>(),
+                cost,
+                "{}",
+                deployment.name
+            );
+        }
+    }
+}
+
+#[test]
+fn instances_with_a_cap_of_their_own_are_priced_one_by_one_up_to_a_number() {
+    let row = r#"{"service": "dynos", "meter": "dyno", "variant": "basic", "quantity": 1}"#;
+    let mut dyno = deployment(Kind::Paas, Scaling::Sized, vec![line(Part::Compute, Each::Instance, row)]);
+    (dyno.provider, dyno.region) = ("heroku".to_owned(), None);
+    (dyno.memory, dyno.concurrency) = (Memory::Fixed(512), Some(1));
+    let fixed = |minimum_instances: u64| Assumptions {
+        sizing: Some(Sizing::Fixed { percentile: None }),
+        minimum_instances: Some(minimum_instances),
+        ..without_free_tier()
+    };
+    // The cap of 7.00 a month holds for each of them.
+    let outcome = run(&daily(SECOND_US, 512), &dyno, &fixed(1_500));
+    assert_eq!(outcome.monthly_cost, Some(exact("10500")));
+    let outcome = run(&daily(SECOND_US, 512), &dyno, &fixed(10_001));
+    assert_eq!((outcome.feasible, outcome.monthly_cost), (false, None));
+    let message = "10,001 instances that each have prices of their own: more than 10,000 are not priced";
+    assert_eq!(outcome.reasons[0].message, message);
+}
+
+#[test]
+fn sizes_of_memory_are_of_one_function() {
+    let mut workload = daily(SECOND_US, 512);
+    workload.functions.push(Function::new("g", 1024));
+    let error = crate::right_size(&catalogue(), &workload, &lambda(), &Assumptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "the executions are of 2 functions: sizes of memory are compared for one");
+    workload.functions[1].name = "f".to_owned();
+    assert!(crate::right_size(&catalogue(), &workload, &lambda(), &Assumptions::default()).is_ok());
 }
