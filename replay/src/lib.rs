@@ -10,7 +10,7 @@
 mod arrivals;
 pub mod assumptions;
 pub mod bootstrap;
-pub mod break_even;
+mod break_even;
 pub mod compare;
 pub mod curves;
 pub mod deployment;
