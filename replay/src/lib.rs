@@ -25,6 +25,7 @@ mod load;
 pub mod memory;
 pub mod outcome;
 mod prepared;
+mod quantities;
 pub mod replay;
 pub mod right_size;
 pub mod robustness;
@@ -32,7 +33,6 @@ mod sample;
 pub mod schedule;
 pub mod sensitivity;
 pub mod sizing;
-pub mod span;
 mod stretch;
 pub mod workload;
 

@@ -24,7 +24,7 @@ mod mistake;
 
 pub use mistake::ScheduleError;
 
-use crate::span;
+use crate::quantities;
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -97,7 +97,9 @@ impl Schedule {
         let zone = mistake::zone(text, zone)?;
         let trimmed = text.trim();
         let form = match wrapped(trimmed, "rate") {
-            Some(inner) => Form::Every(span::parse_us(inner).map_err(|error| mistake::rate(text, &error))?),
+            Some(inner) => {
+                Form::Every(quantities::parse_interval_us(inner).map_err(|error| mistake::rate(text, &error))?)
+            }
             None => Form::Cron(Box::new(mistake::cron(text)?)),
         };
         let schedule = Self { text: trimmed.to_owned(), zone, form };
@@ -174,7 +176,7 @@ impl Schedule {
     /// The schedule in words: `Every day at 17:00 in Europe/Zurich`.
     pub fn words(&self) -> String {
         match &self.form {
-            Form::Every(every_us) => format!("Every {}", span::words(*every_us)),
+            Form::Every(every_us) => format!("Every {}", quantities::words(*every_us)),
             Form::Cron(cron) => {
                 let pattern = &cron.pattern;
                 let words = cron.describe();
