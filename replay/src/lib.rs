@@ -9,7 +9,7 @@
 
 mod arrivals;
 pub mod assumptions;
-pub mod bootstrap;
+mod bootstrap;
 mod break_even;
 pub mod compare;
 pub mod curves;
@@ -33,7 +33,7 @@ mod sample;
 pub mod schedule;
 pub mod sensitivity;
 pub mod sizing;
-mod stretch;
+mod windows;
 pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};
