@@ -7,15 +7,13 @@ use std::ops::{AddAssign, Sub};
 use paygrain_pricing::Exact;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-use thiserror::Error;
 
 #[cfg(test)]
 mod tests;
 
 /// How days are resampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resampling {
+pub(crate) struct Resampling {
     /// Of the generator: the same seed gives the same resamples.
     pub seed: u64,
     /// How many; at least 1.
@@ -29,8 +27,8 @@ impl Default for Resampling {
 }
 
 /// What the resamples show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Resampled {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resampled {
     /// How many there are.
     pub resamples: u32,
     /// For each deployment, the resamples in which none is cheaper: where several cost the same it counts for each.
@@ -40,8 +38,8 @@ pub struct Resampled {
 }
 
 /// The two deployments of the least cost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Closest {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Closest {
     /// The cheapest over the days as they were; the first of equals.
     pub best: usize,
     /// The next.
@@ -61,56 +59,15 @@ impl Resampled {
     }
 }
 
-/// Why days cannot be resampled.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BootstrapError {
-    /// There is no deployment, no day or no resample.
-    #[error("there is nothing to resample: {deployments} deployments, {days} days, {resamples} resamples")]
-    Nothing {
-        /// How many deployments there are.
-        deployments: usize,
-        /// How many days the first has.
-        days: usize,
-        /// How many resamples were wished for.
-        resamples: u32,
-    },
-    /// A deployment has other days than the first.
-    #[error("deployment {deployment} has the costs of {days} days, the first has {expected}")]
-    DaysDiffer {
-        /// Its place, from 0.
-        deployment: usize,
-        /// Its days.
-        days: usize,
-        /// The days of the first.
-        expected: usize,
-    },
-}
-
-impl BootstrapError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Nothing { .. } => "give at least one deployment, one day and one resample".to_owned(),
-            Self::DaysDiffer { .. } => "give every deployment a cost for each day, 0 where it has none".to_owned(),
-        })
-    }
-}
-
-/// Resamples the days: `costs` has for each deployment the cost of each day.
-///
-/// # Errors
-/// When there is nothing to resample, or a deployment has more or fewer days than the first.
-pub fn bootstrap(costs: &[Vec<Exact>], resampling: Resampling) -> Result<Resampled, BootstrapError> {
+/// Resamples the days: `costs` has for each deployment the cost of each day. Nothing where there is no deployment, no day
+/// or no resample, or a deployment has more or fewer days than the first.
+pub(crate) fn bootstrap(costs: &[Vec<Exact>], resampling: Resampling) -> Option<Resampled> {
     let days = costs.first().map_or(0, Vec::len);
-    if days == 0 || resampling.resamples == 0 {
-        let (deployments, resamples) = (costs.len(), resampling.resamples);
-        return Err(BootstrapError::Nothing { deployments, days, resamples });
-    }
-    if let Some((deployment, other)) = costs.iter().enumerate().find(|(_, other)| other.len() != days) {
-        return Err(BootstrapError::DaysDiffer { deployment, days: other.len(), expected: days });
+    if days == 0 || resampling.resamples == 0 || costs.iter().any(|other| other.len() != days) {
+        return None;
     }
     // Integers in units of a common denominator are some hundred times as fast, and as exact.
-    Ok(match scaled(costs, days) {
+    Some(match scaled(costs, days) {
         Some((scaled, denominator)) => resample(&scaled, days, resampling, |sum: &i128| {
             Exact::from_integer(*sum).checked_div(&denominator).unwrap_or_default()
         }),

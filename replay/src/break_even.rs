@@ -6,18 +6,14 @@
 use std::ops::RangeInclusive;
 
 use paygrain_pricing::Exact;
-use serde::Serialize;
 
 mod search;
 #[cfg(test)]
 mod tests;
 
-/// Evaluations of costs that a search may take, unless told otherwise.
-pub const EVALUATIONS_MAX: usize = 10_000;
-
 /// A stretch of the axis in which the same curves are the cheapest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Interval {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interval {
     /// First place.
     pub from: i64,
     /// Last place, inclusive.
@@ -28,38 +24,11 @@ pub struct Interval {
     pub uncertain: bool,
 }
 
-/// How the costs of two curves compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Comparison {
-    /// The first costs less, or the second is not feasible.
-    FirstCheaper,
-    /// Both cost the same.
-    Equal,
-    /// The second costs less, or the first is not feasible.
-    SecondCheaper,
-    /// Neither is feasible.
-    Infeasible,
-    /// The search ended before it was settled.
-    Uncertain,
-}
-
-/// A stretch of the axis in which two curves compare alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Stretch {
-    /// First place.
-    pub from: i64,
-    /// Last place, inclusive.
-    pub to: i64,
-    /// How they compare in it.
-    pub comparison: Comparison,
-}
-
 /// Which of several curves are the cheapest where on `axis`, from its first place to its last without gaps.
 ///
 /// `cost` gives the cost of a curve (from 0 to below `curves`) at a place; `None`: it is not feasible there. It is asked
-/// once for each curve and place, about [`EVALUATIONS_MAX`] times at most, but always at both ends, at the powers of 8 and
-/// at the hints.
+/// once for each curve and place, `evaluations_max` times at most, but always at both ends, at the powers of 8 and at the
+/// hints.
 ///
 /// The answer is exact when every curve, between two neighbouring hints, rises or falls but does not do both, and becomes
 /// feasible or infeasible at most once between places that are always looked at. So a hint is due where a curve turns: on
@@ -71,20 +40,7 @@ pub struct Stretch {
 ///
 /// # Errors
 /// When `cost` fails.
-pub fn cheapest_intervals<E>(
-    axis: RangeInclusive<i64>,
-    curves: usize,
-    hints: &[i64],
-    cost: impl FnMut(usize, i64) -> Result<Option<Exact>, E>,
-) -> Result<Vec<Interval>, E> {
-    cheapest_intervals_within(axis, curves, hints, EVALUATIONS_MAX, cost)
-}
-
-/// [`cheapest_intervals`] with so many evaluations; those at the ends, the powers of 8 and the hints are always made.
-///
-/// # Errors
-/// When `cost` fails.
-pub fn cheapest_intervals_within<E>(
+pub(crate) fn cheapest_intervals<E>(
     axis: RangeInclusive<i64>,
     curves: usize,
     hints: &[i64],
@@ -97,32 +53,6 @@ pub fn cheapest_intervals_within<E>(
     let mut search = search::Search::new(axis, curves, hints, cost)?;
     search.settle(evaluations_max)?;
     Ok(joined(search.pieces()))
-}
-
-/// How the costs of two curves compare on `axis`, from its first place to its last without gaps; what holds for
-/// [`cheapest_intervals`] holds here.
-///
-/// # Errors
-/// When a cost fails.
-pub fn crossings<E>(
-    axis: RangeInclusive<i64>,
-    hints: &[i64],
-    mut first: impl FnMut(i64) -> Result<Option<Exact>, E>,
-    mut second: impl FnMut(i64) -> Result<Option<Exact>, E>,
-) -> Result<Vec<Stretch>, E> {
-    let cost = |curve, at| if curve == 0 { first(at) } else { second(at) };
-    let stretch = |interval: Interval| Stretch {
-        from: interval.from,
-        to: interval.to,
-        comparison: match interval.cheapest[..] {
-            _ if interval.uncertain => Comparison::Uncertain,
-            [0] => Comparison::FirstCheaper,
-            [1] => Comparison::SecondCheaper,
-            [] => Comparison::Infeasible,
-            _ => Comparison::Equal,
-        },
-    };
-    Ok(cheapest_intervals(axis, 2, hints, cost)?.into_iter().map(stretch).collect())
 }
 
 /// Pieces that follow each other, joined where they say the same.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     assumptions::Assumptions,
-    break_even::cheapest_intervals_within,
+    break_even::cheapest_intervals,
     deployment::Deployment,
     prepared::Prepared,
     replay::{ReplayError, replay},
@@ -178,7 +178,7 @@ impl BreakEven {
             }
             curves.push(Curve { name: deployment.name.clone(), title: deployment.title.clone(), points });
         }
-        let found = cheapest_intervals_within(from..=to, deployments.len(), &[current], EVALUATIONS_MAX, &mut cost)?;
+        let found = cheapest_intervals(from..=to, deployments.len(), &[current], EVALUATIONS_MAX, &mut cost)?;
         let name = |index: usize| deployments.get(index).map_or_else(String::new, |one| one.name.clone());
         let intervals = found.into_iter().map(|one| CheapestStretch {
             from: one.from,

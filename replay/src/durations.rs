@@ -2,7 +2,7 @@
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::job::DURATION_US_MAX;
+use crate::quantities::DURATION_US_MAX;
 
 /// The 95th percentile of the standard normal distribution.
 const NORMAL_P95: f64 = 1.644_853_626_951_472_2;

@@ -11,7 +11,7 @@
 //! - A window that repeats follows itself. It is passed through until the instances are at its end what they were at its
 //!   start, and that pass counts, from its start to its end: the first instances of a month do not start again with
 //!   every repetition.
-use crate::stretch::stretches;
+use crate::windows::{WindowOf, stretches};
 
 mod host;
 #[cfg(test)]
@@ -28,18 +28,8 @@ pub struct Span {
     pub pool: u32,
 }
 
-/// A span of time with its executions, and how often it comes: [`crate::Window`] as instances see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanWindow<'a> {
-    /// First instant, UTC microseconds.
-    pub start_us: i64,
-    /// End, exclusive.
-    pub end_us: i64,
-    /// How often it comes; what comes more than once follows itself.
-    pub repeats: u64,
-    /// Executions that start in it, by start, at equal starts by end.
-    pub spans: &'a [Span],
-}
+/// A window with its executions by start, at equal starts by end.
+pub type SpanWindow<'a> = WindowOf<'a, Span>;
 
 /// How instances take requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +105,7 @@ impl InstanceUse {
 pub fn replay_on_request(windows: &[SpanWindow<'_>], rule: &KeepAlive) -> InstanceUse {
     let pools = host::Pools::of(windows);
     let mut total = InstanceUse::default();
-    for stretch in stretches(windows.iter().map(|one| (one.start_us, one.end_us, one.repeats, one.spans))) {
+    for stretch in stretches(windows) {
         let mut used = match stretch.repeats {
             1 => host::once(&stretch, rule, &pools),
             _ => host::again(&stretch, rule, &pools),

@@ -1,16 +1,13 @@
 //! A scheduled job that does not exist yet: a schedule, a duration and a memory, as a workload
-use paygrain_pricing::{Exact, Period};
+use paygrain_pricing::Period;
 use serde::Serialize;
 
 use crate::{
+    quantities::{BYTES_MAX, parse_duration_us, parse_memory_mb, parse_vcpu_milli, shown},
     schedule::{Schedule, ScheduleError},
     workload::{Function, Run, Trigger, Window, Workload},
 };
 
-/// Longest duration that can be asked for: 31 days.
-pub(crate) const DURATION_US_MAX: i64 = 31 * 86_400 * 1_000_000;
-/// Largest memory that can be asked for, MB: 4 TiB.
-const MEMORY_MB_MAX: i64 = 4 << 20;
 /// Runs that are shown.
 const NEXT_RUNS: usize = 5;
 
@@ -109,16 +106,16 @@ impl ScheduledJob {
             Schedule::parse(text("schedule").ok_or(JobError::Missing("schedule"))?, text("timezone").unwrap_or("UTC"))?;
         let duration = text("duration").ok_or(JobError::Missing("duration"))?;
         let memory = text("memory").ok_or(JobError::Missing("memory"))?;
-        let mut function = Function::new("job", memory_mb(memory)?);
+        let mut function = Function::new("job", quantity("memory", memory, parse_memory_mb)?);
         function.trigger = Trigger::Schedule;
-        function.cpu_percent = number("cpu_percent", text("cpu_percent"), 0, 100, "a whole number from 0 to 100")?
+        function.cpu_percent = number("cpu_percent", text("cpu_percent"), 100, "a whole number from 0 to 100")?
             .and_then(|percent| u32::try_from(percent).ok());
-        function.vcpu_milli = text("vcpu").map(vcpu_milli).transpose()?;
-        function.init_us = text("init").map(|text| span_us("init", text)).transpose()?;
+        function.vcpu_milli = text("vcpu").map(|text| quantity("vcpu", text, parse_vcpu_milli)).transpose()?;
+        function.init_us = text("init").map(|text| quantity("init", text, parse_duration_us)).transpose()?;
         let bytes = "a whole number of bytes, at most 10^15";
         for (name, field) in [("response_bytes", &mut function.response_bytes), ("log_bytes", &mut function.log_bytes)]
         {
-            *field = number(name, text(name), 0, 1_000_000_000_000_000, bytes)?.unwrap_or(0);
+            *field = number(name, text(name), BYTES_MAX, bytes)?.unwrap_or(0);
         }
         let period = match text("period") {
             None => this_month,
@@ -128,7 +125,7 @@ impl ScheduledJob {
                 expected: "a month as YYYY-MM, for example 2026-10",
             })?,
         };
-        Ok(Self { schedule, period, duration_us: span_us("duration", duration)?, function })
+        Ok(Self { schedule, period, duration_us: quantity("duration", duration, parse_duration_us)?, function })
     }
 
     /// The job as a workload of its period.
@@ -154,69 +151,16 @@ impl ScheduledJob {
     }
 }
 
-fn value(name: &'static str, value: &str, expected: &'static str) -> JobError {
-    JobError::Value { name, value: value.chars().take(60).collect(), expected }
+/// What a text says, or what was expected in its place.
+fn quantity(name: &'static str, text: &str, parse: fn(&str) -> Result<i64, &'static str>) -> Result<i64, JobError> {
+    parse(text).map_err(|expected| JobError::Value { name, value: shown(text), expected })
 }
 
-fn number(
-    name: &'static str,
-    text: Option<&str>,
-    least: i64,
-    most: i64,
-    expected: &'static str,
-) -> Result<Option<i64>, JobError> {
+/// A whole number from 0 to a most.
+fn number(name: &'static str, text: Option<&str>, most: i64, expected: &'static str) -> Result<Option<i64>, JobError> {
     let Some(text) = text else { return Ok(None) };
-    let number = text.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
-    number.map(Some).ok_or_else(|| value(name, text, expected))
-}
-
-/// A number with one of some units behind it, in the base unit; nothing where it is none.
-fn with_unit(text: &str, units: &[(&str, i64)]) -> Option<Exact> {
-    let text = text.trim();
-    let at = text.find(|character: char| !(character.is_ascii_digit() || character == '.'))?;
-    let (digits, unit) = text.split_at(at);
-    let unit = unit.trim();
-    let (_, factor) = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
-    Some(Exact::parse(digits).ok()? * Exact::from(*factor))
-}
-
-/// A duration in microseconds, at least one and at most 31 days.
-pub(crate) fn span_us(name: &'static str, text: &str) -> Result<i64, JobError> {
-    let units = [
-        ("us", 1),
-        ("µs", 1),
-        ("ms", 1_000),
-        ("s", 1_000_000),
-        ("sec", 1_000_000),
-        ("m", 60_000_000),
-        ("min", 60_000_000),
-        ("h", 3_600_000_000),
-        ("d", 86_400_000_000),
-    ];
-    let us = with_unit(text, &units).and_then(|us| i64::try_from(us.ceil_to_integer().to_i128()?).ok());
-    us.filter(|us| (1..=DURATION_US_MAX).contains(us)).ok_or_else(|| {
-        value(name, text, "a number with its unit (ms, s, min, h), above 0 and at most 31 days, such as `300ms`")
-    })
-}
-
-/// A memory in MB, at least one.
-pub(crate) fn memory_mb(text: &str) -> Result<i64, JobError> {
-    let units = [("MB", 1), ("MiB", 1), ("M", 1), ("GB", 1024), ("GiB", 1024), ("G", 1024)];
-    let plain = text.parse::<i64>().ok().map(Exact::from);
-    let mb =
-        plain.or_else(|| with_unit(text, &units)).and_then(|mb| i64::try_from(mb.ceil_to_integer().to_i128()?).ok());
-    mb.filter(|mb| (1..=MEMORY_MB_MAX).contains(mb)).ok_or_else(|| {
-        value("memory", text, "MB, or a number with `MB` or `GB`, above 0 and at most 4,096 GB, such as `512MB`")
-    })
-}
-
-/// vCPU in thousandths, at least one.
-pub(crate) fn vcpu_milli(text: &str) -> Result<i64, JobError> {
-    let milli = Exact::parse(text).ok().map(|vcpu| (vcpu * Exact::from(1000)).ceil_to_integer());
-    let milli = milli.and_then(|milli| i64::try_from(milli.to_i128()?).ok());
-    milli
-        .filter(|milli| (1..=1_000_000).contains(milli))
-        .ok_or_else(|| value("vcpu", text, "a number above 0 and at most 1,000, such as `0.5`"))
+    let number = text.parse::<i64>().ok().filter(|number| (0..=most).contains(number));
+    number.map(Some).ok_or_else(|| JobError::Value { name, value: shown(text), expected })
 }
 
 #[cfg(test)]
@@ -278,16 +222,5 @@ mod tests {
         }
         let error = read(&[("schedule", "0 25 * * *"), ("duration", "1s"), ("memory", "1GB")]).unwrap_err();
         assert!(error.to_string().contains("25"), "{error}");
-    }
-
-    #[test]
-    fn numbers_have_units() {
-        for (text, us) in [("300ms", 300_000), ("1.5s", 1_500_000), ("2 min", 120_000_000), ("0.5h", 1_800_000_000)] {
-            assert_eq!(span_us("duration", text), Ok(us), "{text}");
-        }
-        for (text, mb) in [("512", 512), ("512MB", 512), ("2 GB", 2048), ("1.5gb", 1536)] {
-            assert_eq!(memory_mb(text), Ok(mb), "{text}");
-        }
-        assert_eq!(vcpu_milli("0.25"), Ok(250));
     }
 }

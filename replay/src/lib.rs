@@ -9,8 +9,8 @@
 
 mod arrivals;
 pub mod assumptions;
-pub mod bootstrap;
-pub mod break_even;
+mod bootstrap;
+mod break_even;
 pub mod compare;
 pub mod curves;
 pub mod deployment;
@@ -25,6 +25,7 @@ mod load;
 pub mod memory;
 pub mod outcome;
 mod prepared;
+mod quantities;
 pub mod replay;
 pub mod right_size;
 pub mod robustness;
@@ -33,8 +34,7 @@ pub mod schedule;
 pub mod sensitivity;
 mod shown;
 pub mod sizing;
-pub mod span;
-mod stretch;
+mod windows;
 pub mod workload;
 
 pub use assumptions::{AssumptionError, Assumptions};

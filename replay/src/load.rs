@@ -231,17 +231,8 @@ fn use_of(workload: &Workload, rule: &KeepAlive) -> InstanceUse {
             window.runs.iter().map(span).collect()
         })
         .collect();
-    let windows: Vec<SpanWindow<'_>> = workload
-        .windows
-        .iter()
-        .zip(&spans)
-        .map(|(window, spans)| SpanWindow {
-            start_us: window.start_us,
-            end_us: window.end_us,
-            repeats: window.repeats,
-            spans,
-        })
-        .collect();
+    let windows: Vec<SpanWindow<'_>> =
+        workload.windows.iter().zip(&spans).map(|(window, spans)| SpanWindow::of(window, spans)).collect();
     replay_on_request(&windows, rule)
 }
 
@@ -286,17 +277,8 @@ fn sized(
             |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
         let loads: Vec<Vec<Load>> =
             workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
-        let windows: Vec<LoadWindow<'_>> = workload
-            .windows
-            .iter()
-            .zip(&loads)
-            .map(|(window, loads)| LoadWindow {
-                start_us: window.start_us,
-                end_us: window.end_us,
-                repeats: window.repeats,
-                loads,
-            })
-            .collect();
+        let windows: Vec<LoadWindow<'_>> =
+            workload.windows.iter().zip(&loads).map(|(window, loads)| LoadWindow::of(window, loads)).collect();
         size(&windows, sizing, &rule)
     };
     let sized = prepared.sized((sizing, rule, filled.clone()), work).map_err(|error| Reason {

@@ -155,19 +155,11 @@ impl MemoryFit {
         }
     }
 
-    /// The part of each duration that no memory shortens.
-    pub fn waiting_us(&self) -> Band {
-        match &self.model {
-            Model::Fitted { waiting, .. } => Band::at(whole(waiting)),
-            Model::OneSize { duration, .. } => Band { low_us: 0, high_us: whole(duration) },
-        }
-    }
-
     /// The mean duration at a size: the fit, its residual less and more; without a fit, from all work to all waiting.
     pub fn duration_us(&self, memory_mb: i64) -> Band {
         match &self.model {
-            Model::Fitted { residual_us, .. } => {
-                let fitted = whole(&self.fitted(memory_mb));
+            Model::Fitted { waiting, work, residual_us } => {
+                let fitted = whole(&(waiting + quotient(work, &self.useful(memory_mb))));
                 Band { low_us: (fitted - residual_us).max(0), high_us: fitted.saturating_add(*residual_us) }
             }
             Model::OneSize { memory_mb: recorded_mb, duration } => {
@@ -177,44 +169,13 @@ impl MemoryFit {
         }
     }
 
-    /// What an execution that took `duration_us` at one size takes at another: in the ratio of the mean durations.
-    pub fn scale(&self, duration_us: i64, from_mb: i64, to_mb: i64) -> Band {
-        let (from, to) = (self.useful(from_mb), self.useful(to_mb));
-        let duration = Exact::from(duration_us);
-        match &self.model {
-            _ if from == to => Band::at(duration_us),
-            Model::OneSize { .. } => Band::of(duration_us, whole(&quotient(&(duration * from), &to))),
-            Model::Fitted { residual_us, .. } => {
-                let (at_from, at_to) = (self.fitted(from_mb), self.fitted(to_mb));
-                let residual = Exact::from(*residual_us);
-                let scaled = |mean: Exact| match at_from.is_positive() {
-                    true => whole(&quotient(&(&duration * mean.max(Exact::zero())), &at_from)),
-                    false => duration_us,
-                };
-                Band { low_us: scaled(&at_to - &residual), high_us: scaled(at_to + residual) }
-            }
-        }
-    }
-
     /// The memory that counts at a size: up to the limit.
     fn useful(&self, memory_mb: i64) -> Exact {
         memory_mb.min(self.limit_mb).max(1).into()
     }
-
-    fn fitted(&self, memory_mb: i64) -> Exact {
-        match &self.model {
-            Model::Fitted { waiting, work, .. } => waiting + quotient(work, &self.useful(memory_mb)),
-            Model::OneSize { duration, .. } => duration.clone(),
-        }
-    }
 }
 
 impl Band {
-    /// A duration that is known.
-    pub fn at(duration_us: i64) -> Self {
-        Self { low_us: duration_us, high_us: duration_us }
-    }
-
     fn of(one_us: i64, other_us: i64) -> Self {
         Self { low_us: one_us.min(other_us), high_us: one_us.max(other_us) }
     }

@@ -9,7 +9,7 @@ use crate::{
     outcome::Outcome,
     prepared::Prepared,
     replay::{ReplayError, replay},
-    sensitivity::{Assumption, Sensitivity, Verdict, sensitivity},
+    sensitivity::{Assumption, Cheapest, Sensitivity, sensitivity},
     workload::{Window, Workload},
 };
 
@@ -103,7 +103,7 @@ fn day_resamples(
             costs.push(cost);
         }
     }
-    let Ok(drawn) = bootstrap(&costs, Resampling::default()) else { return Ok(None) };
+    let Some(drawn) = bootstrap(&costs, Resampling::default()) else { return Ok(None) };
     let name = |place: usize| deployments.get(place).map_or_else(String::new, |(one, _)| one.name.clone());
     let shares = (0..deployments.len())
         .map(|place| CheapestShare { name: name(place), share: drawn.share(place).unwrap_or_default() });
@@ -180,11 +180,11 @@ fn of_assumptions(
                 set(&mut changed, *value);
             }
         }
-        let mut best: Option<Verdict> = None;
+        let mut best: Option<Cheapest> = None;
         for (deployment, _) in deployments {
             let Some(cost) = replay(catalogue, &prepared, deployment, &changed)?.monthly_cost else { continue };
             if best.as_ref().is_none_or(|best| cost < best.cost) {
-                best = Some(Verdict { name: deployment.name.clone(), cost });
+                best = Some(Cheapest { name: deployment.name.clone(), cost });
             }
         }
         Ok(best)

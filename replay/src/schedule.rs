@@ -24,7 +24,7 @@ mod mistake;
 
 pub use mistake::ScheduleError;
 
-use crate::span;
+use crate::quantities;
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -97,7 +97,9 @@ impl Schedule {
         let zone = mistake::zone(text, zone)?;
         let trimmed = text.trim();
         let form = match wrapped(trimmed, "rate") {
-            Some(inner) => Form::Every(span::parse_us(inner).map_err(|error| mistake::rate(text, &error))?),
+            Some(inner) => {
+                Form::Every(quantities::parse_interval_us(inner).map_err(|error| mistake::rate(text, &error))?)
+            }
             None => Form::Cron(Box::new(mistake::cron(text)?)),
         };
         let schedule = Self { text: trimmed.to_owned(), zone, form };
@@ -174,7 +176,7 @@ impl Schedule {
     /// The schedule in words: `Every day at 17:00 in Europe/Zurich`.
     pub fn words(&self) -> String {
         match &self.form {
-            Form::Every(every_us) => format!("Every {}", span::words(*every_us)),
+            Form::Every(every_us) => format!("Every {}", quantities::words(*every_us)),
             Form::Cron(cron) => {
                 let pattern = &cron.pattern;
                 let words = cron.describe();
@@ -191,7 +193,7 @@ impl Schedule {
     }
 
     /// Whether the schedule names one time of day: those come once however the clock changes.
-    pub fn is_of_one_time(&self) -> bool {
+    fn is_of_one_time(&self) -> bool {
         matches!(&self.form, Form::Cron(cron) if cron.determine_job_type() == JobType::FixedTime)
     }
 
@@ -263,12 +265,12 @@ impl Schedule {
     /// Adds what becomes of the runs around one change of the clock.
     fn changes_at(&self, cron: &Cron, change_us: i64, changes: &mut Vec<ClockChange>) {
         let (before_s, after_s) = (self.offset_s(change_us - SECOND_US), self.offset_s(change_us));
+        let (low_s, high_s) = (before_s.min(after_s), before_s.max(after_s));
         let of_one_time = self.is_of_one_time();
         let runs_at = |at_us: i64| self.after(cron, at_us - 1) == Some(at_us);
-        for local_s in before_s.min(after_s)..before_s.max(after_s) {
-            let from_change_s = local_s - before_s.min(after_s);
-            let first = change_us / SECOND_US + before_s.min(after_s) + from_change_s;
-            let Some(local) = DateTime::from_timestamp(first, 0).map(|local| local.naive_utc()) else { continue };
+        for offset_s in low_s..high_s {
+            let local = DateTime::from_timestamp(change_us / SECOND_US + offset_s, 0);
+            let Some(local) = local.map(|local| local.naive_utc()) else { continue };
             if !names_day(cron, local.date()) || !cron.is_time_matching(&local).unwrap_or(false) {
                 continue;
             }
@@ -278,8 +280,8 @@ impl Schedule {
                     false => ClockEffect::Skipped,
                 }
             } else {
-                let earlier_us = change_us - (before_s - after_s) * SECOND_US + from_change_s * SECOND_US;
-                let later_us = change_us + from_change_s * SECOND_US;
+                let later_us = change_us + (offset_s - low_s) * SECOND_US;
+                let earlier_us = later_us - (high_s - low_s) * SECOND_US;
                 match of_one_time {
                     true => ClockEffect::Once(earlier_us),
                     false => ClockEffect::Twice(earlier_us, later_us),
@@ -321,7 +323,5 @@ fn utc_text(at_us: i64) -> String {
     DateTime::from_timestamp_micros(at_us).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-#[cfg(test)]
-mod clock_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub struct Assumption {
 
 /// What is the cheapest, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct Cheapest {
     /// The name of the deployment.
     pub name: String,
     /// What it costs.
@@ -31,7 +31,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sensitivity {
     /// The verdict with every assumption at its usual value; absent: nothing is feasible.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Cheapest>,
     /// The assumptions, those that move the cost most first.
     pub rows: Vec<AssumptionRow>,
 }
@@ -55,7 +55,7 @@ pub struct End {
     /// The value.
     pub value: i64,
     /// The verdict there; absent: nothing is feasible.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Cheapest>,
     /// What the cheapest costs there less what the cheapest costs usually; absent: nothing is feasible there or usually.
     pub change: Option<Exact>,
     /// The value next to the usual one from which on, towards this end, another deployment is the cheapest; absent: the
@@ -90,7 +90,7 @@ impl AssumptionRow {
 /// When `verdict` fails.
 pub fn sensitivity<E>(
     assumptions: &[Assumption],
-    mut verdict: impl FnMut(&[i64]) -> Result<Option<Verdict>, E>,
+    mut verdict: impl FnMut(&[i64]) -> Result<Option<Cheapest>, E>,
 ) -> Result<Sensitivity, E> {
     let usual: Vec<i64> = assumptions.iter().map(|assumption| assumption.usual).collect();
     let usually = verdict(&usual)?;
@@ -122,11 +122,11 @@ pub fn sensitivity<E>(
 fn end<E>(
     usual: i64,
     value: i64,
-    usually: Option<&Verdict>,
-    at: &mut impl FnMut(i64) -> Result<Option<Verdict>, E>,
+    usually: Option<&Cheapest>,
+    at: &mut impl FnMut(i64) -> Result<Option<Cheapest>, E>,
 ) -> Result<End, E> {
     let name = usually.map(|verdict| &verdict.name);
-    let is_usual = |verdict: &Option<Verdict>| verdict.as_ref().map(|verdict| &verdict.name) == name;
+    let is_usual = |verdict: &Option<Cheapest>| verdict.as_ref().map(|verdict| &verdict.name) == name;
     let verdict = at(value)?;
     let change = verdict.as_ref().zip(usually).map(|(there, usually)| &there.cost - &usually.cost);
     let mut flips_at = None;

@@ -21,7 +21,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::stretch::{Stretch, stretches};
+use crate::windows::{Stretch, WindowOf, stretches};
 
 mod demand;
 mod queue;
@@ -44,18 +44,8 @@ pub struct Load {
     pub share: u64,
 }
 
-/// A span of time with its executions, and how often it comes: [`crate::Window`] as sizing sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadWindow<'a> {
-    /// First instant, UTC microseconds.
-    pub start_us: i64,
-    /// End, exclusive.
-    pub end_us: i64,
-    /// How often it comes; what comes more than once follows itself.
-    pub repeats: u64,
-    /// Executions that start in it, by start.
-    pub loads: &'a [Load],
-}
+/// A window with its executions by start.
+pub type LoadWindow<'a> = WindowOf<'a, Load>;
 
 /// How many instances are up when. As text: `fixed`, `fixed-p95`, `scheduled`, `autoscaled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -296,7 +286,7 @@ pub fn size(windows: &[LoadWindow<'_>], sizing: Sizing, rule: &SizingRule) -> Re
         stop_us: rule.stop_us.max(0),
         ..*rule
     };
-    let stretches = stretches(windows.iter().map(|one| (one.start_us, one.end_us, one.repeats, one.loads)));
+    let stretches = stretches(windows);
     let mut sized = Sized::default();
     for stretch in &stretches {
         for load in stretch.items() {

@@ -68,7 +68,7 @@ fn figures() -> Figures {
 
 fn replay(spans: &[Span], rule: &KeepAlive) -> InstanceUse {
     let end_us = spans.last().unwrap().start_us + 1;
-    replay_on_request(&[SpanWindow { start_us: 0, end_us, repeats: 1, spans }], rule)
+    replay_on_request(&[SpanWindow { start_us: 0, end_us, repeats: 1, items: spans }], rule)
 }
 
 #[test]

@@ -70,13 +70,10 @@ fn a_seed_gives_the_same_and_another_gives_others() {
 
 #[test]
 fn days_without_a_counterpart_are_refused() {
-    let nothing = BootstrapError::Nothing { deployments: 0, days: 0, resamples: 1000 };
-    assert_eq!(bootstrap(&[], Resampling::default()), Err(nothing));
-    assert!(bootstrap(&[Vec::new()], Resampling::default()).is_err());
-    assert!(bootstrap(&[days(&[1])], Resampling { seed: 0, resamples: 0 }).is_err());
-    let differ = BootstrapError::DaysDiffer { deployment: 1, days: 1, expected: 2 };
-    assert!(differ.hint().is_some());
-    assert_eq!(bootstrap(&[days(&[1, 2]), days(&[1])], Resampling::default()), Err(differ));
+    assert_eq!(bootstrap(&[], Resampling::default()), None);
+    assert_eq!(bootstrap(&[Vec::new()], Resampling::default()), None);
+    assert_eq!(bootstrap(&[days(&[1])], Resampling { seed: 0, resamples: 0 }), None);
+    assert_eq!(bootstrap(&[days(&[1, 2]), days(&[1])], Resampling::default()), None);
 }
 
 #[test]

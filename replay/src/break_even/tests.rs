@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Evaluations that a search may take where it is not to be cut short.
+const EVALUATIONS_MAX: usize = 10_000;
+
 fn exact(text: &str) -> Exact {
     Exact::parse(text).unwrap()
 }
@@ -27,7 +30,7 @@ fn search(axis: RangeInclusive<i64>, hints: &[i64], limit: usize, curves: &[Curv
         assert!(asked.insert((curve, at)), "curve {curve} was asked twice at {at}");
         Ok::<_, Infallible>(curves[curve](at))
     };
-    let intervals = cheapest_intervals_within(axis, curves.len(), hints, limit, cost).unwrap();
+    let intervals = cheapest_intervals(axis, curves.len(), hints, limit, cost).unwrap();
     (intervals, asked.len())
 }
 
@@ -190,27 +193,19 @@ fn a_valley_that_shows_is_searched_without_hints() {
 }
 
 #[test]
-fn every_comparison_of_two_curves_is_an_interval() {
-    let found = crossings(
-        -10..=10,
-        &[],
-        |at| Ok::<_, Infallible>((at <= 4).then(|| at.into())),
-        |at| Ok((at <= 7).then(|| Exact::from(at).max(Exact::zero()))),
-    );
-    let of = |from, to, comparison| Stretch { from, to, comparison };
-    let expected = [
-        of(-10, -1, Comparison::FirstCheaper),
-        of(0, 4, Comparison::Equal),
-        of(5, 7, Comparison::SecondCheaper),
-        of(8, 10, Comparison::Infeasible),
+fn either_of_two_curves_both_or_none_are_the_cheapest() {
+    let curves: [Curve; 2] = [
+        Box::new(|at| (at <= 4).then(|| at.into())),
+        Box::new(|at| (at <= 7).then(|| Exact::from(at).max(Exact::zero()))),
     ];
-    assert_eq!(found.unwrap(), expected);
+    let expected = [(-10, -1, &[0][..]), (0, 4, &[0, 1]), (5, 7, &[1]), (8, 10, &[])];
+    assert_eq!(settled(&search(-10..=10, &[], EVALUATIONS_MAX, &curves).0), expected);
 }
 
 #[test]
 fn an_error_of_a_cost_ends_the_search() {
     let cost = |_, at| if at == 64 { Err("no price") } else { Ok(Some(Exact::one())) };
-    assert_eq!(cheapest_intervals(1..=100, 1, &[], cost), Err("no price"));
+    assert_eq!(cheapest_intervals(1..=100, 1, &[], EVALUATIONS_MAX, cost), Err("no price"));
 }
 
 #[test]

@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     durations::Durations,
-    job::{JobError, memory_mb, span_us, vcpu_milli},
-    span::shown,
+    quantities::{BYTES_MAX, parse_duration_us, parse_memory_mb, parse_vcpu_milli, shown},
     workload::{Function, Trigger},
 };
 
@@ -22,8 +21,6 @@ const RUNS_MAX: u64 = 100_000_000_000_000;
 const CALLS_MAX: i64 = 1000;
 /// Most executions that one execution leads to.
 const FOLLOWING_MAX: u64 = 100_000;
-/// Most bytes of a request, a response or a log.
-const BYTES_MAX: i64 = 1_000_000_000_000_000;
 
 /// What has been found wrong so far.
 #[derive(Default)]
@@ -35,19 +32,10 @@ impl Mistakes {
         self.0.push(DescriptionMistake { path: path.into(), line: None, message: message.into(), hint });
     }
 
-    /// What was read, or the mistake at its path.
-    fn take<T>(&mut self, path: &str, read: Result<T, JobError>) -> Option<T> {
-        let error = match read {
-            Ok(value) => return Some(value),
-            Err(error) => error,
-        };
-        match error {
-            JobError::Value { value, expected, .. } => {
-                self.add(path, format!("`{value}` is not {expected}"), "");
-            }
-            error => self.add(path, error.to_string(), error.hint().unwrap_or_default()),
-        }
-        None
+    /// What a text says, or what was expected at its path.
+    fn quantity(&mut self, path: &str, text: &Text, parse: fn(&str) -> Result<i64, &'static str>) -> Option<i64> {
+        let text = text.as_str();
+        parse(text).map_err(|expected| self.add(path, format!("`{}` is not {expected}", shown(text)), "")).ok()
     }
 
     /// A whole number within bounds; the default where none is given.
@@ -129,10 +117,10 @@ fn period(description: &Description, default_period: Period, mistakes: &mut Mist
 /// What one execution needs.
 fn needs(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Function {
     let at = |field: &str| format!("{path}.{field}");
-    let memory = mistakes.take(&at("memory"), memory_mb(own.memory.as_str())).unwrap_or(1);
+    let memory = mistakes.quantity(&at("memory"), &own.memory, parse_memory_mb).unwrap_or(1);
     let mut function = Function::new(own.name.trim(), memory);
-    function.vcpu_milli = own.vcpu.as_ref().and_then(|text| mistakes.take(&at("vcpu"), vcpu_milli(text.as_str())));
-    function.init_us = own.init.as_ref().and_then(|text| mistakes.take(&at("init"), span_us("init", text.as_str())));
+    function.vcpu_milli = own.vcpu.as_ref().and_then(|text| mistakes.quantity(&at("vcpu"), text, parse_vcpu_milli));
+    function.init_us = own.init.as_ref().and_then(|text| mistakes.quantity(&at("init"), text, parse_duration_us));
     function.cpu_percent = own
         .cpu_percent
         .and_then(|percent| u32::try_from(mistakes.number(&at("cpu_percent"), Some(percent), 0, 100, 100)).ok());
@@ -153,7 +141,7 @@ fn needs(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Func
 
 fn durations(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Durations {
     let path = format!("{path}.duration");
-    let mut us = |path: String, text: &Text| mistakes.take(&path, span_us("duration", text.as_str()));
+    let mut us = |path: String, text: &Text| mistakes.quantity(&path, text, parse_duration_us);
     match &own.duration {
         None => {
             let each = own.runs.as_ref().is_some_and(|runs| runs.iter().all(|run| run.duration.is_some()));
@@ -186,7 +174,7 @@ fn choice(values: &[Text], weights: Option<&[i64]>, path: &str, mistakes: &mut M
     }
     let mut chosen = Vec::new();
     for (place, text) in values.iter().enumerate() {
-        let us = mistakes.take(&format!("{path}.values[{place}]"), span_us("duration", text.as_str()));
+        let us = mistakes.quantity(&format!("{path}.values[{place}]"), text, parse_duration_us);
         let weight = weights.and_then(|weights| weights.get(place)).copied();
         let weight = mistakes.number(&format!("{path}.weights[{place}]"), weight, 0, 1_000_000_000, 1);
         chosen.push((us.unwrap_or(1), u64::try_from(weight).unwrap_or(0)));

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::expand::{More, Plan};
 use crate::{
     arrivals::{Arrivals, Batch, hour_of_day, hours, length_us, merge, overlap},
+    windows::divided,
     workload::{Window, Workload},
 };
 
@@ -124,13 +125,9 @@ impl Part {
         let counts: Vec<u64> = counts.chain(more.iter().map(|(.., count)| *count)).collect();
         let (repeats, unit_us) = self.repeats(total, counts.len() as u64 + 2, parts);
         let units = self.length_us / unit_us;
-        // Windows of the same kind follow each other; where a kind ends, some count is one less from there on.
-        let mut ends: Vec<u64> = counts.iter().chain([&units]).map(|count| count % repeats).chain([repeats]).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        let (mut first, mut start_us, mut windows) = (0, self.piece.start, Vec::new());
-        for end in ends.into_iter().filter(|end| *end > 0) {
-            let of = |count: u64| count / repeats + u64::from(first < count % repeats);
+        let (mut start_us, mut windows) = (self.piece.start, Vec::new());
+        for alike in divided(repeats, counts.into_iter().chain([units])) {
+            let of = |count: u64| alike.share_of(count);
             let end_us = start_us.saturating_add_unsigned(of(units) * unit_us);
             let window = start_us..end_us;
             let placed = self.batches.iter().zip(random.iter_mut()).map(|(own, random)| {
@@ -142,8 +139,8 @@ impl Part {
             let placed: Vec<_> = placed.collect();
             let more: Vec<More> = more.iter().map(|(caller, call, count)| (*caller, *call, of(*count))).collect();
             let runs = plan.runs(&window, &placed, &more, random);
-            windows.push(Window { start_us, end_us, repeats: end - first, runs });
-            (first, start_us) = (end, end_us);
+            windows.push(Window { start_us, end_us, repeats: alike.repeats, runs });
+            start_us = end_us;
         }
         windows
     }

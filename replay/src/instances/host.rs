@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{InstanceUse, KeepAlive, Span, SpanWindow};
-use crate::stretch::Stretch;
+use crate::windows::Stretch;
 
 /// Passes through a window that repeats, at most; only one much shorter than its executions or tails comes near.
 const PASSES_MAX: i64 = 1000;
@@ -20,7 +20,7 @@ pub(super) struct Pools(Vec<u32>);
 impl Pools {
     pub fn of(windows: &[SpanWindow<'_>]) -> Self {
         let mut found: Vec<u32> = Vec::new();
-        for span in windows.iter().flat_map(|window| window.spans) {
+        for span in windows.iter().flat_map(|window| window.items) {
             if let Err(place) = found.binary_search(&span.pool) {
                 found.insert(place, span.pool);
             }

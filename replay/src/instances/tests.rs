@@ -12,7 +12,7 @@ fn spans(of: &[(i64, i64)]) -> Vec<Span> {
 }
 
 fn window(start_us: i64, end_us: i64, repeats: u64, spans: &[Span]) -> SpanWindow<'_> {
-    SpanWindow { start_us, end_us, repeats, spans }
+    SpanWindow { start_us, end_us, repeats, items: spans }
 }
 
 fn use_of(of: &[(i64, i64)], rule: &KeepAlive) -> InstanceUse {

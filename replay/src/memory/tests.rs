@@ -16,6 +16,18 @@ fn fit(observations: &[Observation]) -> MemoryFit {
     MemoryFit::of(observations, MB_PER_VCPU).unwrap()
 }
 
+fn at(duration_us: i64) -> Band {
+    Band { low_us: duration_us, high_us: duration_us }
+}
+
+/// The part of each duration that no memory shortens.
+fn waiting_us(fit: &MemoryFit) -> Band {
+    match &fit.model {
+        Model::Fitted { waiting, .. } => at(whole(waiting)),
+        Model::OneSize { duration, .. } => Band { low_us: 0, high_us: whole(duration) },
+    }
+}
+
 /// What memory × time costs, without rounding.
 fn by_gb_time(memory_mb: i64, duration_us: i64) -> Result<Option<Exact>, Infallible> {
     Ok(Some(Exact::from(memory_mb) * Exact::from(duration_us)))
@@ -27,20 +39,16 @@ fn two_sizes_tell_waiting_from_work() {
     let fit = fit(&[seen(1024, 200_000, 1), seen(256, 500_000, 1_000_000)]);
     assert!(fit.is_fitted());
     assert_eq!(fit.residual_us(), Some(0));
-    assert_eq!(fit.waiting_us(), Band::at(100_000));
+    assert_eq!(waiting_us(&fit), at(100_000));
     for (memory_mb, duration_us) in [(128, 900_000), (512, 300_000), (1024, 200_000), (256, 500_000)] {
-        assert_eq!(fit.duration_us(memory_mb), Band::at(duration_us), "{memory_mb} MB");
+        assert_eq!(fit.duration_us(memory_mb), at(duration_us), "{memory_mb} MB");
     }
     // 102,400,000 / 1769 = 57,885.8; more memory is no faster.
-    assert_eq!(fit.duration_us(1769), Band::at(157_886));
-    assert_eq!(fit.duration_us(10_240), Band::at(157_886));
+    assert_eq!(fit.duration_us(1769), at(157_886));
+    assert_eq!(fit.duration_us(10_240), at(157_886));
     // With two threads it is: 102,400,000 / 3538 = 28,942.9.
     let two = MemoryFit::of(&[seen(1024, 200_000, 1), seen(256, 500_000, 1)], 2 * MB_PER_VCPU).unwrap();
-    assert_eq!(two.duration_us(10_240), Band::at(128_943));
-    // An execution of 40 ms at 1,024 MB takes 300/200 of it at 512 MB.
-    assert_eq!(fit.scale(40_000, 1024, 512), Band::at(60_000));
-    assert_eq!(fit.scale(60_000, 512, 1024), Band::at(40_000));
-    assert_eq!(fit.scale(77, 3008, 1769), Band::at(77));
+    assert_eq!(two.duration_us(10_240), at(128_943));
 }
 
 #[test]
@@ -49,11 +57,11 @@ fn neither_waiting_nor_work_is_below_zero() {
     // √((3 × 100 + 900) / 4) = √300 = 17.3 ms.
     let waiting = fit(&[seen(128, 100_000, 3), seen(1024, 140_000, 1)]);
     assert_eq!(waiting.residual_us(), Some(17_321));
-    assert_eq!(waiting.waiting_us(), Band::at(110_000));
+    assert_eq!(waiting_us(&waiting), at(110_000));
     assert_eq!(waiting.duration_us(512), Band { low_us: 110_000 - 17_321, high_us: 110_000 + 17_321 });
     // More than in proportion: all work. x = 8 and 1 (per 1,024 MB), y = 1,000 and 60: b = (8,000 + 60) / 65 = 124 ms.
     let work = fit(&[seen(128, 1_000_000, 1), seen(1024, 60_000, 1)]);
-    assert_eq!(work.waiting_us(), Band::at(0));
+    assert_eq!(waiting_us(&work), at(0));
     // 992 and 124 ms are 8 and 64 ms away: √((64 + 4,096) / 2) = 45.6 ms.
     assert_eq!(work.residual_us(), Some(45_608));
     assert_eq!(work.duration_us(128), Band { low_us: 992_000 - 45_608, high_us: 992_000 + 45_608 });
@@ -66,23 +74,21 @@ fn one_size_gives_a_band_from_all_work_to_all_waiting() {
     let fit = fit(&[seen(512, 300_000, 2), seen(512, 330_000, 1), seen(2048, 1, 0)]);
     assert!(!fit.is_fitted());
     assert_eq!(fit.residual_us(), None);
-    assert_eq!(fit.waiting_us(), Band { low_us: 0, high_us: 310_000 });
-    assert_eq!(fit.duration_us(512), Band::at(310_000));
+    assert_eq!(waiting_us(&fit), Band { low_us: 0, high_us: 310_000 });
+    assert_eq!(fit.duration_us(512), at(310_000));
     assert_eq!(fit.duration_us(1024), Band { low_us: 155_000, high_us: 310_000 });
     assert_eq!(fit.duration_us(128), Band { low_us: 310_000, high_us: 1_240_000 });
     assert_eq!(fit.duration_us(10_240), fit.duration_us(1769));
-    assert_eq!(fit.scale(1000, 512, 128), Band { low_us: 1000, high_us: 4000 });
-    assert_eq!(fit.scale(1000, 512, 512), Band::at(1000));
     // A share that is known makes it a fit: 62 ms of work at 512 MB.
     let known = MemoryFit::with_cpu_percent(seen(512, 310_000, 1), 20, MB_PER_VCPU).unwrap();
-    assert_eq!(known.duration_us(1024), Band::at(279_000));
+    assert_eq!(known.duration_us(1024), at(279_000));
 }
 
 #[test]
 fn sizes_above_the_limit_are_one() {
     let fit = fit(&[seen(2048, 100_000, 1), seen(3008, 110_000, 1)]);
     assert!(!fit.is_fitted());
-    assert_eq!(fit.duration_us(10_240), Band::at(105_000));
+    assert_eq!(fit.duration_us(10_240), at(105_000));
 }
 
 #[test]
@@ -106,7 +112,7 @@ fn the_cheapest_the_fastest_and_the_balanced_size() {
     assert_eq!(found.fastest, [1769]);
     let row = SizeRow {
         memory_mb: 512,
-        duration: Band::at(300_000),
+        duration: at(300_000),
         cost_low: Some(Exact::from(512 * 300_000)),
         cost_high: Some(Exact::from(512 * 300_000)),
     };
@@ -132,7 +138,7 @@ fn one_size_leaves_open_what_the_share_of_work_decides() {
 fn a_residual_leaves_sizes_open_that_are_close() {
     // At 512 / M = 4, 2 and 1 the best is 110 ms + 200 ms × 512 / M; 10, 30 and 20 ms are left: √(1,400 / 3) = 21.6 ms.
     let fit = fit(&[seen(128, 900_000, 1), seen(256, 540_000, 1), seen(512, 290_000, 1)]);
-    assert_eq!((fit.waiting_us(), fit.residual_us()), (Band::at(110_000), Some(21_603)));
+    assert_eq!((waiting_us(&fit), fit.residual_us()), (at(110_000), Some(21_603)));
     // 223.8, 212.4 and 170.2 ms: the second may be below the third, the first may not.
     let found = what_if(&[900, 1000, 1700], &fit, |_, duration_us| by_gb_time(1, duration_us)).unwrap();
     assert_eq!((found.cheapest, found.fastest), (vec![1000, 1700], vec![1000, 1700]));
@@ -156,7 +162,7 @@ fn a_size_that_is_not_feasible_is_not_chosen() {
     };
     let found = what_if(&SIZES, &fit, cost).unwrap();
     assert_eq!((found.cheapest, found.fastest, found.balanced), (vec![256], vec![3008], vec![1024]));
-    assert_eq!((&found.rows[0].cost_low, found.rows[0].duration), (&None, Band::at(900_000)));
+    assert_eq!((&found.rows[0].cost_low, found.rows[0].duration), (&None, at(900_000)));
     // Feasible only if most is waiting: it may be chosen, and rules nothing out.
     let one = MemoryFit::of(&[seen(512, 300_000, 1)], MB_PER_VCPU).unwrap();
     let found = what_if(&[128, 512], &one, cost).unwrap();
@@ -195,9 +201,9 @@ proptest! {
         let observations: Vec<_> = sizes.iter().zip(&counts).map(|(&size, &count)| seen(size, duration(size), count)).collect();
         let fit = fit(&observations);
         prop_assert_eq!(fit.residual_us(), Some(0));
-        prop_assert_eq!(fit.waiting_us(), Band::at(waiting));
+        prop_assert_eq!(waiting_us(&fit), at(waiting));
         for size in [64, 128, 256, 512, 1024] {
-            prop_assert_eq!(fit.duration_us(size), Band::at(duration(size)));
+            prop_assert_eq!(fit.duration_us(size), at(duration(size)));
         }
     }
 
@@ -214,7 +220,7 @@ proptest! {
         let least = ((residual_us - 1).max(0) as f64).powi(2) * count as f64;
         prop_assert!(squares(&observations, waiting, work) >= least * (1.0 - 1e-9));
         // Nor do the parts of the fit, moved a little.
-        let fitted = fit.waiting_us().low_us as f64;
+        let fitted = waiting_us(&fit).low_us as f64;
         let at = |memory_mb| { let Band { low_us, high_us } = fit.duration_us(memory_mb); low_us.midpoint(high_us) as f64 };
         if fit.duration_us(128).low_us > 0 {
             let work = (at(128) - fitted) * 128.0;
@@ -235,8 +241,6 @@ proptest! {
         let (at_small, at_large) = (fit.duration_us(small), fit.duration_us(small + more));
         prop_assert!(at_small.low_us <= at_small.high_us && at_large.low_us <= at_large.high_us);
         prop_assert!(at_large.high_us <= at_small.high_us && at_large.low_us <= at_small.low_us);
-        let scaled = fit.scale(50_000, small, small + more);
-        prop_assert!(scaled.low_us <= scaled.high_us);
         for cpu_percent in [0, 35, 100] {
             if !fit.is_fitted() {
                 let inside = fit.supposing(cpu_percent).duration_us(small);

@@ -4,8 +4,8 @@ use croner::Cron;
 use paygrain_pricing::nearest;
 
 use crate::{
+    quantities::{QuantityError, shown},
     schedule::{read, wrapped},
-    span::{SpanError, shown},
 };
 
 /// Why a text is not a schedule.
@@ -95,8 +95,8 @@ pub(super) fn zone(text: &str, name: &str) -> Result<Tz, ScheduleError> {
     })
 }
 
-/// What is wrong with the span of `rate(…)`.
-pub(super) fn rate(text: &str, error: &SpanError) -> ScheduleError {
+/// What is wrong with the interval of `rate(…)`.
+pub(super) fn rate(text: &str, error: &QuantityError) -> ScheduleError {
     let hint = error.hint.clone().or_else(|| Some("write such as `rate(5 minutes)`".to_owned()));
     let mut wrong = ScheduleError::new(text, error.message.clone(), hint);
     wrong.column = text.find('(').map(|at| text[..at].chars().count() + 2);

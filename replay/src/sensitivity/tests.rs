@@ -9,13 +9,13 @@ fn assumption(name: &str, low: i64, usual: i64, high: i64) -> Assumption {
     Assumption { name: name.to_owned(), low, usual, high }
 }
 
-fn cheapest(costs: &[(&str, i64)]) -> Option<Verdict> {
+fn cheapest(costs: &[(&str, i64)]) -> Option<Cheapest> {
     let least = costs.iter().min_by_key(|(_, cost)| *cost);
-    least.map(|(name, cost)| Verdict { name: (*name).to_owned(), cost: (*cost).into() })
+    least.map(|(name, cost)| Cheapest { name: (*name).to_owned(), cost: (*cost).into() })
 }
 
 /// A function at so much a request, or ⌈requests / capacity⌉ machines at 1,000 each.
-fn functions_or_machines(values: &[i64]) -> Result<Option<Verdict>, Infallible> {
+fn functions_or_machines(values: &[i64]) -> Result<Option<Cheapest>, Infallible> {
     let &[requests, price, capacity] = values else { panic!("three assumptions") };
     let machines = 1000 * (requests + capacity - 1) / capacity;
     Ok(cheapest(&[("functions", requests * price), ("machines", machines - machines % 1000)]))
@@ -57,7 +57,7 @@ fn an_assumption_flips_the_verdict_at_a_value() {
 #[test]
 fn where_nothing_is_feasible_there_is_no_change_and_the_row_comes_first() {
     let found = sensitivity(&[assumption("calm", 0, 5, 9), assumption("limit", 0, 50, 60)], |values| {
-        Ok::<_, Infallible>((values[1] >= 20).then(|| Verdict { name: "one".to_owned(), cost: values[0].into() }))
+        Ok::<_, Infallible>((values[1] >= 20).then(|| Cheapest { name: "one".to_owned(), cost: values[0].into() }))
     });
     let found = found.unwrap();
     let limit = &found.rows[0];

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::{Load, SizingRule};
-use crate::stretch::Stretch;
+use crate::windows::Stretch;
 
 /// What executions ask for.
 #[derive(Debug, Default)]

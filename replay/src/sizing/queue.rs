@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Load, Sized, SizingError, SizingRule, WHOLE};
-use crate::stretch::Stretch;
+use crate::windows::Stretch;
 
 /// How long the load is taken together before autoscaling decides, microseconds.
 const BUCKET_US: i64 = 1_000_000;

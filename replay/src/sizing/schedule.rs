@@ -2,7 +2,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{Load, Sized, SizingError, SizingRule, demand::Demand};
-use crate::stretch::Stretch;
+use crate::windows::Stretch;
 
 /// A time in which instances are up.
 #[derive(Clone, Copy, Debug)]
@@ -19,22 +19,19 @@ pub(super) fn schedule(stretch: &Stretch<'_, Load>, rule: &SizingRule, sized: &m
         intervals(stretch.items(), rule, &mut |interval| found.push(interval));
     } else {
         let period_us = stretch.length_us();
-        let mut is_always_up = false;
-        let mut give = |interval: Interval| {
-            is_always_up |= interval.end_us - interval.start_us >= period_us;
-            // Those that begin in the window: the ones before it come again in it.
-            if (stretch.start_us..stretch.end_us).contains(&interval.start_us) {
-                found.push(interval);
-            }
-        };
         // An execution as long as the window is under way in every pass; of shorter ones the pass before and the pass
         // after the window are all that touch it.
-        let lengths = stretch.items().map(|load| load.length_us().saturating_add(rule.start_us + rule.stop_us));
-        if lengths.max().is_some_and(|longest_us| longest_us >= period_us) {
-            give(Interval { start_us: 0, end_us: period_us, peak_shares: 0, peak_concurrency: 0 });
-        } else {
+        let mut lengths = stretch.items().map(|load| load.length_us().saturating_add(rule.start_us + rule.stop_us));
+        let mut is_always_up = lengths.any(|length_us| length_us >= period_us);
+        if !is_always_up {
             let pass = |by_us: i64| stretch.items().map(move |load| Load { start_us: load.start_us + by_us, ..load });
-            intervals(pass(-period_us).chain(pass(0)).chain(pass(period_us)), rule, &mut give);
+            intervals(pass(-period_us).chain(pass(0)).chain(pass(period_us)), rule, &mut |interval| {
+                is_always_up |= interval.end_us - interval.start_us >= period_us;
+                // Those that begin in the window: the ones before it come again in it.
+                if (stretch.start_us..stretch.end_us).contains(&interval.start_us) {
+                    found.push(interval);
+                }
+            });
         }
         if is_always_up {
             let Demand { peak_shares, peak_concurrency, .. } = Demand::of(std::slice::from_ref(stretch), rule);

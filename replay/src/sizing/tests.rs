@@ -28,7 +28,7 @@ fn loads(of: &[(i64, i64, u64)]) -> Vec<Load> {
 }
 
 fn window(start_us: i64, end_us: i64, repeats: u64, loads: &[Load]) -> LoadWindow<'_> {
-    LoadWindow { start_us, end_us, repeats, loads }
+    LoadWindow { start_us, end_us, repeats, items: loads }
 }
 
 fn sized(of: &[(i64, i64, u64)], end_us: i64, sizing: Sizing, rule: &SizingRule) -> Result<Sized, SizingError> {

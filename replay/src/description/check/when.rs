@@ -8,9 +8,8 @@ use super::{Mistakes, RUNS_MAX};
 use crate::{
     arrivals::{Arrivals, At, Pattern, Source, length_us},
     description::{FunctionDescription, RunDescription, Spread, Text, layout::SINGLE_RUNS},
-    job::span_us,
+    quantities::{parse_duration_us, parse_rate, shown},
     schedule::Schedule,
-    span::{parse_rate, shown},
 };
 
 /// Most executions at the same instant of a burst.
@@ -224,7 +223,7 @@ fn runs(
         let count = mistakes.number(&field("count"), *count, 1, most, 1);
         let duration_us = match duration {
             None => None,
-            Some(text) => Some(mistakes.take(&field("duration"), span_us("duration", text.as_str()))?),
+            Some(text) => Some(mistakes.quantity(&field("duration"), text, parse_duration_us)?),
         };
         let at_us = instant(&field("at"), at, mistakes)?;
         if !(period.start_us()..period.end_us()).contains(&at_us) {
