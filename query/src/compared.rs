@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use paygrain_replay::{Comparison, Workload};
+use paygrain_replay::{Comparison, JobTimes, Workload};
 use serde::Serialize;
 
 use crate::comparison::CompareRequest;
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::lake_state::answer;
+use crate::recorded::Recorded;
 
-/// A comparison, and what had to be assumed of its workload.
+/// A comparison, and what had to be assumed of its workload: the answer of every face.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compared {
     /// The comparison.
@@ -21,10 +22,21 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// What keeping it weighs, in rows.
-    fn weight(&self) -> usize {
-        self.comparison.deployments.iter().map(|outcome| outcome.charges.len() + 1).sum()
+    /// As it is kept: with what that weighs, in rows.
+    fn weighed(self) -> (Option<Self>, usize) {
+        let weight = self.comparison.deployments.iter().map(|outcome| outcome.charges.len() + 1).sum();
+        (Some(self), weight)
     }
+}
+
+/// A scheduled job, compared.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComparedJob {
+    /// When it runs.
+    pub schedule: JobTimes,
+    /// What it would be and cost.
+    #[serde(flatten)]
+    pub compared: Compared,
 }
 
 impl Engine {
@@ -41,11 +53,9 @@ impl Engine {
         let session = self.session().await?;
         let question = format!("compare {given:?} {request:?}");
         answer(&session, self.catalogue(), |kept| &kept.comparisons, &question, async {
-            let Some(recorded) = self.recorded(given).await? else { return Ok((None, 1)) };
-            let comparison = self.compare(Arc::new(recorded.workload), request).await?;
-            let compared = Compared { comparison, assumed: recorded.assumed };
-            let weight = compared.weight();
-            Ok((Some(compared), weight))
+            let Some(recorded) = Recorded::of(self, &session, given).await? else { return Ok((None, 1)) };
+            let comparison = self.compare(recorded.workload, request).await?;
+            Ok(Compared { comparison, assumed: recorded.assumed }.weighed())
         })
         .await
     }
@@ -64,10 +74,8 @@ impl Engine {
         let kept = self.kept();
         let make = async {
             let workload = tokio::task::spawn_blocking(workload).await.map_err(std::io::Error::from)?;
-            let comparison = self.compare(Arc::new(workload), request).await?;
-            let compared = Compared { comparison, assumed: Vec::new() };
-            let weight = compared.weight();
-            Ok((Some(compared), weight))
+            let comparison = self.compare(workload, request).await?;
+            Ok(Compared { comparison, assumed: Vec::new() }.weighed())
         };
         kept.comparisons.get(key, &kept.places, make).await
     }

@@ -81,7 +81,7 @@ impl CompareRequest {
     /// # Errors
     /// A name that is none, or a value that cannot be read.
     pub fn read(given: &[(String, String)]) -> Result<Self, QueryError> {
-        let given = Given::new(given, &COMPARE_PARAMETERS)?;
+        let given = Given::new("parameter of the comparison", given, &COMPARE_PARAMETERS)?;
         let list = |name: &str| -> Vec<String> {
             let all = given.all(name).flat_map(|names| names.split(','));
             all.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -181,14 +181,14 @@ impl Engine {
     /// # Errors
     /// A parameter that cannot be read, more executions than are replayed one by one, or as [`Engine::bill`].
     pub async fn recorded(&self, given: &[(String, String)]) -> Result<Option<Recorded>, QueryError> {
-        Recorded::of(self, given).await
+        Recorded::of(self, &self.session().await?, given).await
     }
 
     /// A workload on deployments.
     ///
     /// # Errors
     /// A deployment that is not known, an assumption out of its range, or a workload without executions.
-    pub async fn compare(&self, workload: Arc<Workload>, request: &CompareRequest) -> Result<Comparison, QueryError> {
+    pub async fn compare(&self, workload: Workload, request: &CompareRequest) -> Result<Comparison, QueryError> {
         let (engine, request) = (self.clone(), request.clone());
         let worked = tokio::task::spawn_blocking(move || {
             let deployments = engine.deployments()?;
@@ -200,16 +200,14 @@ impl Engine {
         });
         worked.await.map_err(std::io::Error::from)?
     }
-}
 
-impl Engine {
     /// A workload at all sizes of memory of one deployment.
     ///
     /// # Errors
     /// A deployment that is not known or whose memory cannot be chosen, or durations that tell nothing.
     pub async fn right_size(
         &self,
-        workload: Arc<Workload>,
+        workload: Workload,
         deployment: &str,
         assumptions: &Assumptions,
     ) -> Result<RightSize, QueryError> {

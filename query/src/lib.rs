@@ -41,7 +41,7 @@ pub use bill::{Attribution, Bill, BillRequest, CostGroup, Dimension, UnpricedUsa
 pub use closing::{
     BillLine, BillSummary, BookUsed, CloseRequest, ClosedState, Closing, Mismatch, Outcome, StoredBill, Verification,
 };
-pub use compared::Compared;
+pub use compared::{Compared, ComparedJob};
 pub use comparison::{COMPARE_PARAMETERS, CompareRequest};
 pub use engine::Engine;
 pub use error::QueryError;

@@ -17,7 +17,6 @@ use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::report::parameters::{FILTER, FROM, Given, PERIOD, PROVIDER, Parameter, RESOURCE, Selection, TO};
 use crate::report::source::Records;
-use crate::session::session;
 
 /// What chooses among the recorded executions.
 pub const RECORDED_PARAMETERS: [Parameter; 6] = [PERIOD, FROM, TO, PROVIDER, RESOURCE, FILTER];
@@ -39,9 +38,13 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The executions that the parameters choose; nothing where the lake has no usage.
-    pub(crate) async fn of(engine: &Engine, given: &[(String, String)]) -> Result<Option<Self>, QueryError> {
-        let given = Given::new(given, &RECORDED_PARAMETERS)?;
+    /// The executions that the parameters choose of what a session sees; nothing where the lake has no usage.
+    pub(crate) async fn of(
+        engine: &Engine,
+        session: &SessionContext,
+        given: &[(String, String)],
+    ) -> Result<Option<Self>, QueryError> {
+        let given = Given::new("parameter of the comparison", given, &RECORDED_PARAMETERS)?;
         let selection = given.selection(engine).await?;
         let Some(days) = selection.days else { return Ok(None) };
         let &[period] = days.months().as_slice() else {
@@ -52,11 +55,10 @@ impl Recorded {
             });
         };
         let records = Records::of(Table::Invocations, engine.catalogue(), &selection, days)?;
-        let session = session(engine.lake()).await?;
         let mut read = Read::default();
-        read.functions(&session, &records).await?;
+        read.functions(session, &records).await?;
         let (start_us, end_us) = days.bounds_us(Zone::default());
-        let runs = read.runs(&session, &records, (start_us, end_us)).await?;
+        let runs = read.runs(session, &records, (start_us, end_us)).await?;
         let title = title(&selection, period, read.functions.len());
         let windows = vec![Window { start_us, end_us, repeats: 1, runs }];
         Ok(Some(Self {

@@ -187,7 +187,7 @@ pub(crate) async fn answer(
         name: name.to_owned(),
         known: known(),
     })?;
-    let given = Given::new(given, info.parameters)?;
+    let given = Given::new("parameter of the report", given, info.parameters)?;
     let body = (info.run)(engine, given).await?;
     Ok(ReportAnswer {
         report: info.name,

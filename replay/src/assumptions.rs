@@ -72,24 +72,52 @@ pub struct AssumptionError {
     pub expected: &'static str,
 }
 
+/// A number that is assumed, and what it may be.
+#[derive(Clone, Copy, Debug)]
+pub struct AssumptionRange {
+    /// Its name.
+    pub name: &'static str,
+    /// The least it may be.
+    pub least: i64,
+    /// The most it may be.
+    pub most: i64,
+    /// The same in words.
+    expected: &'static str,
+    /// Its value among assumptions; absent where they leave it to the deployment.
+    pub value: fn(&Assumptions) -> Option<i64>,
+}
+
+const fn range(
+    name: &'static str,
+    (least, most): (i64, i64),
+    expected: &'static str,
+    value: fn(&Assumptions) -> Option<i64>,
+) -> AssumptionRange {
+    AssumptionRange { name, least, most, expected, value }
+}
+
 impl Assumptions {
+    /// The numbers among them.
+    pub const RANGES: [AssumptionRange; 9] = [
+        range("target_percent", (1, 100), "1 to 100", |all| Some(all.target_percent.into())),
+        range("percentile", (1, 100), "1 to 100", |all| all.percentile.map(Into::into)),
+        range("minimum_instances", (0, 100_000), "0 to 100,000", |all| all.minimum_instances.map(clamped)),
+        range("concurrency", (1, 100_000), "1 to 100,000", |all| all.concurrency.map(clamped)),
+        range("granted_concurrency", (1, 10_000_000), "1 to 10,000,000", |all| all.granted_concurrency.map(clamped)),
+        range("start_ms", (0, 3_600_000), "0 to 3,600,000 (an hour)", |all| all.start_ms),
+        range("tail_s", (0, 86_400), "0 to 86,400 (a day)", |all| all.tail_s),
+        range("scale_in_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.scale_in_s)),
+        range("stop_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.stop_s)),
+    ];
+
     /// # Errors
     /// The first that is out of its range.
     pub fn check(&self) -> Result<(), AssumptionError> {
-        let ranges: [(&'static str, Option<i64>, i64, i64, &'static str); 10] = [
-            ("target_percent", Some(self.target_percent.into()), 1, 100, "1 to 100"),
-            ("percentile", self.percentile.map(Into::into), 1, 100, "1 to 100"),
-            ("minimum_instances", self.minimum_instances.map(clamped), 0, 100_000, "0 to 100,000"),
-            ("concurrency", self.concurrency.map(clamped), 1, 100_000, "1 to 100,000"),
-            ("granted_concurrency", self.granted_concurrency.map(clamped), 1, 10_000_000, "1 to 10,000,000"),
-            ("start_ms", self.start_ms, 0, 3_600_000, "0 to 3,600,000 (an hour)"),
-            ("tail_s", self.tail_s, 0, 86_400, "0 to 86,400 (a day)"),
-            ("scale_in_s", Some(self.scale_in_s), 0, 86_400, "0 to 86,400 (a day)"),
-            ("stop_s", Some(self.stop_s), 0, 86_400, "0 to 86,400 (a day)"),
-            ("extras", Some(clamped((self.with.len() + self.without.len()) as u64)), 0, 100, "at most 100"),
-        ];
-        for (name, value, least, most, expected) in ranges {
-            if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
+        let extras = range("extras", (0, 100), "at most 100", |all| {
+            Some(clamped((all.with.len() + all.without.len()) as u64))
+        });
+        for AssumptionRange { name, least, most, expected, value } in Self::RANGES.into_iter().chain([extras]) {
+            if let Some(value) = value(self).filter(|value| !(least..=most).contains(value)) {
                 return Err(AssumptionError { name, value: value.to_string(), expected });
             }
         }

@@ -37,7 +37,7 @@ pub mod sizing;
 mod windows;
 pub mod workload;
 
-pub use assumptions::{AssumptionError, Assumptions};
+pub use assumptions::{AssumptionError, AssumptionRange, Assumptions};
 pub use compare::{CompareError, CompareOptions, Comparison, KindVerdict, Summary, Verdict, compare};
 pub use curves::{Axis, BreakEven, CheapestStretch, Curve};
 pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};

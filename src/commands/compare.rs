@@ -1,16 +1,16 @@
 //! `paygrain compare`: a workload on every compute model side by side.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 use paygrain_pricing::{Exact, ParsePeriodError, Period};
-use paygrain_query::{CompareRequest, Engine, QueryError, Recorded};
+use paygrain_query::{CompareRequest, Compared, Engine, QueryError, Recorded};
 use paygrain_replay::description::{Description, DescriptionError, Published};
-use paygrain_replay::{Comparison, Deployment, Outcome, Workload};
+use paygrain_replay::{Deployment, Outcome, Workload};
 
 use super::Context;
 use crate::failure::Failure;
+use crate::given::{Given, every, given};
 use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
 
 /// Of what is drawn at random in a described workload: the same file is the same workload.
@@ -79,15 +79,14 @@ impl RecordedOptions {
     }
 
     fn given(&self) -> Given {
-        let mut given = given([
+        let one = given([
             ("period", &self.period),
             ("from", &self.from),
             ("to", &self.to),
             ("provider", &self.provider),
             ("resource", &self.resource),
         ]);
-        given.extend(self.filter.iter().map(|value| ("filter".to_owned(), value.clone())));
-        given
+        [one, every("filter", &self.filter)].concat()
     }
 }
 
@@ -163,13 +162,6 @@ pub struct AssumptionOptions {
     without: Option<String>,
 }
 
-/// Names and texts of what was given.
-type Given = Vec<(String, String)>;
-
-fn given<'o>(options: impl IntoIterator<Item = (&'static str, &'o Option<String>)>) -> Given {
-    options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect()
-}
-
 impl DeploymentOptions {
     fn given(&self) -> Given {
         let robustness = self.robustness.then(|| "true".to_owned());
@@ -226,16 +218,16 @@ impl Compare {
         let request = self.assumptions.request_on(&self.deployments)?;
         if let Some(path) = &self.file {
             let (description, workload) = described(path, &self.recorded)?;
-            let comparison = engine.compare(Arc::new(workload), &request).await?;
-            print_comparison(&comparison, &[], self.format)?;
+            let comparison = engine.compare(workload, &request).await?;
+            print_compared(&Compared { comparison, assumed: Vec::new() }, self.format)?;
             return match (&description.published, self.format) {
                 (Some(published), OutputFormat::Table) => print_published(published),
                 _ => Ok(()),
             };
         }
-        let recorded = self.recorded.workload(&engine).await?;
-        let comparison = engine.compare(Arc::new(recorded.workload), &request).await?;
-        print_comparison(&comparison, &recorded.assumed, self.format)
+        let Recorded { workload, assumed } = self.recorded.workload(&engine).await?;
+        let comparison = engine.compare(workload, &request).await?;
+        print_compared(&Compared { comparison, assumed }, self.format)
     }
 }
 
@@ -267,9 +259,10 @@ fn print_published(published: &Published) -> Result<(), Failure> {
 }
 
 /// Prints a comparison.
-pub fn print_comparison(comparison: &Comparison, assumed: &[String], format: OutputFormat) -> Result<(), Failure> {
+pub fn print_compared(compared: &Compared, format: OutputFormat) -> Result<(), Failure> {
+    let Compared { comparison, assumed } = compared;
     match format {
-        OutputFormat::Json => print_json(comparison),
+        OutputFormat::Json => print_json(compared),
         OutputFormat::Csv => rows(&comparison.deployments, true).print_csv(),
         OutputFormat::Table => {
             let workload = &comparison.workload;

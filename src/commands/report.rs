@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Context;
 use crate::failure::Failure;
+use crate::given::{Given, every, given};
 use crate::output::{OutputFormat, Rows, print_json, print_text, shown_amount, shown_quantity};
 
 /// Reports of cost and usage: top resources, movers, durations, forecast, …
@@ -93,28 +94,27 @@ struct Parameters {
 
 impl Parameters {
     /// As the reports take them: names and texts.
-    fn given(self) -> Vec<(String, String)> {
-        let one = [
-            ("period", self.period),
-            ("from", self.from),
-            ("to", self.to),
-            ("by", self.by),
-            ("provider", self.provider),
-            ("resource", self.resource),
-            ("limit", self.limit),
-            ("allowances", self.allowances),
-            ("account_opened", self.account_opened),
-            ("attribution", self.attribution),
-            ("against", self.against),
-            ("against_from", self.against_from),
-            ("against_to", self.against_to),
-            ("headroom_percent", self.headroom_percent),
-            ("as_of", self.as_of),
-            ("threshold", self.threshold),
-            ("minimum", self.minimum),
-        ];
-        let one = one.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        one.chain(self.filter.into_iter().map(|value| ("filter".to_owned(), value))).collect()
+    fn given(&self) -> Given {
+        let one = given([
+            ("period", &self.period),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("by", &self.by),
+            ("provider", &self.provider),
+            ("resource", &self.resource),
+            ("limit", &self.limit),
+            ("allowances", &self.allowances),
+            ("account_opened", &self.account_opened),
+            ("attribution", &self.attribution),
+            ("against", &self.against),
+            ("against_from", &self.against_from),
+            ("against_to", &self.against_to),
+            ("headroom_percent", &self.headroom_percent),
+            ("as_of", &self.as_of),
+            ("threshold", &self.threshold),
+            ("minimum", &self.minimum),
+        ]);
+        [one, every("filter", &self.filter)].concat()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The same executions elsewhere: compared with the bill, with sums worked by hand, and through every face.
 
+use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS};
+use paygrain_replay::JOB_WORDS;
 use serde_json::Value;
 
 use crate::harness::{Invocation, Workplace, text_log};
@@ -181,7 +183,7 @@ fn the_api_says_the_same_as_the_command_line() {
     let told: Value = serde_json::from_str(&body).unwrap();
     let flags = ["compare", "--kind", "faas,paas", "--on", "aws,gcp", "--allowances", "none", "--format", "json"];
     let printed = place.json(&flags);
-    for key in ["workload", "deployments", "verdict", "break_even"] {
+    for key in ["workload", "assumptions", "deployments", "verdict", "break_even", "assumed"] {
         assert_eq!(told[key], printed[key], "{key}");
     }
     let (status, body) = server.get("/api/v1/compare?kind=boat");
@@ -191,4 +193,47 @@ fn the_api_says_the_same_as_the_command_line() {
     let (status, page) = server.get("/compare?kind=faas");
     assert_eq!(status, 200);
     assert!(page.contains("AWS Lambda"), "{page}");
+}
+
+#[test]
+fn what_a_log_does_not_say_is_told_by_every_face() {
+    let place = Workplace::new();
+    place.file(
+        "lambda.toml",
+        "table = 'invocations'\n[time]\ncolumn = 'at'\n[columns]\nprovider = { value = 'aws' }\n\
+         service = { value = 'lambda' }\nregion = { value = 'us-east-1' }\nresource = 'name'\n\
+         memory_mb = 'memory'\nduration_us = { column = 'took', unit = 'ms' }\n",
+    );
+    let rows = ["at,name,memory,took", "2026-10-01T00:00:00Z,one,,1000", "2026-10-01T00:00:01Z,other,1024,1000"];
+    place.file("lambda.csv", rows.join("\n"));
+    assert_eq!(place.run(&["ingest", "--mapping", "lambda.toml", "lambda.csv"]).code, Some(0));
+    let words = "the log does not say the memory of 1 of 2 functions: 512 MB are assumed";
+    let told = Value::from(vec![words]);
+    for command in [&["compare", "--kind", "faas"][..], &["what-if", "memory", "--deployment", "aws-lambda-x86"]] {
+        assert_eq!(place.json(&[command, &["--format", "json"]].concat())["assumed"], told, "{command:?}");
+        let table = place.run(command).stdout;
+        assert!(table.contains(words), "{table}");
+    }
+    let server = Server::start(&place, &[]);
+    let (_, body) = server.get("/api/v1/compare?kind=faas");
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["assumed"], told);
+    let job = ["what-if", "cron", "--schedule", "0 17 * * *", "--duration", "1s", "--memory", "512", "--kind", "faas"];
+    let job = place.json(&[&job[..], &["--format", "json"]].concat());
+    assert_eq!(job["assumed"], serde_json::json!([]), "a job says everything");
+}
+
+#[test]
+fn every_parameter_is_an_option() {
+    let place = Workplace::new();
+    let compared = COMPARE_PARAMETERS.map(|parameter| parameter.name);
+    for (command, names) in [
+        (&["compare"][..], RECORDED_PARAMETERS.map(|parameter| parameter.name).to_vec()),
+        (&["what-if", "cron"], JOB_WORDS.map(|(name, _)| name).to_vec()),
+    ] {
+        let help = place.run(&[command, &["--help"]].concat()).stdout;
+        for name in names.iter().chain(&compared) {
+            let option = format!("--{}", name.replace('_', "-"));
+            assert!(help.split_whitespace().any(|word| word == option), "{command:?}: {option}");
+        }
+    }
 }

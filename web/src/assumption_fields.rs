@@ -1,7 +1,8 @@
 //! Fields of a form for what a comparison assumes.
 
-use paygrain_replay::Deployment;
+use paygrain_replay::{AssumptionRange, Assumptions};
 
+use crate::app::App;
 use crate::compare_query::Address;
 
 /// A whole number.
@@ -11,54 +12,35 @@ pub struct NumberField {
     /// What it says, with its unit.
     pub title: &'static str,
     /// The least it may be.
-    pub min: u32,
+    pub min: i64,
     /// The most it may be.
-    pub max: u32,
+    pub max: i64,
     /// What holds without it.
-    pub usual: &'static str,
+    pub usual: String,
 }
 
-const NUMBERS: [NumberField; 9] = [
-    NumberField { name: "target_percent", title: "Instances are filled to, %", min: 1, max: 100, usual: "70" },
-    NumberField {
-        name: "percentile",
-        title: "A fixed size carries the load, % of the time",
-        min: 1,
-        max: 100,
-        usual: "100: the peak",
-    },
-    NumberField {
-        name: "minimum_instances",
-        title: "Instances that are always up",
-        min: 0,
-        max: 100_000,
-        usual: "as it needs",
-    },
-    NumberField {
-        name: "concurrency",
-        title: "Executions an instance takes at once",
-        min: 1,
-        max: 100_000,
-        usual: "as it says",
-    },
-    NumberField {
-        name: "granted_concurrency",
-        title: "Executions at once the provider grants",
-        min: 1,
-        max: 10_000_000,
-        usual: "as it says",
-    },
-    NumberField { name: "start_ms", title: "Start of an instance, ms", min: 0, max: 3_600_000, usual: "as it says" },
-    NumberField { name: "tail_s", title: "An idle instance stays up, s", min: 0, max: 86_400, usual: "as it says" },
-    NumberField { name: "scale_in_s", title: "Autoscaled: wait before stopping, s", min: 0, max: 86_400, usual: "300" },
-    NumberField {
-        name: "stop_s",
-        title: "Scheduled: stop after the last execution, s",
-        min: 0,
-        max: 86_400,
-        usual: "60",
-    },
+/// What a number says, and what holds where nobody assumes one.
+const TITLES: [(&str, &str, &str); 9] = [
+    ("target_percent", "Instances are filled to, %", ""),
+    ("percentile", "A fixed size carries the load, % of the time", "100: the peak"),
+    ("minimum_instances", "Instances that are always up", "as it needs"),
+    ("concurrency", "Executions an instance takes at once", "as it says"),
+    ("granted_concurrency", "Executions at once the provider grants", "as it says"),
+    ("start_ms", "Start of an instance, ms", "as it says"),
+    ("tail_s", "An idle instance stays up, s", "as it says"),
+    ("scale_in_s", "Autoscaled: wait before stopping, s", ""),
+    ("stop_s", "Scheduled: stop after the last execution, s", ""),
 ];
+
+impl NumberField {
+    fn of(range: AssumptionRange) -> Self {
+        let AssumptionRange { name, least: min, most: max, value, .. } = range;
+        let known = TITLES.into_iter().find(|(known, ..)| *known == name);
+        let (_, title, otherwise) = known.unwrap_or((name, name, ""));
+        let usual = value(&Assumptions::default()).map_or_else(|| otherwise.to_owned(), |usual| usual.to_string());
+        Self { name, title, min, max, usual }
+    }
+}
 
 /// Parameters of the form that are not numbers.
 const OTHERS: [&str; 5] = ["allowances", "sizing", "high_availability", "with", "without"];
@@ -98,9 +80,11 @@ pub struct AssumptionFields {
 }
 
 impl AssumptionFields {
-    /// The fields for some deployments, filled in from a URL.
-    pub fn new(deployments: &[Deployment], address: &Address) -> Self {
-        let lines = deployments.iter().flat_map(|deployment| &deployment.lines);
+    /// The fields for the deployments there are, filled in from a URL. Why there are none, the comparison tells.
+    pub fn new(app: &App, address: &Address) -> Self {
+        let deployments = app.engine().deployments();
+        let all = deployments.as_ref().map(|all| all.all()).unwrap_or_default();
+        let lines = all.iter().flat_map(|deployment| &deployment.lines);
         let mut extras: Vec<(&str, bool)> =
             lines.filter_map(|line| Some((line.extra.as_deref()?, line.by_default))).collect();
         extras.sort_unstable();
@@ -119,10 +103,10 @@ impl AssumptionFields {
             sizings.push((asked.to_owned(), "as the address says"));
         }
         Self {
-            numbers: NUMBERS,
+            numbers: Assumptions::RANGES.map(NumberField::of),
             sizings,
             extras: extras.into_iter().map(extra).collect(),
-            changed: Self::names().filter(|name| address.get(name).is_some()).count(),
+            changed: names().filter(|name| address.get(name).is_some()).count(),
         }
     }
 
@@ -131,8 +115,20 @@ impl AssumptionFields {
         self.extras.iter().filter(move |extra| extra.parameter == parameter)
     }
 
-    /// The parameters of the fields.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        NUMBERS.into_iter().map(|number| number.name).chain(OTHERS)
+    /// What an assumption is called beside its field.
+    pub fn title(name: &str) -> &str {
+        TITLES.into_iter().find(|(known, ..)| *known == name).map_or(name, |(_, title, _)| title)
     }
+
+    /// What a URL asks besides these and other fields of a form, for its hidden fields. Whose charges are shown is left
+    /// out: another deployment may be the one to look at.
+    pub fn hidden(address: &Address, others: &[&'static str]) -> Vec<(String, String)> {
+        let fields: Vec<&str> = names().chain(others.iter().copied()).chain(["show"]).collect();
+        address.besides(&fields).cloned().collect()
+    }
+}
+
+/// The parameters of the fields.
+fn names() -> impl Iterator<Item = &'static str> {
+    Assumptions::RANGES.into_iter().map(|range| range.name).chain(OTHERS)
 }

@@ -1,7 +1,10 @@
 //! The question behind `/compare`, `/what-if` and their API counterparts: a URL taken apart into what chooses the workload,
 //! what is asked of the comparison and how its table is shown; and links that change one thing of it.
 
+use chrono::Utc;
+use paygrain_pricing::Period;
 use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS};
+use paygrain_replay::{JOB_WORDS, ScheduledJob};
 
 use crate::error::AppError;
 use crate::filters::encode;
@@ -11,26 +14,34 @@ use crate::params::Params;
 const VIEW: [&str; 2] = ["sort", "show"];
 
 /// Names and texts, as the engine takes them.
-pub type Pairs = Vec<(String, String)>;
+type Pairs = Vec<(String, String)>;
 
-/// Parameters by what they are for, each in the order of the URL.
-#[derive(Clone, Debug, Default)]
-pub struct Given {
+/// What a comparison is asked with, by what it is for, each in the order of the URL.
+#[derive(Clone, Debug)]
+pub struct CompareQuery {
     /// What chooses the workload.
     pub workload: Pairs,
     /// What is asked of the comparison.
     pub compared: Pairs,
-    /// What it is shown as.
-    pub shown: Pairs,
 }
 
-impl Given {
+impl CompareQuery {
     /// Takes the parameters of a recorded workload apart.
     ///
     /// # Errors
     /// A name that nothing reads.
     pub fn recorded(params: &Params, is_page: bool) -> Result<Self, AppError> {
         Self::read(params, &RECORDED_PARAMETERS.map(|parameter| parameter.name), is_page)
+    }
+
+    /// The job that a URL describes, with the prices of this month unless it says another, and what is asked of it.
+    ///
+    /// # Errors
+    /// A name that nothing reads, or a value that means nothing.
+    pub fn job(params: &Params, is_page: bool) -> Result<(ScheduledJob, Self), AppError> {
+        let query = Self::read(params, &JOB_WORDS.map(|(name, _)| name), is_page)?;
+        let job = ScheduledJob::read(&query.workload, this_month())?;
+        Ok((job, query))
     }
 
     /// Takes parameters apart, those that choose the workload by their names.
@@ -44,17 +55,15 @@ impl Given {
         known.extend(compared);
         known.extend(shown);
         params.only(&known)?;
-        let mut given = Self::default();
-        for (name, value) in params.clone().into_pairs() {
-            let place = match name.as_str() {
-                name if shown.contains(&name) => &mut given.shown,
-                name if compared.contains(&name) => &mut given.compared,
-                _ => &mut given.workload,
-            };
-            place.push((name, value));
-        }
-        Ok(given)
+        let asked = params.clone().into_pairs().into_iter().filter(|(name, _)| !shown.contains(&name.as_str()));
+        let (compared, workload) = asked.partition(|(name, _)| compared.contains(&name.as_str()));
+        Ok(Self { workload, compared })
     }
+}
+
+/// The month that has begun.
+pub fn this_month() -> Period {
+    Period::containing(Utc::now().timestamp_micros())
 }
 
 /// The address of a page, for links that change one thing of it.
@@ -84,11 +93,10 @@ impl Address {
 
     /// Every value of a name, those in a list one by one.
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let of_name = self.pairs.iter().filter(move |(key, _)| key == name);
-        of_name.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
+        self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|value| !value.is_empty())
     }
 
-    /// Names and values that are neither among those of a form nor empty, for its hidden fields.
+    /// Names and values that are not among those of a form.
     pub fn besides<'a>(&'a self, fields: &'a [&'a str]) -> impl Iterator<Item = &'a (String, String)> {
         self.pairs.iter().filter(move |(name, _)| !fields.contains(&name.as_str()))
     }
@@ -154,12 +162,11 @@ mod tests {
     #[test]
     fn parameters_are_told_apart_and_unknown_ones_refused() {
         let given = params(&[("period", "2026-10"), ("kind", "vm"), ("sort", "-idle"), ("filter", "region=a")]);
-        let page = Given::recorded(&given, true).unwrap();
+        let page = CompareQuery::recorded(&given, true).unwrap();
         let names = |pairs: &Pairs| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&page.workload), ["period", "filter"]);
         assert_eq!(names(&page.compared), ["kind"]);
-        assert_eq!(names(&page.shown), ["sort"]);
-        let error = Given::recorded(&given, false).unwrap_err().to_string();
+        let error = CompareQuery::recorded(&given, false).unwrap_err().to_string();
         assert!(error.starts_with("there is no parameter `sort`; there are period, from"), "{error}");
     }
 

@@ -11,7 +11,7 @@ use paygrain_replay::ScheduledJob;
 use paygrain_replay::description::Description;
 
 use crate::app::App;
-use crate::compare_query::Given;
+use crate::compare_query::CompareQuery;
 use crate::error::AppError;
 
 /// Of what is drawn at random in a described workload: the same description is the same workload.
@@ -21,42 +21,42 @@ const SEED: u64 = 1;
 ///
 /// # Errors
 /// A parameter that cannot be read, a workload that cannot be compared, or a lake that cannot be read.
-pub async fn recorded(app: &App, given: Given) -> Result<Option<Compared>, AppError> {
-    let request = CompareRequest::read(&given.compared)?;
-    to_its_end(app, async move |engine: Engine| engine.compare_recorded(&given.workload, &request).await).await
+pub async fn recorded(app: &App, query: CompareQuery) -> Result<Option<Compared>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    to_its_end(app, async move |engine: Engine| engine.compare_recorded(&query.workload, &request).await).await
 }
 
 /// A described job on every deployment that a URL asks for.
 ///
 /// # Errors
 /// As [`recorded`].
-pub async fn job(app: &App, job: ScheduledJob, given: Given) -> Result<Option<Compared>, AppError> {
-    let request = CompareRequest::read(&given.compared)?;
-    let name = format!("{} {:?}", job.period, given.workload);
+pub async fn job(app: &App, job: ScheduledJob, query: CompareQuery) -> Result<Option<Compared>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    let name = format!("{} {:?}", job.period, query.workload);
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || job.workload(), &request).await)
         .await
 }
 
-/// A workload described in TOML or JSON, on every deployment that a URL asks for; `this_month` where it names none.
+/// A workload described in TOML or JSON, on every deployment that a URL asks for; of a month unless it names one.
 ///
 /// # Errors
 /// A description that cannot be read, or as [`recorded`].
 pub async fn described(
     app: &App,
     (headers, body): (&HeaderMap, &Bytes),
-    this_month: Period,
-    given: Given,
+    month: Period,
+    query: CompareQuery,
 ) -> Result<Option<Compared>, AppError> {
-    let request = CompareRequest::read(&given.compared)?;
+    let request = CompareRequest::read(&query.compared)?;
     let text = str::from_utf8(body).map_err(|error| AppError::BadBody { problem: error.to_string() })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_toml =
         content_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/toml"));
     let description = if is_toml { Description::from_toml(text) } else { Description::from_json(text) };
     let description = description.map_err(Box::new)?;
-    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, this_month)).await;
+    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
     let workload = drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?;
-    let name = format!("{this_month} {is_toml} {text}");
+    let name = format!("{month} {is_toml} {text}");
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
 }
 

@@ -1,20 +1,23 @@
 //! A comparison as `/compare` and `/what-if` show it: its table in the order asked for, its charts, one deployment's charges.
 
-use std::cmp::Ordering;
+mod robustness;
+mod sorting;
+
+use std::collections::BTreeSet;
 
 use paygrain_pricing::{Charge, Exact};
-use paygrain_query::{Compared, QueryError};
-use paygrain_replay::sensitivity::{AssumptionRow, End};
+use paygrain_query::Compared;
 use paygrain_replay::sizing::Sizing;
-use paygrain_replay::{
-    Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Robustness, Summary, Verdict,
-};
+use paygrain_replay::{Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Summary, Verdict};
 
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
 use crate::compare_query::Address;
-use crate::error::AppError;
 use crate::number;
+
+use robustness::RobustnessView;
+use sorting::Head;
+pub use sorting::Sorting;
 
 /// Bars of the chart.
 const BARS_MAX: usize = 12;
@@ -27,49 +30,6 @@ const PARTS: [PartInput; 6] = [
     PartInput { title: "Transfer", colour: 5 },
     PartInput { title: "Extras", colour: 4 },
 ];
-
-/// What a column of the table shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    Name,
-    Kind,
-    Cost,
-    /// A place in [`PARTS`].
-    Part(usize),
-    Instances,
-    Utilisation,
-    ColdStarts,
-    Wait,
-}
-
-/// The columns: name in a URL, heading.
-const COLUMNS: [(Column, &str, &str); 13] = [
-    (Column::Name, "name", "Deployment"),
-    (Column::Kind, "kind", "Kind"),
-    (Column::Cost, "cost", "Cost"),
-    (Column::Part(0), "compute", "Compute"),
-    (Column::Part(1), "idle", "Idle"),
-    (Column::Part(2), "requests", "Requests"),
-    (Column::Part(3), "storage", "Storage"),
-    (Column::Part(4), "transfer", "Transfer"),
-    (Column::Part(5), "extras", "Extras"),
-    (Column::Instances, "instances", "Instances"),
-    (Column::Utilisation, "utilisation", "Utilisation"),
-    (Column::ColdStarts, "cold_starts", "Cold starts"),
-    (Column::Wait, "wait", "Mean wait"),
-];
-
-/// Head of a column, a link that sorts by it.
-pub struct Head {
-    /// What it says.
-    pub title: &'static str,
-    /// Sorts by it, or the other way round.
-    pub href: String,
-    /// `ascending` or `descending` where the table is sorted by it.
-    pub order: Option<&'static str>,
-    /// Whether it holds numbers.
-    pub is_number: bool,
-}
 
 /// A choice that a chip switches on and off.
 pub struct Choice {
@@ -87,34 +47,6 @@ pub struct Shown {
     pub outcome: Outcome,
     /// Its data, where it is known.
     pub deployment: Option<Deployment>,
-}
-
-/// What a verdict rests on, in words.
-pub struct RobustnessView {
-    /// What months put together from other days say; none where there are too few days.
-    pub days: Vec<String>,
-    /// What each assumption does.
-    pub rows: Vec<AssumptionView>,
-}
-
-/// What an assumption does to a verdict.
-pub struct AssumptionView {
-    /// Its name.
-    pub title: String,
-    /// What is assumed.
-    pub usual: i64,
-    /// At its least and its greatest value.
-    pub ends: [EndView; 2],
-}
-
-/// An assumption at one end of its range.
-pub struct EndView {
-    /// The value.
-    pub value: i64,
-    /// What the cheapest costs there less than usual, or more.
-    pub change: Option<Exact>,
-    /// The other deployment that is the cheapest there, and from which value on.
-    pub flip: Option<(String, i64)>,
 }
 
 /// A comparison as a page shows it.
@@ -145,8 +77,6 @@ pub struct ComparisonView {
     pub bars: Option<StackedBars>,
     /// Cost over a figure of the workload.
     pub lines: Option<Lines>,
-    /// What that figure is.
-    pub axis: Option<Axis>,
     /// Figures to choose among.
     pub axes: Vec<Choice>,
     /// The deployment whose charges are shown.
@@ -159,12 +89,8 @@ pub struct ComparisonView {
 
 impl ComparisonView {
     /// Lays a comparison out; `deployments` are all there are, also those that were not asked for.
-    ///
-    /// # Errors
-    /// A column to sort by that there is not.
-    pub fn new(compared: Compared, deployments: &[Deployment], address: Address) -> Result<Self, AppError> {
+    pub fn new(compared: Compared, deployments: &[Deployment], address: Address, sorting: Sorting) -> Self {
         let Compared { comparison, assumed } = compared;
-        let (column, is_descending) = sorting(&address)?;
         let Comparison { workload, assumptions, deployments: outcomes, verdict, break_even, robustness } = comparison;
         let cheapest = outcomes.iter().find(|outcome| Some(&outcome.name) == verdict.cheapest.as_ref());
         let currency = cheapest.or(outcomes.first()).map_or_else(|| "USD".to_owned(), |one| one.currency.clone());
@@ -177,18 +103,17 @@ impl ComparisonView {
         let missing = missing.map(str::to_owned);
         let bars = bars(&outcomes, &verdict, &currency, &address);
         let lines = break_even.as_ref().and_then(|one| lines(one, &currency, &address));
-        let axis = break_even.as_ref().map(|one| one.axis);
         let robustness = robustness.map(|one| RobustnessView::new(&one, &outcomes, &currency));
         let (mut rows, infeasible): (Vec<Outcome>, Vec<Outcome>) =
             outcomes.into_iter().partition(|outcome| outcome.monthly_cost.is_some());
         // The order of the comparison, by cost, decides among equals.
-        rows.sort_by(|one, other| ordered(column, is_descending, one, other));
-        Ok(Self {
+        rows.sort_by(|one, other| sorting.order(one, other));
+        Self {
             assumptions: in_words(&assumptions),
-            heads: heads(column, is_descending, &address),
+            heads: sorting.heads(&address),
             kinds: kinds(deployments, &address),
             providers: providers(deployments, &address),
-            axes: axis.map(|axis| axes(axis, &address)).unwrap_or_default(),
+            axes: break_even.map(|one| axes(one.axis, &address)).unwrap_or_default(),
             address,
             workload,
             verdict,
@@ -198,19 +123,10 @@ impl ComparisonView {
             infeasible,
             bars,
             lines,
-            axis,
             shown,
             missing,
             robustness,
-        })
-    }
-
-    /// Whether a URL can be shown, before anything is worked out for it.
-    ///
-    /// # Errors
-    /// A column to sort by that there is not.
-    pub fn check(address: &Address) -> Result<(), AppError> {
-        sorting(address).map(drop)
+        }
     }
 
     /// Where the charges of a deployment are shown.
@@ -244,17 +160,6 @@ impl ComparisonView {
         Some(format!("{}×", number::rounded(times, if *times < Exact::from(10) { 1 } else { 0 })))
     }
 
-    /// What the lines are over, for their axis.
-    pub fn axis_title(&self) -> &'static str {
-        self.axis.map_or("", axis_title)
-    }
-
-    /// Where the price of a charge was published, if that is an address.
-    pub fn source_href<'c>(&self, charge: &'c Charge) -> Option<&'c str> {
-        let address = charge.source_address.as_str();
-        (address.starts_with("https://") || address.starts_with("http://")).then_some(address)
-    }
-
     /// A price below a cent by the million.
     pub fn per_million(&self, charge: &Charge) -> Option<Exact> {
         number::per_million(&charge.unit_price)
@@ -276,56 +181,6 @@ impl ComparisonView {
     }
 }
 
-impl RobustnessView {
-    fn new(robustness: &Robustness, outcomes: &[Outcome], currency: &str) -> Self {
-        let title = |name: &str| {
-            let outcome = outcomes.iter().find(|outcome| outcome.name == name);
-            outcome.map_or_else(|| name.to_owned(), |outcome| outcome.title.clone())
-        };
-        let mut days = Vec::new();
-        if let Some(drawn) = &robustness.days {
-            let shares: Vec<String> = drawn
-                .shares
-                .iter()
-                .filter(|share| !share.share.is_zero())
-                .filter_map(|share| Some((title(&share.name), number::percent(&share.share, &Exact::from(1))?)))
-                .map(|(title, percent)| format!("{title} in {percent}"))
-                .collect();
-            days.push(format!(
-                "Of {} months put together from the {} days at random, without free tiers, the cheapest is {}.",
-                number::count(drawn.resamples.into()),
-                drawn.day_count,
-                shares.join(", ")
-            ));
-            if let Some(closest) = &drawn.closest {
-                let money = |amount: &Exact| number::money(amount, currency);
-                days.push(format!(
-                    "{} costs {} more than {}; in 90 % of the months between {} and {}.",
-                    title(&closest.next),
-                    money(&closest.difference),
-                    title(&closest.cheapest),
-                    money(&closest.low),
-                    money(&closest.high)
-                ));
-            }
-        }
-        let end = |end: &End| EndView {
-            value: end.value,
-            change: end.change.clone(),
-            flip: end.flips_at.map(|at| {
-                let other = end.verdict.as_ref().map_or_else(|| "nothing".to_owned(), |verdict| title(&verdict.name));
-                (other, at)
-            }),
-        };
-        let row = |row: &AssumptionRow| AssumptionView {
-            title: row.name.replace('_', " "),
-            usual: row.usual,
-            ends: [end(&row.low), end(&row.high)],
-        };
-        Self { days, rows: robustness.assumptions.rows.iter().map(row).collect() }
-    }
-}
-
 fn show(address: &Address, name: &str) -> String {
     address.with("show", name) + "#charges"
 }
@@ -336,51 +191,6 @@ fn sizing_title(sizing: Sizing) -> &'static str {
         Sizing::Scheduled => "on a schedule",
         Sizing::Autoscaled => "autoscaled",
     }
-}
-
-/// The column to sort by, and whether from the greatest.
-fn sorting(address: &Address) -> Result<(Column, bool), AppError> {
-    let Some(asked) = address.get("sort") else { return Ok((Column::Cost, false)) };
-    let (name, is_descending) = asked.strip_prefix('-').map_or((asked, false), |name| (name, true));
-    let known = COLUMNS.iter().find(|(_, known, _)| *known == name);
-    let none = || QueryError::NoSuchChoice {
-        what: "column",
-        name: name.to_owned(),
-        known: COLUMNS.map(|(_, name, _)| name).to_vec(),
-    };
-    Ok(known.map(|(column, _, _)| (*column, is_descending)).ok_or_else(none)?)
-}
-
-fn ordered(column: Column, is_descending: bool, one: &Outcome, other: &Outcome) -> Ordering {
-    let by_number = |of: &dyn Fn(&Outcome) -> Option<Exact>| match (of(one), of(other)) {
-        (Some(one), Some(other)) if is_descending => other.cmp(&one),
-        (Some(one), Some(other)) => one.cmp(&other),
-        // What has no value is at the end, whichever way.
-        (one, other) => one.is_none().cmp(&other.is_none()),
-    };
-    let by_text = |order: Ordering| if is_descending { order.reverse() } else { order };
-    match column {
-        Column::Name => by_text(one.title.to_lowercase().cmp(&other.title.to_lowercase())),
-        Column::Kind => by_text(one.kind.cmp(&other.kind)),
-        Column::Cost => by_number(&|outcome| outcome.monthly_cost.clone()),
-        Column::Part(place) => {
-            by_number(&|outcome| outcome.parts.named().get(place).map(|(_, amount)| (*amount).clone()))
-        }
-        Column::Instances => by_number(&|outcome| Some(Exact::from(outcome.instances.peak))),
-        Column::Utilisation => by_number(&|outcome| outcome.utilisation.clone()),
-        Column::ColdStarts => by_number(&|outcome| Some(Exact::from(outcome.cold_starts.count))),
-        Column::Wait => by_number(&|outcome| Some(outcome.queueing.mean_ms.clone())),
-    }
-}
-
-fn heads(sorted: Column, is_descending: bool, address: &Address) -> Vec<Head> {
-    let head = |(column, name, title): (Column, &'static str, &'static str)| {
-        let order = (column == sorted).then_some(if is_descending { "descending" } else { "ascending" });
-        let href = if order == Some("ascending") { format!("-{name}") } else { name.to_owned() };
-        let is_number = !matches!(column, Column::Name | Column::Kind);
-        Head { title, href: address.with("sort", &href) + "#deployments", order, is_number }
-    };
-    COLUMNS.map(head).into()
 }
 
 fn kinds(deployments: &[Deployment], address: &Address) -> Vec<Choice> {
@@ -483,8 +293,7 @@ fn lines(break_even: &BreakEven, currency: &str, address: &Address) -> Option<Li
 
 /// What was assumed, one phrase each; what is as usual and says nothing is left out.
 fn in_words(assumptions: &Assumptions) -> Vec<String> {
-    let list =
-        |names: &std::collections::BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     [
         Some(if assumptions.allowances { "free tiers count" } else { "no free tier counts" }.to_owned()),
         Some(format!("instances are filled to {} %", assumptions.target_percent)),

@@ -137,6 +137,11 @@ pub fn encode(value: &str) -> String {
     utf8_percent_encode(value, QUERY_SET).to_string()
 }
 
+/// The address of a source, if a link can lead there.
+pub fn href(address: &str) -> Option<&str> {
+    (address.starts_with("https://") || address.starts_with("http://")).then_some(address)
+}
+
 /// `October 2026`.
 pub fn month_name(period: Period) -> String {
     period.first_day().format("%B %Y").to_string()

@@ -11,6 +11,7 @@ mod bill_query;
 mod chart;
 mod compare_query;
 mod comparing;
+mod comparison_csv;
 mod comparison_view;
 mod config;
 mod csv_text;

@@ -11,7 +11,7 @@ use crate::bill::{Attribution, Dimension};
 use crate::engine::Engine;
 use crate::error::QueryError;
 
-/// A parameter of a report.
+/// A parameter of a report or a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Parameter {
     /// Its name in an address; on the command line with `--` and hyphens.
@@ -148,18 +148,23 @@ pub(crate) struct Selection {
     pub attribution: Attribution,
 }
 
-/// The parameters given, each known to the report. An empty value counts as absent; of several the last counts.
+/// The parameters given, each a known one. An empty value counts as absent; of several the last counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'a>(&'a [(String, String)]);
 
 impl<'a> Given<'a> {
-    /// Refuses names the report does not have: a misspelt filter must not be a wider answer.
-    pub fn new(given: &'a [(String, String)], parameters: &[Parameter]) -> Result<Self, QueryError> {
+    /// Refuses names that are none: a misspelt filter must not be a wider answer. `what` is one of the parameters:
+    /// `parameter of the report`.
+    pub fn new(
+        what: &'static str,
+        given: &'a [(String, String)],
+        parameters: &[Parameter],
+    ) -> Result<Self, QueryError> {
         let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
         match given.iter().find(|(name, _)| !known(name)) {
             None => Ok(Self(given)),
             Some((name, _)) => Err(QueryError::NoSuchChoice {
-                what: "parameter of the report",
+                what,
                 name: name.clone(),
                 known: parameters.iter().map(|parameter| parameter.name).collect(),
             }),
@@ -329,7 +334,7 @@ mod tests {
     }
 
     fn range(text: &str) -> Result<Option<Days>, QueryError> {
-        Given::new(&pairs(text), &COST)?.range("from", "to")
+        Given::new("parameter of the report", &pairs(text), &COST)?.range("from", "to")
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! `paygrain what-if cron`: a scheduled job that does not exist yet.
 
-use std::sync::Arc;
-
 use clap::Args;
-use paygrain_replay::{JobTimes, ScheduledJob};
-use serde::Serialize;
+use paygrain_pricing::Period;
+use paygrain_query::{Compared, ComparedJob};
+use paygrain_replay::ScheduledJob;
 
 use crate::commands::Context;
-use crate::commands::compare::{AssumptionOptions, DeploymentOptions, print_comparison};
+use crate::commands::compare::{AssumptionOptions, DeploymentOptions, print_compared};
 use crate::failure::Failure;
+use crate::given::{Given, every, given};
 use crate::output::{OutputFormat, print_json, print_text};
 
 /// A scheduled job on every compute model: a schedule, a duration and a memory in; cost, feasibility, break-even out
@@ -58,50 +58,41 @@ pub struct Cron {
     format: OutputFormat,
 }
 
-/// A comparison, and when the job runs.
-#[derive(Serialize)]
-struct Answer<'a> {
-    schedule: &'a JobTimes,
-    #[serde(flatten)]
-    comparison: &'a paygrain_replay::Comparison,
-}
-
 impl Cron {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let now = chrono::Utc::now().timestamp_micros();
-        let job = ScheduledJob::read(&self.given(), paygrain_pricing::Period::containing(now))
+        let job = ScheduledJob::read(&self.given(), Period::containing(now))
             .map_err(|error| Failure::usage(&error, error.hint()))?;
         let request = self.assumptions.request_on(&self.deployments)?;
-        let times = job.times(now);
-        let comparison = context.engine()?.compare(Arc::new(job.workload()), &request).await?;
+        let comparison = context.engine()?.compare(job.workload(), &request).await?;
+        let compared = Compared { comparison, assumed: Vec::new() };
+        let schedule = job.times(now);
         match self.format {
-            OutputFormat::Json => print_json(&Answer { schedule: &times, comparison: &comparison }),
-            OutputFormat::Csv => print_comparison(&comparison, &[], OutputFormat::Csv),
+            OutputFormat::Json => return print_json(&ComparedJob { schedule, compared }),
+            OutputFormat::Csv => {}
             OutputFormat::Table => {
-                print_text(&format!("Next runs: {}\n", times.next_runs.join(", ")))?;
-                for change in &times.clock_changes {
+                print_text(&format!("Next runs: {}\n", schedule.next_runs.join(", ")))?;
+                for change in &schedule.clock_changes {
                     print_text(&format!("Change of the clock: {change}\n"))?;
                 }
                 print_text("\n")?;
-                print_comparison(&comparison, &[], OutputFormat::Table)
             }
         }
+        print_compared(&compared, self.format)
     }
 
-    fn given(&self) -> Vec<(String, String)> {
-        let given = [
-            ("schedule", Some(&self.schedule)),
-            ("timezone", self.timezone.as_ref()),
-            ("duration", Some(&self.duration)),
-            ("memory", Some(&self.memory)),
-            ("cpu_percent", self.cpu_percent.as_ref()),
-            ("vcpu", self.vcpu.as_ref()),
-            ("init", self.init.as_ref()),
-            ("response_bytes", self.response_bytes.as_ref()),
-            ("log_bytes", self.log_bytes.as_ref()),
-            ("period", self.period.as_ref()),
-        ];
-        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.clone()))).collect()
+    fn given(&self) -> Given {
+        let optional = given([
+            ("timezone", &self.timezone),
+            ("cpu_percent", &self.cpu_percent),
+            ("vcpu", &self.vcpu),
+            ("init", &self.init),
+            ("response_bytes", &self.response_bytes),
+            ("log_bytes", &self.log_bytes),
+            ("period", &self.period),
+        ]);
+        let required = [("schedule", &self.schedule), ("duration", &self.duration), ("memory", &self.memory)];
+        required.into_iter().flat_map(|(name, value)| every(name, [value])).chain(optional).collect()
     }
 }

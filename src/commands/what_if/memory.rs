@@ -1,10 +1,10 @@
 //! `paygrain what-if memory`: a function at all sizes of memory.
 
-use std::sync::Arc;
-
 use clap::Args;
 use paygrain_pricing::{Exact, grouped};
+use paygrain_query::Recorded;
 use paygrain_replay::RightSize;
+use serde::Serialize;
 
 use crate::commands::Context;
 use crate::commands::compare::{AssumptionOptions, RecordedOptions};
@@ -33,15 +33,23 @@ pub struct Memory {
     format: OutputFormat,
 }
 
+/// The sizes, and what had to be assumed of the executions.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    right_size: &'a RightSize,
+    assumed: &'a [String],
+}
+
 impl Memory {
     /// Runs the command.
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let engine = context.engine()?;
-        let recorded = self.recorded.workload(&engine).await?;
+        let Recorded { workload, assumed } = self.recorded.workload(&engine).await?;
         let assumptions = self.assumptions.request()?.assumptions;
-        let answer = engine.right_size(Arc::new(recorded.workload), &self.deployment, &assumptions).await?;
+        let answer = engine.right_size(workload, &self.deployment, &assumptions).await?;
         match self.format {
-            OutputFormat::Json => print_json(&answer),
+            OutputFormat::Json => print_json(&Answer { right_size: &answer, assumed: &assumed }),
             OutputFormat::Csv => rows(&answer, true).print_csv(),
             OutputFormat::Table => {
                 print_text(&format!(
@@ -51,7 +59,7 @@ impl Memory {
                     grouped(&answer.run_count.to_string())
                 ))?;
                 rows(&answer, false).print()?;
-                for assumed in &recorded.assumed {
+                for assumed in &assumed {
                     print_text(&format!("\nAssumed: {assumed}\n"))?;
                 }
                 if !answer.is_fitted {

@@ -5,21 +5,19 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use paygrain_pricing::Period;
 use paygrain_query::Compared;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::compare_query::Given;
+use crate::compare_query::{CompareQuery, this_month};
 use crate::comparing;
 use crate::error::AppError;
-use crate::pages::what_if::now_us;
 use crate::params::Params;
 
 /// `GET`: recorded executions on every deployment, in the shape of `paygrain compare --format json`.
 pub async fn show(State(app): State<App>, params: Params) -> Result<Json<Compared>, AppError> {
-    let given = Given::recorded(&params, false)?;
-    comparing::recorded(&app, given).await?.map(Json).ok_or(AppError::NoExecutions)
+    let query = CompareQuery::recorded(&params, false)?;
+    comparing::recorded(&app, query).await?.map(Json).ok_or(AppError::NoExecutions)
 }
 
 /// `POST`: a described workload on every deployment, in the same shape. JSON, or TOML as `application/toml`.
@@ -30,9 +28,9 @@ pub async fn create(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Compared>, AppError> {
     let body = body.map_err(|rejection| AppError::BadBody { problem: rejection.body_text() })?;
-    let given = Given::read(&params, &["period"], false)?;
-    let month = params.period()?.unwrap_or_else(|| Period::containing(now_us()));
-    comparing::described(&app, (&headers, &body), month, given).await?.map(Json).ok_or(AppError::NoExecutions)
+    let query = CompareQuery::read(&params, &["period"], false)?;
+    let month = params.period()?.unwrap_or_else(this_month);
+    comparing::described(&app, (&headers, &body), month, query).await?.map(Json).ok_or(AppError::NoExecutions)
 }
 
 /// `GET /api/v1/deployments`: what workloads can be compared on.

@@ -2,28 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use paygrain_query::Compared;
-use paygrain_replay::JobTimes;
-use serde::Serialize;
+use chrono::Utc;
+use paygrain_query::ComparedJob;
 
 use crate::app::App;
+use crate::compare_query::CompareQuery;
 use crate::comparing;
 use crate::error::AppError;
-use crate::pages::what_if::{job, now_us};
 use crate::params::Params;
 
-/// A comparison, and when the job runs.
-#[derive(Serialize)]
-pub struct Answer {
-    schedule: JobTimes,
-    #[serde(flatten)]
-    compared: Compared,
-}
-
 /// `GET`: a scheduled job on every deployment, in the shape of `paygrain what-if cron --format json`.
-pub async fn cron(State(app): State<App>, params: Params) -> Result<Json<Answer>, AppError> {
-    let (job, given) = job(&params, false)?;
-    let schedule = job.times(now_us());
-    let compared = comparing::job(&app, job, given).await?.ok_or(AppError::NoExecutions)?;
-    Ok(Json(Answer { schedule, compared }))
+pub async fn cron(State(app): State<App>, params: Params) -> Result<Json<ComparedJob>, AppError> {
+    let (job, query) = CompareQuery::job(&params, false)?;
+    let schedule = job.times(Utc::now().timestamp_micros());
+    let compared = comparing::job(&app, job, query).await?.ok_or(AppError::NoExecutions)?;
+    Ok(Json(ComparedJob { schedule, compared }))
 }

@@ -4,15 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::NaiveDate;
-use paygrain_pricing::{Exact, Period};
-use paygrain_replay::{Comparison, Outcome};
+use paygrain_pricing::Period;
 
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, Given};
+use crate::compare_query::{Address, CompareQuery};
+use crate::comparison_csv::download;
+use crate::comparison_view::{ComparisonView, Sorting};
 use crate::comparing;
-use crate::comparison_view::ComparisonView;
-use crate::csv_text::{CsvText, words};
 use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
@@ -37,13 +36,12 @@ struct Page {
 impl Page {
     async fn new(app: &App, params: &Params) -> Result<Self, AppError> {
         let address = Address::new(PATH, params);
-        let deployments = app.engine().deployments();
         let mut providers: Vec<String> =
             app.engine().catalogue().books().iter().map(|book| book.provider.clone()).collect();
         providers.sort_unstable();
         providers.dedup();
         Ok(Self {
-            fields: AssumptionFields::new(deployments.as_ref().map(|all| all.all()).unwrap_or_default(), &address),
+            fields: AssumptionFields::new(app, &address),
             periods: app.engine().periods().await?,
             providers,
             view: None,
@@ -78,9 +76,7 @@ impl Page {
 
     /// What the URL asks besides the fields of the form.
     fn hidden(&self) -> Vec<(String, String)> {
-        let mut fields = FIELDS.to_vec();
-        fields.extend(AssumptionFields::names());
-        self.address.besides(&fields).filter(|(name, _)| name != "show").cloned().collect()
+        AssumptionFields::hidden(&self.address, &FIELDS)
     }
 
     fn filters(&self) -> Vec<&str> {
@@ -101,18 +97,17 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 }
 
 async fn view(app: &App, params: &Params, address: &Address) -> Result<Option<ComparisonView>, AppError> {
-    let given = Given::recorded(params, true)?;
-    ComparisonView::check(address)?;
-    let Some(compared) = comparing::recorded(app, given).await? else { return Ok(None) };
+    let query = CompareQuery::recorded(params, true)?;
+    let sorting = Sorting::of(address)?;
+    let Some(compared) = comparing::recorded(app, query).await? else { return Ok(None) };
     let deployments = app.engine().deployments()?;
-    ComparisonView::new(compared, deployments.all(), address.clone()).map(Some)
+    Ok(Some(ComparisonView::new(compared, deployments.all(), address.clone(), sorting)))
 }
 
 /// `GET /compare.csv`: every deployment, with every digit.
 pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, AppError> {
-    let given = Given::recorded(&without_month_of_days(params), false)?;
-    let compared = comparing::recorded(&app, given).await?;
-    download(compared.as_ref().map(|compared| &compared.comparison))
+    let query = CompareQuery::recorded(&without_month_of_days(params), false)?;
+    download(comparing::recorded(&app, query).await?.as_ref())
 }
 
 /// The form always sends its month. Days in it say more; days of another month are a mistake, which the engine tells.
@@ -127,88 +122,4 @@ fn without_month_of_days(params: Params) -> Params {
         None => params,
         Some(_) => params.into_pairs().into_iter().filter(|(name, _)| name != "period").collect(),
     }
-}
-
-const COLUMNS: [&str; 31] = [
-    "deployment",
-    "title",
-    "kind",
-    "provider",
-    "region",
-    "period",
-    "feasible",
-    "reasons",
-    "currency",
-    "monthly_cost",
-    "compute",
-    "idle",
-    "requests",
-    "storage",
-    "transfer",
-    "extras",
-    "cost_per_million",
-    "sizing",
-    "memory_mb",
-    "vcpu_milli",
-    "concurrency",
-    "peak_instances",
-    "mean_instances",
-    "utilisation",
-    "cold_starts",
-    "cold_start_share",
-    "cold_start_added_ms",
-    "queued",
-    "mean_wait_ms",
-    "longest_wait_ms",
-    "throttled",
-];
-
-/// The deployments of a comparison as a file, in its order.
-pub fn download(comparison: Option<&Comparison>) -> Result<Response, AppError> {
-    let mut text = CsvText::new(COLUMNS)?;
-    let Some(comparison) = comparison else { return text.download("paygrain-compare.csv") };
-    let period = comparison.workload.period;
-    for outcome in &comparison.deployments {
-        text.row(cells(outcome, period))?;
-    }
-    text.download(&format!("paygrain-compare-{period}.csv"))
-}
-
-fn cells(outcome: &Outcome, period: Period) -> [String; 31] {
-    let exact = |value: &Option<Exact>| value.as_ref().map(Exact::to_string).unwrap_or_default();
-    let reasons: Vec<&str> = outcome.reasons.iter().map(|reason| reason.message.as_str()).collect();
-    let parts = &outcome.parts;
-    [
-        words(&outcome.name),
-        words(&outcome.title),
-        outcome.kind.word().to_owned(),
-        words(&outcome.provider),
-        outcome.region.as_deref().map(words).unwrap_or_default(),
-        period.to_string(),
-        outcome.feasible.to_string(),
-        words(&reasons.join("; ")),
-        words(&outcome.currency),
-        exact(&outcome.monthly_cost),
-        parts.compute.to_string(),
-        parts.idle.to_string(),
-        parts.requests.to_string(),
-        parts.storage.to_string(),
-        parts.transfer.to_string(),
-        parts.extras.to_string(),
-        exact(&outcome.cost_per_million),
-        outcome.sizing.map(|sizing| sizing.to_string()).unwrap_or_default(),
-        outcome.memory_mb.to_string(),
-        outcome.vcpu_milli.to_string(),
-        outcome.concurrency.to_string(),
-        outcome.instances.peak.to_string(),
-        outcome.instances.mean.to_string(),
-        exact(&outcome.utilisation),
-        outcome.cold_starts.count.to_string(),
-        exact(&outcome.cold_starts.share),
-        outcome.cold_starts.added_ms.to_string(),
-        outcome.queueing.count.to_string(),
-        outcome.queueing.mean_ms.to_string(),
-        outcome.queueing.longest_ms.to_string(),
-        outcome.throttled_count.to_string(),
-    ]
 }

@@ -119,12 +119,6 @@ impl Page {
         }
     }
 
-    /// Where the price was published, if that is an address.
-    fn source_href(&self) -> Option<&str> {
-        let address = self.explanation.charge.source_address.as_str();
-        (address.starts_with("https://") || address.starts_with("http://")).then_some(address)
-    }
-
     /// How sure the price is, in words.
     fn mark(&self) -> &str {
         match self.explanation.charge.mark.as_str() {

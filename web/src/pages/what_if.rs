@@ -1,19 +1,18 @@
 //! `/what-if`: a scheduled job that does not exist yet, on every compute model.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use chrono::Utc;
 use paygrain_pricing::Period;
 use paygrain_replay::{JOB_WORDS, JobTimes, ScheduledJob};
 
-use super::compare::download;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, Given};
+use crate::compare_query::{Address, CompareQuery, this_month};
+use crate::comparison_csv::download;
+use crate::comparison_view::{ComparisonView, Sorting};
 use crate::comparing;
-use crate::comparison_view::ComparisonView;
 use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
@@ -85,28 +84,23 @@ impl Page {
 
     /// What the URL asks besides the fields of the form.
     fn hidden(&self) -> Vec<(String, String)> {
-        let mut fields: Vec<&str> = JOB_WORDS.iter().map(|(name, _)| *name).collect();
-        fields.extend(AssumptionFields::names());
-        self.address.besides(&fields).filter(|(name, _)| name != "show").cloned().collect()
+        AssumptionFields::hidden(&self.address, &JOB_WORDS.map(|(name, _)| name))
     }
 
     /// Whether a field beyond the usual ones is filled in.
     fn has_more(&self) -> bool {
-        ["cpu_percent", "vcpu", "init", "response_bytes", "log_bytes", "period"]
-            .iter()
-            .any(|name| self.address.get(name).is_some())
+        let mut more = JOB_WORDS.iter().filter(|(name, _)| USUAL.iter().all(|(usual, _)| usual != name));
+        more.any(|(name, _)| self.address.get(name).is_some())
     }
 }
 
 /// `GET /what-if`
 pub async fn page(State(app): State<App>, params: Params) -> Result<Response, AppError> {
     let address = Address::new(PATH, &params);
-    let deployments = app.engine().deployments();
-    let all = deployments.as_ref().map(|all| all.all()).unwrap_or_default();
     let mut page = Page {
-        fields: AssumptionFields::new(all, &address),
+        fields: AssumptionFields::new(&app, &address),
         examples: EXAMPLES,
-        this_month: Period::containing(now_us()),
+        this_month: this_month(),
         runs: None,
         view: None,
         report: None,
@@ -115,10 +109,10 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
         address,
     };
     if !page.is_blank() {
-        match job(&params, true) {
-            Ok((job, given)) => {
+        match CompareQuery::job(&params, true) {
+            Ok((job, query)) => {
                 page.runs = Some(runs(&job));
-                match view(&app, job, given, &page.address).await {
+                match view(&app, job, query, &page.address).await {
                     Ok(view) => page.view = Some(view),
                     Err(error) => page.report = Some(error.report()),
                 }
@@ -130,15 +124,20 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
     Ok((status, headers, html(&page)?).into_response())
 }
 
-async fn view(app: &App, job: ScheduledJob, given: Given, address: &Address) -> Result<ComparisonView, AppError> {
-    ComparisonView::check(address)?;
-    let compared = comparing::job(app, job, given).await?.ok_or(AppError::NoExecutions)?;
+async fn view(
+    app: &App,
+    job: ScheduledJob,
+    query: CompareQuery,
+    address: &Address,
+) -> Result<ComparisonView, AppError> {
+    let sorting = Sorting::of(address)?;
+    let compared = comparing::job(app, job, query).await?.ok_or(AppError::NoExecutions)?;
     let deployments = app.engine().deployments()?;
-    ComparisonView::new(compared, deployments.all(), address.clone())
+    Ok(ComparisonView::new(compared, deployments.all(), address.clone(), sorting))
 }
 
 fn runs(job: &ScheduledJob) -> Runs {
-    let now_us = now_us();
+    let now_us = Utc::now().timestamp_micros();
     let times = job.times(now_us);
     let local = |at_us| (job.schedule.zone() != "UTC").then(|| job.schedule.local(at_us));
     let starts = job.schedule.next(now_us, times.next_runs.len());
@@ -146,25 +145,8 @@ fn runs(job: &ScheduledJob) -> Runs {
     Runs { times, next }
 }
 
-/// The job that a URL describes, and what is asked of it.
-///
-/// # Errors
-/// A name that nothing reads, or a value that means nothing.
-pub fn job(params: &Params, is_page: bool) -> Result<(ScheduledJob, Given), AppError> {
-    let given = Given::read(params, &JOB_WORDS.map(|(name, _)| name), is_page)?;
-    let job = ScheduledJob::read(&given.workload, Period::containing(now_us()))?;
-    Ok((job, given))
-}
-
-/// Microseconds since 1970 UTC.
-pub fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
 /// `GET /what-if.csv`: every deployment, with every digit.
 pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, AppError> {
-    let (job, given) = job(&params, false)?;
-    let compared = comparing::job(&app, job, given).await?;
-    download(compared.as_ref().map(|compared| &compared.comparison))
+    let (job, query) = CompareQuery::job(&params, false)?;
+    download(comparing::job(&app, job, query).await?.as_ref())
 }
