@@ -12,7 +12,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal256Type, Int64Type};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
-use paygrain_ingest::table::{DAY_US, Table};
+use paygrain_ingest::table::Table;
 use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Activity, Catalogue, Exact, Expression, MeteringRule, Period, Scope, SkuIndex, SkuKey, Zone};
 
@@ -180,13 +180,8 @@ fn sources_of(view: &View, bounds: (i64, i64), provider: Option<&str>) -> Option
     }
     let mut found = BTreeSet::new();
     for day in &view.days {
-        let start_us = i64::from(day.rollup.day) * DAY_US;
-        let mut seen = vec![false; day.rollup.classes.len()];
-        for (class, hour) in day.rollup.cell_classes.iter().zip(&day.rollup.hours) {
-            let seen = &mut seen[*class as usize];
-            *seen |= (bounds.0..bounds.1).contains(&(start_us + i64::from(*hour) * HOUR_US));
-        }
-        for (class, _) in day.rollup.classes.iter().zip(seen).filter(|(_, seen)| *seen) {
+        let classes = day.rollup.classes.iter().zip(day.rollup.classes_between(bounds));
+        for (class, _) in classes.filter(|(_, is_there)| *is_there) {
             let text = |place: usize| class.texts[place].as_deref().unwrap_or_default();
             let known = (text(PROVIDER), text(SERVICE));
             if provider.is_none_or(|provider| provider == known.0) {

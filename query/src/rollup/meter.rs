@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::expression::{Expression, Part, Value};
 use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::zone::Zone;
@@ -346,7 +345,7 @@ impl<'a> Walk<'a> {
         let in_order = outputs.in_order();
         let mut sums = vec![(0_i128, 0_u64); in_order.len()];
         let by_hour: Vec<Vec<Vec<u32>>> = of_day.iter().map(|day| cells_by_hour(&day.rollup)).collect();
-        let start_us = i64::from(of_day.first()?.rollup.day) * DAY_US;
+        let start_us = of_day.first()?.rollup.start_us();
         for hour in 0..HOURS {
             let hour_us = start_us + hour as i64 * HOUR_US;
             if !(self.question.scanned.0..self.question.scanned.1).contains(&hour_us) {
@@ -391,32 +390,26 @@ impl<'a> Walk<'a> {
     /// What the classes of a rollup feed; nothing where a term is not known that one of them needs.
     fn feeds(&self, day: &Day, outputs: &mut Outputs) -> Option<Feeds> {
         let rollup = &day.rollup;
-        let place = |term: &str| rollup.terms.iter().position(|known| known == term);
         // For each plan that occurs on the day, the places of its terms.
         let mut places: HashMap<u32, Vec<Option<usize>>> = HashMap::new();
         let mut needed: HashMap<u32, Vec<(Option<usize>, bool)>> = HashMap::new();
         let mut feeds = Feeds { all: Vec::new(), ends: Vec::with_capacity(rollup.classes.len()) };
-        let mut is_asked = vec![false; rollup.classes.len()];
-        let start_us = i64::from(rollup.day) * DAY_US;
-        for (class, hour) in rollup.cell_classes.iter().zip(&rollup.hours) {
-            let hour_us = start_us + i64::from(*hour) * HOUR_US;
-            is_asked[*class as usize] |= (self.question.scanned.0..self.question.scanned.1).contains(&hour_us);
-        }
+        let is_asked = rollup.classes_between(self.question.scanned);
         for (class, number) in day.numbers.iter().enumerate() {
             if let (true, Some((number, scope))) = (is_asked[class], self.of_class[*number as usize]) {
                 let plan = &self.plans[number as usize];
-                let needed = needed
-                    .entry(number)
-                    .or_insert_with(|| plan.needed.iter().map(|(term, is_null)| (place(term), *is_null)).collect());
+                let needed = needed.entry(number).or_insert_with(|| {
+                    plan.needed.iter().map(|(term, is_null)| (rollup.place_of(term), *is_null)).collect()
+                });
                 for (term, is_null) in needed {
                     let bit: Terms = 1 << (*term)?;
-                    if rollup.known[class] & bit == 0 || (rollup.absent[class] & bit != 0) != *is_null {
+                    if !rollup.knows(class, bit) || (rollup.absent[class] & bit != 0) != *is_null {
                         return None;
                     }
                 }
                 let terms = places
                     .entry(number)
-                    .or_insert_with(|| plan.uses.iter().map(|one| one.term.as_deref().and_then(place)).collect());
+                    .or_insert_with(|| plan.uses.iter().map(|one| rollup.place_of(one.term.as_deref()?)).collect());
                 feeds.all.extend(plan.uses.iter().zip(terms).map(|(one, term)| Feed {
                     output: outputs.place((scope, one.sku, one.meter)),
                     meter: one.meter,
