@@ -14,7 +14,6 @@ use paygrain_pricing::{Catalogue, Exact, MeteringRule, Scope, SkuIndex};
 use super::class::{ACCOUNT, Class, PROVIDER, REGION, RESOURCE, SERVICE, is_common};
 use super::store::{Day, View};
 use super::{HOURS, Rollup, Terms, parts_of};
-use crate::bill::UnpricedUsage;
 use crate::incomplete::{Incomplete, can_be_missing};
 use crate::metering::{Details, Meter, Metered, MeteredRow, Quantity, Question};
 
@@ -112,23 +111,11 @@ impl Question<'_> {
             });
         }
         metered.record_count += found.record_count;
-        let source = self.source;
-        let known = catalogue.prices_service(&source.provider, &source.service);
-        let unpriced = |usage: String, record_count: u64, reason: String| UnpricedUsage {
-            table: self.table.name().to_owned(),
-            provider: source.provider.clone(),
-            service: source.service.clone(),
-            usage,
-            record_count,
-            reason,
-        };
-        let reason = if known { "no SKU takes it" } else { "there is no price book for the service" };
-        metered.unpriced.extend(
-            found.without_sku.into_iter().map(|(kind, record_count)| unpriced(kind, record_count, reason.to_owned())),
-        );
-        metered.unpriced.extend(
-            found.incomplete.into_iter().map(|((usage, reason), record_count)| unpriced(usage, record_count, reason)),
-        );
+        let reason = self.why_without_sku(catalogue);
+        let without_sku = found.without_sku.into_iter().map(|(kind, count)| self.unpriced(kind, count, reason));
+        metered.unpriced.extend(without_sku);
+        let incomplete = found.incomplete.into_iter();
+        metered.unpriced.extend(incomplete.map(|((usage, reason), count)| self.unpriced(usage, count, reason)));
         Ok(true)
     }
 }
@@ -225,7 +212,7 @@ impl<'a> Walk<'a> {
         for activity in &self.question.activities {
             asked.extend(activity.filter.iter().flat_map(|filter| filter.columns()));
         }
-        let asked: Vec<&str> = asked.into_iter().chain(self.question.kind_columns().iter().copied()).collect();
+        let asked: Vec<&str> = asked.into_iter().chain(self.question.kind_columns()).collect();
         let mut plans: HashMap<Vec<Value>, u32> = HashMap::new();
         let mut scopes: HashMap<Place, u32> = HashMap::new();
         for class in &self.view.classes {
