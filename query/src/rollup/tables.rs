@@ -51,7 +51,19 @@ pub(crate) enum RollupTable {
     Seconds,
 }
 
-/// Names of the sums of durations by each of the usual roundings.
+/// What the sums of measures mean.
+const SUMS: [(&str, &str); 8] = [
+    ("duration_us", "Sum of their lengths, in microseconds; null where they have none."),
+    ("billed_ms", "Sum of what the logs say was billed, in milliseconds; null where they do not say."),
+    ("init_us", "Sum of their initialisations, in microseconds; null where they have none."),
+    ("restore_us", "Sum of the times their snapshots were restored in, in microseconds; null where they have none."),
+    ("cpu_us", "Sum of their CPU times, in microseconds; null where they have none."),
+    ("request_bytes", "Sum of their request payloads, in bytes; null where the logs do not say."),
+    ("response_bytes", "Sum of their response payloads, in bytes; null where the logs do not say."),
+    ("units", "Sum of their units; null where they have none."),
+];
+
+/// Names of the sums of durations by each of the usual roundings, and what they mean.
 const ROUNDED: [(&str, &str); super::ROUNDINGS.len()] = [
     ("duration_to_1ms_us", "Sum of `duration_us`, each rounded up to 1 ms."),
     ("duration_to_100ms_us", "Sum of `duration_us`, each rounded up to 100 ms."),
@@ -112,22 +124,14 @@ impl RollupTable {
             (_, "hour_at") => "Start of the hour, UTC.",
             (_, "duration_ms") => "Length of the handler phase in whole milliseconds, rounded up.",
             (_, "record_count") => "How many records.",
-            (Self::Hourly | Self::HourlyRequests, _) => match column {
-                "duration_us" => "Sum of their lengths, in microseconds; null where they have none.",
-                "billed_ms" => "Sum of what the logs say was billed, in milliseconds; null where they do not say.",
-                "init_us" => "Sum of their initialisations, in microseconds; null where they have none.",
-                "restore_us" => {
-                    "Sum of the times their snapshots were restored in, in microseconds; null where they have none."
-                }
-                "cpu_us" => "Sum of their CPU times, in microseconds; null where they have none.",
-                "request_bytes" => "Sum of their request payloads, in bytes; null where the logs do not say.",
-                "response_bytes" => "Sum of their response payloads, in bytes; null where the logs do not say.",
-                "units" => "Sum of their units; null where they have none.",
-                _ => ROUNDED.iter().find(|(name, _)| *name == column).map_or("", |(_, text)| *text),
-            },
-            _ => "",
+            _ => {
+                let has_sums = matches!(self, Self::Hourly | Self::HourlyRequests);
+                let mut sums = SUMS.iter().chain(&ROUNDED).filter(|_| has_sums);
+                let own = sums.find(|(name, _)| *name == column).map(|(_, text)| *text);
+                return own.or_else(|| self.of().column_description(column));
+            }
         };
-        if own.is_empty() { self.of().column_description(column) } else { Some(own) }
+        Some(own)
     }
 
     /// Its columns.
