@@ -94,7 +94,7 @@ def table(head, rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True, help="directory that query_data.py has filled")
-    parser.add_argument("--paygrain-jobs", help="program that answers the jobs from the lake; without it its column stays empty")
+    parser.add_argument("--paygrain-jobs", help="program that answers the jobs from the lake; without it paygrain is left out")
     parser.add_argument("--jobs", default=",".join(JOBS))
     parser.add_argument("--engines", default=",".join([*SQL, "numpy", *SUMS]))
     parser.add_argument("--rounds", type=int, default=2)
@@ -107,6 +107,8 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     wanted, ours = arguments.engines.split(","), ["paygrain"] if arguments.paygrain_jobs else []
     rows, answers, rated_rows = [], {}, {}
+    # Without paygrain there are no columns of it.
+    of_ours = lambda *cells: cells if ours else ()
     for job in arguments.jobs.split(","):
         engines = [engine for engine in JOBS[job] + (SUMS if job in GIVEN_SUMS else []) if engine in wanted]
         measured, found = measure(job, ours + engines, arguments, data, out)
@@ -131,16 +133,14 @@ def main():
         shown = lambda group: f"{best(group)} {seconds(group[best(group)].cpu)}" if group else "–"
         peaks = {"paygrain": mine, **({best(from_rows): from_rows[best(from_rows)]} if from_rows else {})}
         rows.append([
-            f"{job} {TITLES[job]}", seconds(mine and mine.cpu), *(seconds(from_rows[engine].cpu if engine in from_rows else None) for engine in SQL + ["numpy"]),
-            ratio(from_rows), shown(from_sums), ratio(from_sums), seconds(mine and statistics.median(mine.first)),
+            f"{job} {TITLES[job]}", *of_ours(seconds(mine and mine.cpu)), *(seconds(from_rows[engine].cpu if engine in from_rows else None) for engine in SQL + ["numpy"]),
+            *of_ours(ratio(from_rows)), shown(from_sums), *of_ours(ratio(from_sums), seconds(mine and statistics.median(mine.first))),
             " / ".join(f"{engine} {seconds(one.least_wall)}" for engine, one in peaks.items() if one),
             " / ".join(f"{engine} {one.peak_mb}" for engine, one in peaks.items() if one), f"{answers[job][1]:,}", answers[job][0][:8]])
         print(f"{job}: equal answers of {', '.join(found)}: {answers[job][1]:,} rows, MD5 {answers[job][0]}", file=sys.stderr, flush=True)
-    head = ["job", "paygrain", *SQL, "numpy", "best / paygrain", "best given the sums", "that / paygrain", "paygrain, first time", "least wall",
-            "peak MB", "rows", "MD5"]
+    head = ["job", *ours, *SQL, "numpy", *of_ours("best / paygrain"), "best given the sums", *of_ours("that / paygrain", "paygrain, first time"),
+            "least wall", "peak MB", "rows", "MD5"]
     text = table(head, rows) + "\n"
-    if not ours:
-        text += "The column of paygrain is empty: no program was given with `--paygrain-jobs`.\n\n"
     names = ["usage.csv.zst", "raw.parquet", "clean.parquet", "clean.duckdb", "clean.chdb", *(f"{name}.parquet" for name in SUM_TABLES), "lake"]
     import duckdb
     count = duckdb.execute(f"select count(*) from '{data}/clean.parquet'").fetchone()[0]

@@ -14,13 +14,15 @@ use datafusion::parquet::arrow::arrow_reader::{
 };
 use futures::TryStreamExt;
 use paygrain_ingest::Lake;
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
+use paygrain_pricing::period::HOUR_US;
+
+use crate::MAY;
 
 /// Memory sizes, in MB.
 pub const SIZES: [u32; 10] = [128, 256, 512, 1024, 1536, 1769, 2048, 3008, 4096, 10_240];
 const THREADS: usize = 2;
-const HOUR_US: i64 = 3_600_000_000;
-const DAY_HOURS: i64 = 24;
+const DAY_HOURS: i64 = DAY_US / HOUR_US;
 
 /// Texts by number.
 #[derive(Clone, Default)]
@@ -113,8 +115,8 @@ async fn fold<T: Default + Send + 'static>(lake: &Lake, names: &Names, add: fn(&
 /// Requests and billed MB-ms, by days from the first of May and functions.
 pub type ByDayAndFunction = Vec<Vec<(i64, i64)>>;
 
-const FIRST_DAY: i32 = 20_574;
-const DAYS: usize = 31;
+const FIRST_DAY: i32 = *MAY.start();
+const DAYS: usize = (*MAY.end() - FIRST_DAY + 1) as usize;
 
 fn add(sums: &mut ByDayAndFunction, day: i32, function: u32, memory_mb: i64, duration_us: i64) {
     if sums.is_empty() {
@@ -266,7 +268,7 @@ fn add_different(parts: &[&[Row]], places: &mut Vec<u32>, sums: &mut ByDayAndFun
         };
         if is_new {
             places[place] = number;
-            let day = i32::try_from(row.started_us / (HOUR_US * DAY_HOURS)).unwrap();
+            let day = i32::try_from(row.started_us / DAY_US).unwrap();
             add(sums, day, row.function, row.memory_mb.into(), row.duration_us);
         }
     }

@@ -151,15 +151,8 @@ impl<'a> Incomplete<'a> {
                 }
             }
         }
-        let usage = |((usage, reason), record_count)| UnpricedUsage {
-            table: self.question.table.name().to_owned(),
-            provider: self.question.source.provider.clone(),
-            service: self.question.source.service.clone(),
-            usage,
-            record_count,
-            reason,
-        };
-        Ok(found.into_iter().map(usage).collect())
+        let found = found.into_iter();
+        Ok(found.map(|((usage, reason), count)| self.question.unpriced(usage, count, reason)).collect())
     }
 
     /// What a kind of row is not counted by, and why; nothing when all of it is.

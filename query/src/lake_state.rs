@@ -147,12 +147,17 @@ pub(crate) async fn view_of(
     session: &SessionContext,
     catalogue: &Catalogue,
     table: Table,
-    (from_us, to_us): (i64, i64),
+    bounds: (i64, i64),
 ) -> Result<Option<Arc<View>>, QueryError> {
     let Some(state) = LakeState::of(session) else { return Ok(None) };
     let Some(source) = state.source(table, catalogue, session)? else { return Ok(None) };
+    state.kept.rollups.view(&source, utc_days(bounds)).await
+}
+
+/// The UTC days between two instants, days since 1970.
+pub(crate) fn utc_days((from_us, to_us): (i64, i64)) -> RangeInclusive<i32> {
     let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
-    state.kept.rollups.view(&source, day(from_us)..=day(to_us - 1)).await
+    day(from_us)..=day(to_us - 1)
 }
 
 /// The rollups of what a session sees of the invocations of some UTC days, with those of days before from which one runs

@@ -27,6 +27,13 @@ pub struct PlaceLimits {
     pub patience: Duration,
 }
 
+impl PlaceLimits {
+    /// How many answers may be worked out and wait together.
+    fn room(self) -> usize {
+        self.at_once.saturating_add(self.waiting_max).min(Semaphore::MAX_PERMITS)
+    }
+}
+
 /// Places for answers that are worked out. Whoever waits for one longest gets the next.
 #[derive(Debug)]
 pub struct Places {
@@ -47,16 +54,13 @@ impl Default for Places {
 impl Places {
     /// Within limits.
     pub fn new(limits: PlaceLimits) -> Self {
-        let at_once = limits.at_once.clamp(1, Semaphore::MAX_PERMITS);
-        let room = at_once.saturating_add(limits.waiting_max).min(Semaphore::MAX_PERMITS);
-        let limits = PlaceLimits { at_once, ..limits };
-        Self { limits, places: Semaphore::new(at_once), room: Semaphore::new(room) }
+        let limits = PlaceLimits { at_once: limits.at_once.clamp(1, Semaphore::MAX_PERMITS), ..limits };
+        Self { limits, places: Semaphore::new(limits.at_once), room: Semaphore::new(limits.room()) }
     }
 
     /// How many answers are worked out, and wait to be.
     pub fn taken(&self) -> usize {
-        let room = self.limits.at_once.saturating_add(self.limits.waiting_max).min(Semaphore::MAX_PERMITS);
-        room - self.room.available_permits()
+        self.limits.room() - self.room.available_permits()
     }
 
     /// Works something out, when there is a place for it.

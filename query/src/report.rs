@@ -27,7 +27,6 @@ mod progress;
 mod right_sizing;
 pub(crate) mod source;
 pub(crate) mod statistics;
-pub(crate) mod sweep;
 #[cfg(test)]
 mod testing;
 mod top_resources;

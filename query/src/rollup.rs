@@ -17,22 +17,21 @@ pub(crate) mod class;
 pub(crate) mod histogram;
 mod merge;
 pub(crate) mod meter;
-
 mod pack;
 pub(crate) mod seconds;
 pub(crate) mod store;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
-pub(crate) mod under_way;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use paygrain_ingest::table::Table;
+use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
 use paygrain_pricing::expression::{Expression, Term};
+use paygrain_pricing::period::HOUR_US;
 
 use self::class::{Class, is_common, measure_columns};
 use self::histogram::Histogram;
@@ -41,7 +40,9 @@ use self::seconds::{ClassHours, Hours};
 use crate::metering::pricing_table;
 
 /// Hours of a day.
-pub(crate) const HOURS: usize = 24;
+pub(crate) const DAY_HOURS: i64 = DAY_US / HOUR_US;
+/// As [`DAY_HOURS`], for what has a place for each.
+pub(crate) const HOURS: usize = DAY_HOURS as usize;
 /// The tables that have rollups: those with a row for each event.
 pub(crate) const TABLES: [Table; 2] = [Table::Invocations, Table::Requests];
 
@@ -92,6 +93,37 @@ pub(crate) struct Histograms {
 }
 
 impl Rollup {
+    /// When its day begins, in microseconds since 1970.
+    pub fn start_us(&self) -> i64 {
+        i64::from(self.day) * DAY_US
+    }
+
+    /// When the hour of a cell begins, in microseconds since 1970.
+    #[inline]
+    pub fn hour_us(&self, cell: usize) -> i64 {
+        self.start_us() + i64::from(self.hours[cell]) * HOUR_US
+    }
+
+    /// For each class, whether it has records in hours that begin between two instants.
+    pub fn classes_between(&self, (from_us, to_us): (i64, i64)) -> Vec<bool> {
+        let mut found = vec![false; self.classes.len()];
+        for (cell, class) in self.cell_classes.iter().enumerate() {
+            found[*class as usize] |= (from_us..to_us).contains(&self.hour_us(cell));
+        }
+        found
+    }
+
+    /// The place of a term, by its SQL.
+    pub fn place_of(&self, term: &str) -> Option<usize> {
+        self.terms.iter().position(|known| known == term)
+    }
+
+    /// Whether the sums of some terms are known of a class.
+    #[inline]
+    pub fn knows(&self, class: usize, terms: Terms) -> bool {
+        self.known[class] & terms == terms
+    }
+
     /// The sum of a term in a cell.
     #[inline]
     pub fn sum(&self, term: usize, cell: usize) -> i64 {
@@ -194,6 +226,18 @@ pub(crate) fn usual_terms(table: Table) -> Vec<NeededTerm> {
 pub(crate) fn rounding_terms() -> impl Iterator<Item = String> {
     let sql = |text| Some(Expression::parse(text, paygrain_pricing::Table::Invocations).ok()?.to_sql());
     ROUNDINGS.into_iter().filter_map(sql)
+}
+
+/// Puts things of one key together, in the order of their keys.
+pub(crate) fn put_together<T, K: Ord>(all: &mut Vec<T>, key: impl Fn(&T) -> K, mut add: impl FnMut(&mut T, &T)) {
+    all.sort_unstable_by_key(&key);
+    all.dedup_by(|next, sum| {
+        let same = key(next) == key(sum);
+        if same {
+            add(sum, next);
+        }
+        same
+    });
 }
 
 /// A rule taken apart for classes.

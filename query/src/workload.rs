@@ -15,9 +15,9 @@ use crate::error::QueryError;
 use crate::lake_state::{answer, view_of};
 use crate::report::statistics::nearest_rank;
 use crate::rollup::class::Class;
-use crate::rollup::histogram::{VALUE_MAX, key, parts};
+use crate::rollup::histogram::{Counting, Histogram};
 use crate::rollup::store::{Day, View};
-use crate::rollup::{HOURS, ROUNDINGS, rounding_terms};
+use crate::rollup::{DAY_HOURS, HOURS, ROUNDINGS, put_together, rounding_terms};
 
 /// Roundings of durations that sums are kept of: to 1 ms, to 100 ms, to 1 s, and to 1 s and at least 1 minute.
 pub const ROUNDINGS_COUNT: usize = ROUNDINGS.len();
@@ -28,8 +28,8 @@ pub struct Workload {
     groups: Vec<Group>,
     by_day: Vec<DaySum>,
     by_hour: Vec<HourSum>,
-    /// Group and duration in one, sorted; and how many invocations.
-    durations: Vec<(u64, u64)>,
+    /// Invocations by group and duration in whole milliseconds, rounded up.
+    durations: Histogram,
     view: Arc<View>,
 }
 
@@ -100,59 +100,50 @@ impl Workload {
             groups: view.classes.iter().map(|class| Group { class: class.clone() }).collect(),
             by_day: Vec::new(),
             by_hour: Vec::new(),
-            durations: Vec::new(),
+            durations: Histogram::default(),
             view: view.clone(),
         };
+        let mut durations = Counting::default();
         for day in &view.days {
-            workload.add(day)?;
+            workload.add(day, &mut durations)?;
         }
+        workload.durations = durations.finish();
         // Several rollups can be of one day, and several classes of one group.
         let mut fits = true;
         let mut add = |sum: &mut i64, next: i64| match sum.checked_add(next) {
             Some(both) => *sum = both,
             None => fits = false,
         };
-        workload.by_day.sort_unstable_by_key(|sum| (sum.day, sum.group));
-        workload.by_day.dedup_by(|next, sum| {
-            let same = (sum.day, sum.group) == (next.day, next.group);
-            if same {
+        put_together(
+            &mut workload.by_day,
+            |sum| (sum.day, sum.group),
+            |sum, next| {
                 sum.count += next.count;
                 add(&mut sum.duration_us, next.duration_us);
                 sum.rounded_us.iter_mut().zip(next.rounded_us).for_each(|(sum, next)| add(sum, next));
-            }
-            same
-        });
-        workload.by_hour.sort_unstable_by_key(|sum| sum.hour);
-        workload.by_hour.dedup_by(|next, sum| {
-            let same = sum.hour == next.hour;
-            if same {
+            },
+        );
+        put_together(
+            &mut workload.by_hour,
+            |sum| sum.hour,
+            |sum, next| {
                 sum.count += next.count;
                 add(&mut sum.duration_us, next.duration_us);
-            }
-            same
-        });
-        workload.durations.sort_unstable();
-        workload.durations.dedup_by(|next, sum| {
-            let same = sum.0 == next.0;
-            if same {
-                sum.1 += next.1;
-            }
-            same
-        });
+            },
+        );
         fits.then_some(workload)
     }
 
-    fn add(&mut self, day: &Day) -> Option<()> {
+    fn add(&mut self, day: &Day, durations: &mut Counting) -> Option<()> {
         let rollup = &day.rollup;
-        let place = |sql: &str| rollup.terms.iter().position(|term| term == sql);
-        let duration = place("\"duration_us\"")?;
-        let rounded: Vec<usize> = rounding_terms().map(|term| place(&term)).collect::<Option<_>>()?;
+        let duration = rollup.place_of("\"duration_us\"")?;
+        let rounded: Vec<usize> = rounding_terms().map(|term| rollup.place_of(&term)).collect::<Option<_>>()?;
         let terms = rounded.iter().fold(1 << duration, |terms, place| terms | 1 << place);
         // A class without durations has none to add.
-        if rollup.known.iter().any(|known| known & terms != terms) {
+        if (0..rollup.classes.len()).any(|class| !rollup.knows(class, terms)) {
             return None;
         }
-        let first_hour = i64::from(rollup.day) * 24;
+        let first_hour = i64::from(rollup.day) * DAY_HOURS;
         let mut hours = [HourSum::default(); HOURS];
         let mut from = 0;
         while from < rollup.counts.len() {
@@ -180,8 +171,9 @@ impl Workload {
         }
         let hours = (first_hour..).zip(hours).map(|(hour, sum)| HourSum { hour, ..sum });
         self.by_hour.extend(hours.filter(|sum| sum.count > 0));
-        let durations = rollup.histograms()?.durations.entries();
-        self.durations.extend(durations.map(|(class, value, count)| (key(day.numbers[class as usize], value), count)));
+        for (class, value, count) in rollup.histograms()?.durations.entries() {
+            durations.add_many(day.numbers[class as usize], value, count);
+        }
         Some(())
     }
 
@@ -203,9 +195,7 @@ impl Workload {
     /// How many invocations of a group took how many milliseconds, rounded up, in order. Those without a duration are
     /// not among them.
     pub fn durations(&self, group: u32) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let from = self.durations.partition_point(|(found, _)| *found < key(group, 0));
-        let to = from + self.durations[from..].partition_point(|(found, _)| *found <= key(group, VALUE_MAX));
-        self.durations[from..to].iter().map(|(found, count)| (parts(*found).1, *count))
+        self.durations.of_class(group)
     }
 
     /// How many invocations of some groups have a duration, and its percentiles (1 to 100) in whole milliseconds, rounded

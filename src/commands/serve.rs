@@ -116,10 +116,8 @@ impl Serve {
         let (running, runs) = watch::channel(());
         let wire = wire.map(|wire| tokio::spawn(wire.serve(ended(runs.clone()))));
         let upkeep = tokio::spawn(upkeep(engine.clone(), self.compact_every, ended(runs)));
-        let mut app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
-        if let Some(threads) = threads.handle() {
-            app = app.with_answers_on(threads);
-        }
+        let app = App::new(engine, config).with_events(events.clone()).with_sql(sandbox);
+        let app = app.with_answers_on(threads.handle());
         let served = paygrain_web::serve_on(listener, app, stopped()).await.map_err(refused);
         drop(running);
         events.close().await;

@@ -1,7 +1,7 @@
 //! Counts by class and value.
 
 /// Largest value that is counted by itself; what is larger counts as it.
-pub(crate) const VALUE_MAX: u64 = (1 << VALUE_BITS) - 1;
+const VALUE_MAX: u64 = (1 << VALUE_BITS) - 1;
 /// 34 years of milliseconds: more than a record can take.
 const VALUE_BITS: u32 = 40;
 /// Most classes.
@@ -70,7 +70,7 @@ pub(crate) const fn key(class: u32, value: u64) -> u64 {
 }
 
 /// The class and the value of a key.
-pub(crate) const fn parts(key: u64) -> (u32, u64) {
+const fn parts(key: u64) -> (u32, u64) {
     ((key >> VALUE_BITS) as u32, key & VALUE_MAX)
 }
 

@@ -17,7 +17,7 @@ impl Rollup {
         for rollup in rollups {
             merged.day = rollup.day;
             merged.files.extend(rollup.files.iter().cloned());
-            let places: Vec<usize> = rollup.terms.iter().map(|term| merged.place_of(term)).collect();
+            let places: Vec<usize> = rollup.terms.iter().map(|term| merged.place_or_new(term)).collect();
             let moved = |terms: Terms| {
                 let set = places.iter().enumerate().filter(|(own, _)| (terms >> own) & 1 == 1);
                 set.fold(0, |moved: Terms, (_, place)| moved | (1 << place))
@@ -78,8 +78,8 @@ impl Rollup {
     }
 
     /// Where a term is summed; a new one is summed from now on.
-    fn place_of(&mut self, term: &str) -> usize {
-        self.terms.iter().position(|known| known == term).unwrap_or_else(|| {
+    fn place_or_new(&mut self, term: &str) -> usize {
+        self.place_of(term).unwrap_or_else(|| {
             self.terms.push(term.to_owned());
             self.sums.push(vec![0; self.counts.len()]);
             self.terms.len() - 1

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::expression::{Expression, Part, Value};
 use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::zone::Zone;
@@ -15,7 +14,6 @@ use paygrain_pricing::{Catalogue, Exact, MeteringRule, Scope, SkuIndex};
 use super::class::{ACCOUNT, Class, PROVIDER, REGION, RESOURCE, SERVICE, is_common};
 use super::store::{Day, View};
 use super::{HOURS, Rollup, Terms, parts_of};
-use crate::bill::UnpricedUsage;
 use crate::incomplete::{Incomplete, can_be_missing};
 use crate::metering::{Details, Meter, Metered, MeteredRow, Quantity, Question};
 
@@ -113,23 +111,11 @@ impl Question<'_> {
             });
         }
         metered.record_count += found.record_count;
-        let source = self.source;
-        let known = catalogue.prices_service(&source.provider, &source.service);
-        let unpriced = |usage: String, record_count: u64, reason: String| UnpricedUsage {
-            table: self.table.name().to_owned(),
-            provider: source.provider.clone(),
-            service: source.service.clone(),
-            usage,
-            record_count,
-            reason,
-        };
-        let reason = if known { "no SKU takes it" } else { "there is no price book for the service" };
-        metered.unpriced.extend(
-            found.without_sku.into_iter().map(|(kind, record_count)| unpriced(kind, record_count, reason.to_owned())),
-        );
-        metered.unpriced.extend(
-            found.incomplete.into_iter().map(|((usage, reason), record_count)| unpriced(usage, record_count, reason)),
-        );
+        let reason = self.why_without_sku(catalogue);
+        let without_sku = found.without_sku.into_iter().map(|(kind, count)| self.unpriced(kind, count, reason));
+        metered.unpriced.extend(without_sku);
+        let incomplete = found.incomplete.into_iter();
+        metered.unpriced.extend(incomplete.map(|((usage, reason), count)| self.unpriced(usage, count, reason)));
         Ok(true)
     }
 }
@@ -226,7 +212,7 @@ impl<'a> Walk<'a> {
         for activity in &self.question.activities {
             asked.extend(activity.filter.iter().flat_map(|filter| filter.columns()));
         }
-        let asked: Vec<&str> = asked.into_iter().chain(self.question.kind_columns().iter().copied()).collect();
+        let asked: Vec<&str> = asked.into_iter().chain(self.question.kind_columns()).collect();
         let mut plans: HashMap<Vec<Value>, u32> = HashMap::new();
         let mut scopes: HashMap<Place, u32> = HashMap::new();
         for class in &self.view.classes {
@@ -346,7 +332,7 @@ impl<'a> Walk<'a> {
         let in_order = outputs.in_order();
         let mut sums = vec![(0_i128, 0_u64); in_order.len()];
         let by_hour: Vec<Vec<Vec<u32>>> = of_day.iter().map(|day| cells_by_hour(&day.rollup)).collect();
-        let start_us = i64::from(of_day.first()?.rollup.day) * DAY_US;
+        let start_us = of_day.first()?.rollup.start_us();
         for hour in 0..HOURS {
             let hour_us = start_us + hour as i64 * HOUR_US;
             if !(self.question.scanned.0..self.question.scanned.1).contains(&hour_us) {
@@ -391,32 +377,26 @@ impl<'a> Walk<'a> {
     /// What the classes of a rollup feed; nothing where a term is not known that one of them needs.
     fn feeds(&self, day: &Day, outputs: &mut Outputs) -> Option<Feeds> {
         let rollup = &day.rollup;
-        let place = |term: &str| rollup.terms.iter().position(|known| known == term);
         // For each plan that occurs on the day, the places of its terms.
         let mut places: HashMap<u32, Vec<Option<usize>>> = HashMap::new();
         let mut needed: HashMap<u32, Vec<(Option<usize>, bool)>> = HashMap::new();
         let mut feeds = Feeds { all: Vec::new(), ends: Vec::with_capacity(rollup.classes.len()) };
-        let mut is_asked = vec![false; rollup.classes.len()];
-        let start_us = i64::from(rollup.day) * DAY_US;
-        for (class, hour) in rollup.cell_classes.iter().zip(&rollup.hours) {
-            let hour_us = start_us + i64::from(*hour) * HOUR_US;
-            is_asked[*class as usize] |= (self.question.scanned.0..self.question.scanned.1).contains(&hour_us);
-        }
+        let is_asked = rollup.classes_between(self.question.scanned);
         for (class, number) in day.numbers.iter().enumerate() {
             if let (true, Some((number, scope))) = (is_asked[class], self.of_class[*number as usize]) {
                 let plan = &self.plans[number as usize];
-                let needed = needed
-                    .entry(number)
-                    .or_insert_with(|| plan.needed.iter().map(|(term, is_null)| (place(term), *is_null)).collect());
+                let needed = needed.entry(number).or_insert_with(|| {
+                    plan.needed.iter().map(|(term, is_null)| (rollup.place_of(term), *is_null)).collect()
+                });
                 for (term, is_null) in needed {
                     let bit: Terms = 1 << (*term)?;
-                    if rollup.known[class] & bit == 0 || (rollup.absent[class] & bit != 0) != *is_null {
+                    if !rollup.knows(class, bit) || (rollup.absent[class] & bit != 0) != *is_null {
                         return None;
                     }
                 }
                 let terms = places
                     .entry(number)
-                    .or_insert_with(|| plan.uses.iter().map(|one| one.term.as_deref().and_then(place)).collect());
+                    .or_insert_with(|| plan.uses.iter().map(|one| rollup.place_of(one.term.as_deref()?)).collect());
                 feeds.all.extend(plan.uses.iter().zip(terms).map(|(one, term)| Feed {
                     output: outputs.place((scope, one.sku, one.meter)),
                     meter: one.meter,

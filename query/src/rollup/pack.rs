@@ -5,11 +5,12 @@
 //! not what its first line says, is as good as none.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
@@ -36,13 +37,11 @@ const EXTENSION: &str = "rollup";
 
 /// Parts of a file, in their order.
 const PARTS: usize = 6;
-/// Places of the parts that are read when they are asked for.
-const DURATIONS: usize = 2;
-/// As [`DURATIONS`].
-const MEMORY_USED: usize = 3;
-/// As [`DURATIONS`].
+/// Where the parts begin that are read when they are asked for: the two histograms are read together.
+const HISTOGRAMS: usize = 2;
+/// As [`HISTOGRAMS`].
 const SECONDS: usize = 4;
-/// As [`DURATIONS`].
+/// As [`HISTOGRAMS`].
 const CLASS_SECONDS: usize = 5;
 
 /// The first line.
@@ -70,7 +69,7 @@ pub(crate) enum PackError {
     /// Its first line is not as expected.
     #[error(transparent)]
     Header(#[from] serde_json::Error),
-    /// What follows is not Parquet.
+    /// A part is not Parquet.
     #[error(transparent)]
     Parquet(#[from] ParquetError),
     /// Its columns are not as expected.
@@ -144,14 +143,19 @@ pub(crate) fn write(directory: &Path, table: Table, rollup: &Rollup) -> Result<P
 
 /// What a file says it is a rollup of, without any sums: its first line alone is read.
 pub(crate) fn facts(path: &Path, table: Table) -> Result<Rollup, PackError> {
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(fs::File::open(path)?), &mut line)?;
-    checked(serde_json::from_str(&line)?, table)?.rollup()
+    first_line(path, table)?.1.rollup()
 }
 
-/// Reads what a file says it is, and the Parquet files in it.
-fn open(path: &Path, table: Table) -> Result<(Header, [bytes::Bytes; PARTS]), PackError> {
-    let bytes = bytes::Bytes::from(fs::read(path)?);
+/// A file of which the first line is read.
+fn first_line(path: &Path, table: Table) -> Result<(BufReader<File>, Header), PackError> {
+    let (mut file, mut line) = (BufReader::new(File::open(path)?), String::new());
+    file.read_line(&mut line)?;
+    Ok((file, checked(serde_json::from_str(&line)?, table)?))
+}
+
+/// Reads what a file says it is, and all of its parts, which are checked.
+fn open(path: &Path, table: Table) -> Result<(Header, [Bytes; PARTS]), PackError> {
+    let bytes = Bytes::from(fs::read(path)?);
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(PackError::Other("cut off"))?;
     let header = checked(serde_json::from_slice(&bytes[..end])?, table)?;
     let rest = bytes.slice(end + 1..);
@@ -169,21 +173,21 @@ fn open(path: &Path, table: Table) -> Result<(Header, [bytes::Bytes; PARTS]), Pa
     }
 }
 
-/// Reads one part, which alone is checked.
-fn part(path: &Path, table: Table, place: usize) -> Result<bytes::Bytes, PackError> {
-    let mut file = std::io::BufReader::new(fs::File::open(path)?);
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut file, &mut line)?;
-    let header = checked(serde_json::from_str(&line)?, table)?;
-    let before: usize = header.parts[..place].iter().map(|(length, _)| length).sum();
-    let (length, hash) = &header.parts[place];
-    let mut bytes = vec![0; *length];
-    file.seek(SeekFrom::Start((line.len() + before) as u64))?;
-    file.read_exact(&mut bytes)?;
-    match hash_of(&bytes) == *hash {
-        true => Ok(bytes.into()),
-        false => Err(PackError::Other("damaged")),
+/// Reads some parts that are next to each other, which alone are checked.
+fn parts<const N: usize>(path: &Path, table: Table, first: usize) -> Result<[Bytes; N], PackError> {
+    let (mut file, header) = first_line(path, table)?;
+    let before: usize = header.parts[..first].iter().map(|(length, _)| length).sum();
+    file.seek_relative(i64::try_from(before).map_err(|_| PackError::Other("damaged"))?)?;
+    let mut found = [const { Bytes::new() }; N];
+    for (part, (length, hash)) in found.iter_mut().zip(&header.parts[first..]) {
+        let mut bytes = vec![0; *length];
+        file.read_exact(&mut bytes)?;
+        if hash_of(&bytes) != *hash {
+            return Err(PackError::Other("damaged"));
+        }
+        *part = bytes.into();
     }
+    Ok(found)
 }
 
 fn hash_of(bytes: &[u8]) -> String {
@@ -192,21 +196,23 @@ fn hash_of(bytes: &[u8]) -> String {
 
 /// Reads the histograms of a rollup.
 pub(crate) fn read_histograms(path: &Path, table: Table) -> Result<Histograms, PackError> {
-    let read = |place: usize| histogram(&batch_of(part(path, table, place)?)?);
-    Ok(Histograms { durations: read(DURATIONS)?, memory_used: read(MEMORY_USED)? })
+    let [durations, memory_used] = parts(path, table, HISTOGRAMS)?;
+    Ok(Histograms { durations: histogram(durations)?, memory_used: histogram(memory_used)? })
 }
 
 /// Reads the starts and ends of a rollup.
 pub(crate) fn read_seconds(path: &Path, table: Table) -> Result<Hours, PackError> {
-    Ok(Hours::of(decompressed(&part(path, table, SECONDS)?)?))
+    let [seconds] = parts(path, table, SECONDS)?;
+    Ok(Hours::of(decompressed(&seconds)?))
 }
 
 /// Reads the starts and ends of each class of a rollup.
 pub(crate) fn read_class_seconds(path: &Path, table: Table) -> Result<ClassHours, PackError> {
-    ClassHours::of(decompressed(&part(path, table, CLASS_SECONDS)?)?).ok_or(PackError::Other("damaged"))
+    let [seconds] = parts(path, table, CLASS_SECONDS)?;
+    ClassHours::of(decompressed(&seconds)?).ok_or(PackError::Other("damaged"))
 }
 
-fn decompressed(bytes: &[u8]) -> Result<bytes::Bytes, PackError> {
+fn decompressed(bytes: &[u8]) -> Result<Bytes, PackError> {
     Ok(zstd::stream::decode_all(bytes)?.into())
 }
 
@@ -270,7 +276,7 @@ fn parquet(batch: &RecordBatch) -> Result<Vec<u8>, PackError> {
     Ok(writer.into_inner()?)
 }
 
-fn batch_of(bytes: bytes::Bytes) -> Result<RecordBatch, PackError> {
+fn batch_of(bytes: Bytes) -> Result<RecordBatch, PackError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let schema = reader.schema().clone();
     let batches = reader.with_batch_size(1 << 20).build()?.collect::<Result<Vec<_>, _>>()?;
@@ -355,8 +361,9 @@ fn histogram_batch(histogram: &Histogram) -> Result<RecordBatch, PackError> {
     ])
 }
 
-fn histogram(batch: &RecordBatch) -> Result<Histogram, PackError> {
-    let [classes, values, counts] = ["class", "value", "count"].map(|name| integers(batch, name));
+fn histogram(bytes: Bytes) -> Result<Histogram, PackError> {
+    let batch = batch_of(bytes)?;
+    let [classes, values, counts] = ["class", "value", "count"].map(|name| integers(&batch, name));
     let (classes, values, counts) = (classes?, values?, counts?);
     let keys = classes.values().iter().zip(values.values()).map(|(class, value)| key(*class as u32, *value as u64));
     Ok(Histogram::of(keys.collect(), counts.values().iter().map(|count| *count as u64).collect()))

@@ -12,15 +12,19 @@
 mod tests;
 
 use bytes::Bytes;
+use paygrain_pricing::period::HOUR_US;
+
+use super::histogram::CLASSES_MAX;
+use super::put_together;
 
 /// Microseconds of a second.
 pub(crate) const SECOND_US: i64 = 1_000_000;
 /// Seconds of an hour.
-pub(crate) const HOUR_S: i64 = 3600;
+pub(crate) const HOUR_S: i64 = HOUR_US / SECOND_US;
 /// Executions that are gathered before they are coded.
 const GATHERED_MAX: usize = 1 << 22;
-/// Bits of a class in an event: as many as a histogram has for it.
-const CLASS_BITS: u32 = 24;
+/// Bits of a class in an event.
+const CLASS_BITS: u32 = CLASSES_MAX.ilog2();
 
 /// What most seconds of a class are like, and how they are coded: starts, ends, rise and fall.
 const USUAL: [(u64, u64, u64, u64); 3] = [(1, 1, 1, 0), (1, 0, 1, 0), (0, 1, 0, 1)];
@@ -92,29 +96,22 @@ impl Hours {
 
     /// The seconds of several together.
     fn merged<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
-        let mut hours: Vec<Hour> = Vec::new();
-        for part in parts.filter(|part| !part.0.is_empty()) {
-            let mut reader = part.read();
-            while let Some(hour) = reader.next_hour() {
-                hours.push(hour);
-            }
-        }
+        let mut hours: Vec<Hour> = parts.flat_map(Self::read).collect();
         hours.sort_by_key(|hour| hour.hour);
         let mut coder = Coder::default();
         for of_hour in hours.chunk_by(|a, b| a.hour == b.hour) {
             let mut seconds: Vec<Second> = of_hour.iter().flat_map(|hour| &hour.seconds).copied().collect();
-            seconds.sort_by_key(|second| second.second);
-            seconds.dedup_by(|next, sum| {
-                let same = next.second == sum.second;
-                if same {
+            put_together(
+                &mut seconds,
+                |second| second.second,
+                |sum, next| {
                     sum.starts += next.starts;
                     sum.ends += next.ends;
                     sum.rise += next.rise;
                     sum.fall += next.fall;
                     sum.exact = false;
-                }
-                same
-            });
+                },
+            );
             let later_us = of_hour.iter().map(|hour| hour.later_us).sum();
             coder.add(&Hour { hour: of_hour[0].hour, later_us, seconds });
         }
@@ -161,7 +158,7 @@ impl ClassHours {
 }
 
 impl Seconds {
-    /// Those of several parts together; `numbers` are those of the classes of each part.
+    /// Those of several parts together, each with the numbers that its classes get.
     pub fn merged(parts: &[(&Hours, &ClassHours, Vec<u32>)], classes: usize) -> Self {
         let all = Hours::merged(parts.iter().map(|(all, _, _)| *all));
         let mut of_class: Vec<Vec<Hours>> = vec![Vec::new(); classes];
@@ -190,14 +187,17 @@ pub(crate) struct HoursReader {
     hour: i64,
 }
 
-impl HoursReader {
-    /// The next hour.
-    pub fn next_hour(&mut self) -> Option<Hour> {
+impl Iterator for HoursReader {
+    type Item = Hour;
+
+    fn next(&mut self) -> Option<Hour> {
         let mut seconds = Vec::new();
         let (hour, later_us) = self.next_into(|second| seconds.push(second))?;
         Some(Hour { hour, later_us, seconds })
     }
+}
 
+impl HoursReader {
     /// The next hour and by how much its ends are later, without its seconds, which are handed on one by one.
     pub fn next_into(&mut self, mut take: impl FnMut(Second)) -> Option<(i64, i64)> {
         let (bytes, at) = (&self.bytes[..], &mut self.at);
@@ -392,8 +392,8 @@ impl SecondsCounting {
             None => fresh,
             Some(before) => {
                 let classes = before.classes.ends.len().max(fresh.classes.ends.len());
-                let part = |seconds: &Seconds| (0..seconds.classes.ends.len() as u32).collect();
-                let parts = [&before, &fresh].map(|part_of| (&part_of.all, &part_of.classes, part(part_of)));
+                let same = |seconds: &Seconds| (0..seconds.classes.ends.len() as u32).collect();
+                let parts = [&before, &fresh].map(|part| (&part.all, &part.classes, same(part)));
                 Seconds::merged(&parts, classes)
             }
         });

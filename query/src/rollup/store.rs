@@ -253,11 +253,13 @@ impl State {
     ) -> Result<Option<&Facts>, QueryError> {
         let key = (source.table, files[0].day);
         if self.facts.get(&key).is_none_or(|(known, _)| known != files) {
-            let facts = match (self.days.contains_key(&key), written(source, files)?) {
-                (false, Some(facts)) => facts,
-                (known, _) => {
+            let is_in_memory = self.days.contains_key(&key);
+            let written = if is_in_memory { None } else { written(source, files)? };
+            let facts = match written {
+                Some(facts) => facts,
+                None => {
                     let Some(found) = self.of_day(source, files).await? else { return Ok(None) };
-                    if !known {
+                    if !is_in_memory {
                         self.days.remove(&key);
                     }
                     let mut facts = Facts::default();
@@ -375,10 +377,9 @@ fn written(source: &Source<'_>, files: &[UsageDataFile]) -> Result<Option<Facts>
 /// Whether a rollup sums all that the rules of its services need: a rule may have come that needs something else.
 fn is_complete(source: &Source<'_>, rollup: &Rollup) -> bool {
     rollup.services.iter().all(|(provider, service, summed)| {
-        terms_of(source.catalogue, source.table, provider, service).iter().all(|term| {
-            let place = rollup.terms.iter().position(|known| *known == term.sql);
-            place.is_some_and(|place| (summed >> place) & 1 == 1)
-        })
+        terms_of(source.catalogue, source.table, provider, service)
+            .iter()
+            .all(|term| rollup.place_of(&term.sql).is_some_and(|place| (summed >> place) & 1 == 1))
     })
 }
 

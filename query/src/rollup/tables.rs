@@ -24,14 +24,13 @@ use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UsageDataFile;
-use paygrain_ingest::table::{DAY_US, Table};
+use paygrain_ingest::table::Table;
 use paygrain_pricing::Catalogue;
-use paygrain_pricing::period::HOUR_US;
 
 use super::class::{Class, Sign, integer_columns, measure_columns, text_columns};
-use super::rounding_terms;
-use super::seconds::{HOUR_S, SECOND_US};
+use super::seconds::{ClassHours, HOUR_S, SECOND_US};
 use super::store::{Day, Rollups, Source, View};
+use super::{Rollup, rounding_terms};
 use crate::declared::Declared;
 use crate::error::QueryError;
 use crate::session::{Tables, empty_session};
@@ -52,7 +51,19 @@ pub(crate) enum RollupTable {
     Seconds,
 }
 
-/// Names of the sums of durations by each of the usual roundings.
+/// What the sums of measures mean.
+const SUMS: [(&str, &str); 8] = [
+    ("duration_us", "Sum of their lengths, in microseconds; null where they have none."),
+    ("billed_ms", "Sum of what the logs say was billed, in milliseconds; null where they do not say."),
+    ("init_us", "Sum of their initialisations, in microseconds; null where they have none."),
+    ("restore_us", "Sum of the times their snapshots were restored in, in microseconds; null where they have none."),
+    ("cpu_us", "Sum of their CPU times, in microseconds; null where they have none."),
+    ("request_bytes", "Sum of their request payloads, in bytes; null where the logs do not say."),
+    ("response_bytes", "Sum of their response payloads, in bytes; null where the logs do not say."),
+    ("units", "Sum of their units; null where they have none."),
+];
+
+/// Names of the sums of durations by each of the usual roundings, and what they mean.
 const ROUNDED: [(&str, &str); super::ROUNDINGS.len()] = [
     ("duration_to_1ms_us", "Sum of `duration_us`, each rounded up to 1 ms."),
     ("duration_to_100ms_us", "Sum of `duration_us`, each rounded up to 100 ms."),
@@ -113,22 +124,14 @@ impl RollupTable {
             (_, "hour_at") => "Start of the hour, UTC.",
             (_, "duration_ms") => "Length of the handler phase in whole milliseconds, rounded up.",
             (_, "record_count") => "How many records.",
-            (Self::Hourly | Self::HourlyRequests, _) => match column {
-                "duration_us" => "Sum of their lengths, in microseconds; null where they have none.",
-                "billed_ms" => "Sum of what the logs say was billed, in milliseconds; null where they do not say.",
-                "init_us" => "Sum of their initialisations, in microseconds; null where they have none.",
-                "restore_us" => {
-                    "Sum of the times their snapshots were restored in, in microseconds; null where they have none."
-                }
-                "cpu_us" => "Sum of their CPU times, in microseconds; null where they have none.",
-                "request_bytes" => "Sum of their request payloads, in bytes; null where the logs do not say.",
-                "response_bytes" => "Sum of their response payloads, in bytes; null where the logs do not say.",
-                "units" => "Sum of their units; null where they have none.",
-                _ => ROUNDED.iter().find(|(name, _)| *name == column).map_or("", |(_, text)| *text),
-            },
-            _ => "",
+            _ => {
+                let has_sums = matches!(self, Self::Hourly | Self::HourlyRequests);
+                let mut sums = SUMS.iter().chain(&ROUNDED).filter(|_| has_sums);
+                let own = sums.find(|(name, _)| *name == column).map(|(_, text)| *text);
+                return own.or_else(|| self.of().column_description(column));
+            }
         };
-        if own.is_empty() { self.of().column_description(column) } else { Some(own) }
+        Some(own)
     }
 
     /// Its columns.
@@ -345,12 +348,17 @@ struct Rows {
     numbers: Vec<(&'static str, Vec<Option<i64>>)>,
 }
 
-fn rows_of(table: RollupTable, day: &Arc<Day>) -> Box<dyn Iterator<Item = Result<Rows, DataFusionError>> + Send> {
-    match table {
-        RollupTable::Hourly | RollupTable::HourlyRequests => Box::new(std::iter::once(hourly(table, day))),
-        RollupTable::Durations => Box::new(std::iter::once(durations(day))),
-        RollupTable::Seconds => Box::new(seconds(day)),
-    }
+/// The rows of a day, some at a time.
+fn rows_of(table: RollupTable, day: &Day) -> Box<dyn Iterator<Item = Result<Rows, DataFusionError>> + Send> {
+    let rows = match table {
+        RollupTable::Hourly | RollupTable::HourlyRequests => hourly(table, day),
+        RollupTable::Durations => durations(day),
+        RollupTable::Seconds => match day.rollup.class_seconds() {
+            Some(hours) => return Box::new(seconds(&day.rollup, hours.clone()).map(Ok)),
+            None => Err(gone()),
+        },
+    };
+    Box::new(std::iter::once(rows))
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "counts of records are far smaller")]
@@ -364,26 +372,25 @@ fn gone() -> DataFusionError {
 
 fn hourly(table: RollupTable, day: &Day) -> Result<Rows, DataFusionError> {
     let rollup = &day.rollup;
-    let start_us = i64::from(rollup.day) * DAY_US;
     let mut numbers = vec![("record_count", rollup.counts.iter().map(|count| signed(*count)).collect())];
     let measures = measure_columns(table.of()).iter().map(|column| (*column, *column, format!("\"{column}\"")));
     let rounded = ROUNDED.iter().zip(rounding_terms()).map(|((name, _), sql)| (*name, "duration_us", sql));
     let rounded = rounded.filter(|_| table == RollupTable::Hourly);
     for (name, column, sql) in measures.chain(rounded) {
-        let place = rollup.terms.iter().position(|term| *term == sql);
+        let place = rollup.place_of(&sql);
         let sums = rollup.cell_classes.iter().enumerate().map(|(cell, class)| {
             let class = *class as usize;
             if rollup.classes[class].sign(table.of(), column) == Some(Sign::Absent) {
                 return Ok(None);
             }
-            match place.filter(|place| (rollup.known[class] >> place) & 1 == 1) {
+            match place.filter(|place| rollup.knows(class, 1 << place)) {
                 Some(place) => Ok(Some(rollup.sum(place, cell))),
                 None => Err(DataFusionError::Execution(format!("the sum of `{name}` is too large for 64 bits"))),
             }
         });
         numbers.push((name, sums.collect::<Result<_, _>>()?));
     }
-    let times_us = rollup.hours.iter().map(|hour| start_us + i64::from(*hour) * HOUR_US).collect();
+    let times_us = (0..rollup.hours.len()).map(|cell| rollup.hour_us(cell)).collect();
     Ok(Rows { classes: rollup.cell_classes.clone(), times_us, numbers })
 }
 
@@ -397,24 +404,14 @@ fn durations(day: &Day) -> Result<Rows, DataFusionError> {
     Ok(rows)
 }
 
-fn seconds(day: &Arc<Day>) -> impl Iterator<Item = Result<Rows, DataFusionError>> + Send + use<> {
-    let start_us = i64::from(day.rollup.day) * DAY_US;
-    let hours = day.rollup.class_seconds().cloned().ok_or_else(gone);
-    let (mut classes, mut hours) = match hours {
-        Ok(hours) => (0..day.rollup.classes.len(), Ok(hours)),
-        Err(error) => (0..1, Err(Some(error))),
-    };
+fn seconds(rollup: &Rollup, hours: ClassHours) -> impl Iterator<Item = Rows> + Send + use<> {
+    let (start_us, mut classes) = (rollup.start_us(), 0..rollup.classes.len());
     std::iter::from_fn(move || {
-        let hours = match &mut hours {
-            Ok(hours) => hours,
-            Err(error) => return error.take().map(Err),
-        };
         let mut rows = Rows { numbers: vec![("starts", Vec::new()), ("ends", Vec::new())], ..Rows::default() };
         while rows.classes.len() < ROWS_AT_ONCE
             && let Some(class) = classes.next()
         {
-            let mut reader = hours.of_class(class).read();
-            while let Some(hour) = reader.next_hour() {
+            for hour in hours.of_class(class).read() {
                 for second in hour.seconds {
                     rows.classes.push(u32::try_from(class).unwrap_or(u32::MAX));
                     rows.times_us.push(start_us + (hour.hour * HOUR_S + i64::from(second.second)) * SECOND_US);
@@ -423,7 +420,7 @@ fn seconds(day: &Arc<Day>) -> impl Iterator<Item = Result<Rows, DataFusionError>
                 }
             }
         }
-        (!rows.classes.is_empty()).then_some(Ok(rows))
+        (!rows.classes.is_empty()).then_some(rows)
     })
 }
 

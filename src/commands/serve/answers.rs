@@ -44,24 +44,29 @@ impl AnswerOptions {
         let mut builder = Builder::new_multi_thread();
         // One more than answers at once, so that an answer that is kept finds a thread.
         builder.worker_threads(self.at_once() + 1).thread_name("answers").thread_stack_size(STACK_BYTES).enable_all();
-        Ok(AnswerThreads(Some(builder.build()?)))
+        let runtime = builder.build()?;
+        Ok(AnswerThreads { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 }
 
 /// The threads on which answers are worked out, and no upload is; they end when this is dropped.
 #[derive(Debug)]
-pub struct AnswerThreads(Option<Runtime>);
+pub struct AnswerThreads {
+    handle: Handle,
+    /// Nothing once it is dropped.
+    runtime: Option<Runtime>,
+}
 
 impl AnswerThreads {
     /// To run something on them.
-    pub fn handle(&self) -> Option<Handle> {
-        self.0.as_ref().map(|runtime| runtime.handle().clone())
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 }
 
 impl Drop for AnswerThreads {
     fn drop(&mut self) {
         // Dropped as it is, a runtime waits for its threads, which nothing may that runs on another.
-        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }

@@ -1,6 +1,9 @@
 //! Executions under way: from the starts and ends of each second that rollups have, and from the records of those seconds
 //! of which that does not say all; or from the records alone.
 
+mod sweep;
+mod under_way;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,17 +14,17 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, Zone};
 
+use self::sweep::{HourLoad, Sweep};
+use self::under_way::{Part, UnderWay, Wanted};
 use super::Records;
 use crate::error::QueryError;
-use crate::lake_state::view_under_way;
+use crate::lake_state::{utc_days, view_under_way};
 use crate::metering::timestamp;
-use crate::report::sweep::{HourLoad, Sweep};
+use crate::rollup::DAY_HOURS;
 use crate::rollup::store::Day;
-use crate::rollup::under_way::{Part, UnderWay, Wanted};
 
 /// When an execution starts, and how long it takes, in microseconds.
 const START: &str = "CAST(started_at AS BIGINT)";
@@ -70,9 +73,7 @@ impl Records<'_> {
         if !self.is_of_classes() {
             return Ok(None);
         }
-        let (from_us, to_us) = self.days.bounds_us(Zone::default());
-        let day = |us: i64| i32::try_from(us.div_euclid(DAY_US)).unwrap_or(i32::MAX);
-        let days = day(from_us)..=day(to_us - 1);
+        let days = utc_days(self.days.bounds_us(Zone::default()));
         let Some(view) = view_under_way(session, self.catalogue, days.clone()).await? else { return Ok(None) };
         let is_chosen: Vec<bool> = view.classes.iter().map(|class| self.chooses(class)).collect();
         let (mut parts, mut started) = (Vec::new(), 0);
@@ -121,7 +122,7 @@ pub(crate) async fn hourly_peaks(
 
 /// The first of the hours of some UTC days, and the one after the last.
 fn hours_of(days: &RangeInclusive<i32>) -> (i64, i64) {
-    (i64::from(*days.start()) * 24, (i64::from(*days.end()) + 1) * 24)
+    (i64::from(*days.start()) * DAY_HOURS, (i64::from(*days.end()) + 1) * DAY_HOURS)
 }
 
 /// What records that pass filters, each after ` AND `, tell of the seconds that are to be looked at.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
-use paygrain_ingest::table::DAY_US;
 use paygrain_pricing::Zone;
 use paygrain_pricing::period::HOUR_US;
 
@@ -96,7 +95,7 @@ impl Records<'_> {
         let mut found: BTreeMap<Resource, T> = BTreeMap::new();
         for day in &view.days {
             let rollup = &day.rollup;
-            let places = terms.iter().map(|term| rollup.terms.iter().position(|known| known == term));
+            let places = terms.iter().map(|term| rollup.place_of(term));
             let Some(places) = places.collect::<Option<Vec<usize>>>() else { return Ok(None) };
             let needed = places.iter().fold(0, |terms, place| terms | 1 << place);
             let mut sums = vec![0; places.len()];
@@ -104,11 +103,10 @@ impl Records<'_> {
                 let class = rollup.cell_classes[cell] as usize;
                 let number = day.numbers[class] as usize;
                 let Some((resource, (from_us, to_us))) = &chosen[number] else { continue };
-                let at_us = i64::from(rollup.day) * DAY_US + i64::from(rollup.hours[cell]) * HOUR_US;
-                if !(*from_us..*to_us).contains(&at_us) {
+                if !(*from_us..*to_us).contains(&rollup.hour_us(cell)) {
                     continue;
                 }
-                if rollup.known[class] & needed != needed {
+                if !rollup.knows(class, needed) {
                     return Ok(None);
                 }
                 sums.iter_mut().zip(&places).for_each(|(sum, place)| *sum = rollup.sum(*place, cell));

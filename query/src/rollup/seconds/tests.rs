@@ -22,8 +22,8 @@ fn counted(executions: &[(u32, i64, i64)]) -> Seconds {
 }
 
 fn read(hours: &Hours) -> (BTreeMap<i64, Second>, BTreeMap<i64, i64>) {
-    let (mut seconds, mut later_us, mut reader) = (BTreeMap::new(), BTreeMap::new(), hours.read());
-    while let Some(hour) = reader.next_hour() {
+    let (mut seconds, mut later_us) = (BTreeMap::new(), BTreeMap::new());
+    for hour in hours.read() {
         later_us.insert(hour.hour, hour.later_us);
         for second in hour.seconds {
             seconds.insert(hour.hour * HOUR_S + i64::from(second.second), second);

@@ -19,6 +19,9 @@ pub(crate) struct HourLoad {
     pub open_us: i128,
 }
 
+/// The hours in which anything was open, by their start, and the highest peak with the moment when it was first reached.
+pub(crate) type Swept = (BTreeMap<i64, HourLoad>, Option<(u64, i64)>);
+
 /// A sweep over intervals between two instants.
 pub(crate) struct Sweep {
     from_us: i64,
@@ -47,8 +50,8 @@ impl Sweep {
         self.ends.push(Reverse(end_us));
     }
 
-    /// The hours in which anything was open, by their start, and the highest peak with its moment.
-    pub fn finish(mut self) -> (BTreeMap<i64, HourLoad>, Option<(u64, i64)>) {
+    /// What was open.
+    pub fn finish(mut self) -> Swept {
         self.move_to(self.to_us);
         (self.hours, Some(self.peak).filter(|(peak, _)| *peak > 0))
     }
@@ -93,7 +96,7 @@ mod tests {
     /// Instants are multiples of `STEP_US` here, so that every moment can be tried.
     const STEP_US: i64 = HOUR_US / 4;
 
-    fn swept(intervals: &[(i64, i64)], from_us: i64, to_us: i64) -> (BTreeMap<i64, HourLoad>, Option<(u64, i64)>) {
+    fn swept(intervals: &[(i64, i64)], from_us: i64, to_us: i64) -> Swept {
         let mut sorted = intervals.to_vec();
         sorted.sort_unstable();
         let mut sweep = Sweep::new(from_us, to_us);

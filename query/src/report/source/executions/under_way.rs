@@ -9,13 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use paygrain_pricing::period::HOUR_US;
 
-use super::seconds::{HOUR_S, Hours, HoursReader, SECOND_US, Second};
-use crate::report::sweep::HourLoad;
+use super::sweep::{HourLoad, Swept};
+use crate::rollup::DAY_HOURS;
+use crate::rollup::seconds::{HOUR_S, Hours, HoursReader, SECOND_US, Second};
 
 /// Starts and ends that may be looked at whatever there is.
 const OPEN_MAX: u64 = 500_000;
-/// Hours of a day.
-const DAY_HOURS: i64 = 24;
 
 /// Starts and ends of some records of a day.
 pub(crate) struct Part {
@@ -239,8 +238,7 @@ impl UnderWay {
 
     /// The hours in which anything was under way, by their start, and the highest peak with the moment when it was first
     /// reached, from what was taken; nothing where that is not what there is.
-    #[expect(clippy::type_complexity, reason = "the result of a sweep")]
-    pub fn finish(mut self, mut events: Vec<(i64, bool)>) -> Option<(BTreeMap<i64, HourLoad>, Option<(u64, i64)>)> {
+    pub fn finish(mut self, mut events: Vec<(i64, bool)>) -> Option<Swept> {
         // Ends come before starts of the same moment.
         events.sort_unstable();
         let mut reached: Vec<(i64, u64)> = Vec::new();
@@ -334,14 +332,14 @@ impl HourSums {
 
 #[cfg(test)]
 mod tests {
+    use paygrain_ingest::table::DAY_US;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::sweep::Sweep;
+    use crate::report::source::executions::sweep::Sweep;
     use crate::rollup::seconds::{Seconds, SecondsCounting};
 
     const STEP_US: i64 = SECOND_US / 5;
-    const DAY_US: i64 = DAY_HOURS * HOUR_US;
 
     /// Part, and start and length in fifths of a second, which begin close together around a midnight.
     fn executions() -> impl Strategy<Value = Vec<(u8, i64, i64)>> {
