@@ -62,7 +62,7 @@ impl From<QueryError> for Failure {
             }
             QueryError::NoSuchDimension { .. }
             | QueryError::NoSuchChoice { .. }
-            | QueryError::NoSuchDeployment { .. }
+            | QueryError::NoSuchName { .. }
             | QueryError::BadValue { .. } => Self::usage(&error, error.hint()),
             _ => Self::new(&error, error.hint()),
         }

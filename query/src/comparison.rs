@@ -1,5 +1,6 @@
 //! Workloads, recorded or described, on every compute model
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paygrain_pricing::nearest;
@@ -149,8 +150,19 @@ impl CompareRequest {
 
     fn chosen<'d>(&self, deployments: &'d Deployments) -> Result<Vec<&'d Deployment>, QueryError> {
         if let Some(name) = self.deployments.iter().find(|name| deployments.find(name).is_none()) {
-            let nearest = nearest(name, deployments.names()).map(str::to_owned);
-            return Err(QueryError::NoSuchDeployment { name: name.clone(), nearest });
+            let hint = nearest(name, deployments.names()).map_or_else(
+                || "`paygrain compare --list` lists them".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            return Err(QueryError::NoSuchName { what: "deployment", name: name.clone(), hint });
+        }
+        let extras: BTreeSet<&str> = deployments.extras().into_iter().map(|(name, _)| name).collect();
+        let mut asked = self.assumptions.with.iter().chain(&self.assumptions.without);
+        if let Some(name) = asked.find(|name| !extras.contains(name.as_str())) {
+            let known = || format!("there are {}", extras.iter().copied().collect::<Vec<_>>().join(", "));
+            let hint =
+                nearest(name, extras.iter().copied()).map_or_else(known, |near| format!("did you mean `{near}`?"));
+            return Err(QueryError::NoSuchName { what: "extra", name: name.clone(), hint });
         }
         let chosen: Vec<_> = deployments
             .all()

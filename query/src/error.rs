@@ -190,13 +190,15 @@ pub enum QueryError {
         /// The views there are.
         known: Vec<String>,
     },
-    /// A deployment we do not know.
-    #[error("there is no deployment `{name}`")]
-    NoSuchDeployment {
+    /// A deployment, or an extra of deployments, that we do not know.
+    #[error("there is no {what} `{name}`")]
+    NoSuchName {
+        /// What it would be.
+        what: &'static str,
         /// What was asked for.
         name: String,
-        /// The name that is most like it.
-        nearest: Option<String>,
+        /// The name that is most like it, or where the names are.
+        hint: String,
     },
     /// No deployment is of the kinds and providers asked for.
     #[error("no deployment is of the kinds and providers asked for")]
@@ -253,8 +255,7 @@ impl QueryError {
             Self::BillBooks { .. } => Some("restore the lake's directory `price_books` from a backup, or use the version of paygrain that issued the bill".into()),
             Self::ClosedMeanwhile { .. } => Some("close it again".into()),
             Self::NoSuchView { known, .. } if known.is_empty() => Some("bring a bill in: `paygrain ingest` takes a Cost and Usage Report, FOCUS, a Cost Explorer answer, and the exports of Azure and Google Cloud".into()),
-            Self::NoSuchDeployment { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
-            Self::NoSuchDeployment { .. } => Some("`paygrain compare --list` lists them".into()),
+            Self::NoSuchName { hint, .. } => Some(hint.clone()),
             Self::NoDeployment => Some("leave the kinds or the providers out".into()),
             Self::Deployments { problems } => problems.first().and_then(|problem| problem.hint.clone()),
             Self::TooManyRuns { .. } => Some("choose fewer: one resource, or fewer days with `from` and `to`".into()),

@@ -113,9 +113,8 @@ impl Assumptions {
     /// # Errors
     /// The first that is out of its range.
     pub fn check(&self) -> Result<(), AssumptionError> {
-        let extras = range("extras", (0, 100), "at most 100", |all| {
-            Some(clamped((all.with.len() + all.without.len()) as u64))
-        });
+        let extras =
+            range("extras", (0, 100), "at most 100", |all| Some(clamped((all.with.len() + all.without.len()) as u64)));
         for AssumptionRange { name, least, most, expected, value } in Self::RANGES.into_iter().chain([extras]) {
             if let Some(value) = value(self).filter(|value| !(least..=most).contains(value)) {
                 return Err(AssumptionError { name, value: value.to_string(), expected });

@@ -2,7 +2,7 @@
 //!
 //! Files are in `replay/deployments/<provider>/`, one per service; the format is described in the README there. What
 //! things cost is not in them: every line is a row of usage that the price book of its service rates.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use paygrain_pricing::{Catalogue, Period, UsageRow};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,43 @@ pub enum Kind {
     Paas,
     /// Servers of one's own.
     Physical,
+}
+
+impl Kind {
+    /// All kinds, in the order they are shown.
+    pub const ALL: [Self; 5] = [Self::Faas, Self::Container, Self::Vm, Self::Paas, Self::Physical];
+
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Faas => "faas",
+            Self::Container => "container",
+            Self::Vm => "vm",
+            Self::Paas => "paas",
+            Self::Physical => "physical",
+        }
+    }
+
+    /// Its title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Faas => "Functions",
+            Self::Container => "Containers",
+            Self::Vm => "Virtual machines",
+            Self::Paas => "Platforms",
+            Self::Physical => "Own servers",
+        }
+    }
+
+    pub(crate) fn cheapest_words(self) -> &'static str {
+        match self {
+            Self::Faas => "as functions",
+            Self::Container => "in containers",
+            Self::Vm => "on virtual machines",
+            Self::Paas => "on a platform",
+            Self::Physical => "on servers of one's own",
+        }
+    }
 }
 
 /// A compute model and one size of it.
@@ -323,5 +360,11 @@ impl Deployments {
     /// The names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(|deployment| deployment.name.as_str())
+    }
+
+    /// Names of the extras that any of them has, and whether they count unless they are left out.
+    pub fn extras(&self) -> BTreeSet<(&str, bool)> {
+        let lines = self.all.iter().flat_map(|deployment| &deployment.lines);
+        lines.filter_map(|line| Some((line.extra.as_deref()?, line.by_default))).collect()
     }
 }

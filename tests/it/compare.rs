@@ -237,3 +237,18 @@ fn every_parameter_is_an_option() {
         }
     }
 }
+
+#[test]
+fn an_extra_that_no_deployment_has_is_refused() {
+    let place = Workplace::new();
+    for (asked, told) in [
+        (["--with", "load-balancr"], "did you mean `load-balancer`?"),
+        (["--without", "xyz"], "there are api-gateway, "),
+    ] {
+        let job = ["what-if", "cron", "--schedule", "0 17 * * *", "--duration", "1s", "--memory", "512"];
+        let run = place.run(&[&job[..], &asked].concat());
+        assert_eq!(run.code, Some(2), "{asked:?}");
+        assert!(run.stderr.contains(&format!("there is no extra `{}`", asked[1])), "{}", run.stderr);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+}

@@ -83,12 +83,7 @@ impl AssumptionFields {
     /// The fields for the deployments there are, filled in from a URL. Why there are none, the comparison tells.
     pub fn new(app: &App, address: &Address) -> Self {
         let deployments = app.engine().deployments();
-        let all = deployments.as_ref().map(|all| all.all()).unwrap_or_default();
-        let lines = all.iter().flat_map(|deployment| &deployment.lines);
-        let mut extras: Vec<(&str, bool)> =
-            lines.filter_map(|line| Some((line.extra.as_deref()?, line.by_default))).collect();
-        extras.sort_unstable();
-        extras.dedup();
+        let extras = deployments.as_ref().map(|all| all.extras()).unwrap_or_default();
         let extra = |(name, by_default): (&str, bool)| {
             let parameter = if by_default { "without" } else { "with" };
             let is_on = address.list(parameter).any(|one| one == name);

@@ -144,7 +144,7 @@ impl AppError {
                 QueryError::NoSuchDimension { .. }
                 | QueryError::NoSuchChoice { .. }
                 | QueryError::BadValue { .. }
-                | QueryError::NoSuchDeployment { .. }
+                | QueryError::NoSuchName { .. }
                 | QueryError::NoDeployment
                 | QueryError::BadSql { .. },
             ) => StatusCode::BAD_REQUEST,

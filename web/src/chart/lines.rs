@@ -101,6 +101,8 @@ pub struct Lines {
     pub middle: f64,
     /// Base line of that name.
     pub axis_y: f64,
+    /// What the horizontal axis counts, in the plural.
+    pub unit: String,
     /// Whether the vertical axis is one of powers of ten.
     pub is_logarithmic: bool,
     /// Horizontal grid.
@@ -223,6 +225,7 @@ impl Lines {
             label_y: bottom + 18.0,
             middle: pixel(f64::midpoint(left, right)),
             axis_y: HEIGHT - 6.0,
+            unit: input.unit.to_owned(),
             is_logarithmic: plot.vertical.floor.is_some(),
             ticks,
             marks: plot.marks(input),

@@ -102,8 +102,7 @@ impl Sorting {
     /// Heads of the table.
     pub fn heads(self, address: &Address) -> Vec<Head> {
         let head = |(column, name, title): (Column, &'static str, &'static str)| {
-            let order =
-                (column == self.column).then_some(if self.is_descending { "descending" } else { "ascending" });
+            let order = (column == self.column).then_some(if self.is_descending { "descending" } else { "ascending" });
             let href = if order == Some("ascending") { format!("-{name}") } else { name.to_owned() };
             let is_number = !matches!(column, Column::Name | Column::Kind);
             Head { title, href: address.with("sort", &href) + "#deployments", order, is_number }
