@@ -207,16 +207,17 @@ fn what_a_log_does_not_say_is_told_by_every_face() {
     let rows = ["at,name,memory,took", "2026-10-01T00:00:00Z,one,,1000", "2026-10-01T00:00:01Z,other,1024,1000"];
     place.file("lambda.csv", rows.join("\n"));
     assert_eq!(place.run(&["ingest", "--mapping", "lambda.toml", "lambda.csv"]).code, Some(0));
-    let words = "the log does not say the memory of 1 of 2 functions: 512 MB are assumed";
-    let told = Value::from(vec![words]);
-    for command in [&["compare", "--kind", "faas"][..], &["what-if", "memory", "--deployment", "aws-lambda-x86"]] {
-        assert_eq!(place.json(&[command, &["--format", "json"]].concat())["assumed"], told, "{command:?}");
+    let words = |all: u32| format!("the log does not say the memory of 1 of {all} functions: 512 MB are assumed");
+    let memory = ["what-if", "memory", "--deployment", "aws-lambda-x86", "--resource", "one"];
+    for (command, all) in [(&["compare", "--kind", "faas"][..], 2), (&memory, 1)] {
+        let told = place.json(&[command, &["--format", "json"]].concat())["assumed"].clone();
+        assert_eq!(told, Value::from(vec![words(all)]), "{command:?}");
         let table = place.run(command).stdout;
-        assert!(table.contains(words), "{table}");
+        assert!(table.contains(&words(all)), "{table}");
     }
     let server = Server::start(&place, &[]);
     let (_, body) = server.get("/api/v1/compare?kind=faas");
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["assumed"], told);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["assumed"], Value::from(vec![words(2)]));
     let job = ["what-if", "cron", "--schedule", "0 17 * * *", "--duration", "1s", "--memory", "512", "--kind", "faas"];
     let job = place.json(&[&job[..], &["--format", "json"]].concat());
     assert_eq!(job["assumed"], serde_json::json!([]), "a job says everything");
