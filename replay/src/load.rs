@@ -250,15 +250,9 @@ fn sized(
         .map(|slots| (u128::from(*slots) * u128::from(assumptions.target_percent) / 100).clamp(1, u128::from(u64::MAX)))
         .map(|slots| u64::try_from(slots).unwrap_or(u64::MAX))
         .collect();
-    let share = |slots: &[u64], run: &Run| WHOLE / slots.get(run.function as usize).copied().unwrap_or(1).max(1);
-    let used: i128 = workload
-        .windows
-        .iter()
-        .map(|window| {
-            let used = window.runs.iter().map(|run| i128::from(run.duration_us) * i128::from(share(slots, run)));
-            used.sum::<i128>() * i128::from(window.repeats)
-        })
-        .sum();
+    let share = |slots: &[u64], function: u32| WHOLE / slots.get(function as usize).copied().unwrap_or(1).max(1);
+    let used: i128 =
+        (0..).zip(prepared.busy_us()).map(|(function, busy_us)| busy_us * i128::from(share(slots, function))).sum();
     let start_us = deployment.start_of(assumptions);
     let rule = SizingRule {
         target_percent: 100,
@@ -273,15 +267,18 @@ fn sized(
         maximum: None,
     };
     let work = || {
-        let load =
-            |run: &Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&filled, run) };
+        let load = |run: &Run| Load {
+            start_us: run.start_us,
+            duration_us: run.duration_us,
+            share: share(&filled, run.function),
+        };
         let loads: Vec<Vec<Load>> =
             workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
         let windows: Vec<LoadWindow<'_>> =
             workload.windows.iter().zip(&loads).map(|(window, loads)| LoadWindow::of(window, loads)).collect();
         size(&windows, sizing, &rule)
     };
-    let sized = prepared.sized((sizing, rule, filled.clone()), work).map_err(|error| Reason {
+    let sized = prepared.sized((sizing, rule.for_sizing(sizing), filled.clone()), work).map_err(|error| Reason {
         code: "sizing",
         blocks: true,
         message: error.to_string(),

@@ -1,10 +1,12 @@
 //! A workload laid out once for all deployments: executions by function, and how many take how long
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    convert::Infallible,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use paygrain_pricing::{RunWindow, period::HOUR_US};
+use paygrain_pricing::{Estimate, RunWindow, period::HOUR_US};
 
 use crate::{
     instances::{InstanceUse, KeepAlive, Span},
@@ -23,6 +25,8 @@ pub struct Prepared<'a> {
     used: Mutex<HashMap<KeepAlive, Arc<InstanceUse>>>,
     /// What instances did that were sized, by how, by the rule, and by how many executions of each function one takes.
     sized: Mutex<HashMap<SizedKey, Arc<Sized>>>,
+    /// What requests cost, by what is asked of the price books.
+    priced: Mutex<HashMap<String, Arc<Estimate>>>,
 }
 
 /// What the work of sized instances depends on.
@@ -59,17 +63,13 @@ impl<'a> Prepared<'a> {
                 own.push(Counted::of(spans));
             }
         }
-        Self { workload, functions, used: Mutex::default(), sized: Mutex::default() }
+        Self { workload, functions, used: Mutex::default(), sized: Mutex::default(), priced: Mutex::default() }
     }
 
     /// What instances did under a rule, worked out once.
     pub(crate) fn used(&self, rule: &KeepAlive, work: impl FnOnce() -> InstanceUse) -> Arc<InstanceUse> {
-        let known = locked(&self.used).get(rule).cloned();
-        known.unwrap_or_else(|| {
-            let used = Arc::new(work());
-            locked(&self.used).insert(*rule, used.clone());
-            used
-        })
+        let Ok(used) = once(&self.used, *rule, || Ok::<_, Infallible>(work()));
+        used
     }
 
     /// What sized instances did, worked out once.
@@ -77,13 +77,19 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// Those of `work`.
     pub(crate) fn sized<E>(&self, key: SizedKey, work: impl FnOnce() -> Result<Sized, E>) -> Result<Arc<Sized>, E> {
-        let known = locked(&self.sized).get(&key).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let sized = Arc::new(work()?);
-        locked(&self.sized).insert(key, sized.clone());
-        Ok(sized)
+        once(&self.sized, key, work)
+    }
+
+    /// What requests cost, worked out once.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn priced<E>(
+        &self,
+        key: String,
+        work: impl FnOnce() -> Result<Estimate, E>,
+    ) -> Result<Arc<Estimate>, E> {
+        once(&self.priced, key, work)
     }
 
     /// The executions of a function, window by window.
@@ -114,15 +120,37 @@ impl<'a> Prepared<'a> {
         split
     }
 
+    /// Time of the executions of each function, microseconds.
+    pub fn busy_us(&self) -> impl Iterator<Item = i128> {
+        self.functions.iter().map(|own| {
+            let of = |counted: &Counted| {
+                counted.by_duration.iter().map(|(us, count)| i128::from(*us) * i128::from(*count)).sum::<i128>()
+            };
+            own.iter().zip(&self.workload.windows).map(|(own, window)| of(own) * i128::from(window.repeats)).sum()
+        })
+    }
+
     /// Executions of a function in the whole period.
     pub fn run_count(&self, function: usize) -> u64 {
         self.windows(function).iter().map(|window| window.spans.len() as u64 * window.repeats).sum()
     }
 }
 
-/// What a panic elsewhere has left behind is as good as ever.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is known of a key; what is not is worked out and kept. Two at once may work out the same: that costs time alone.
+fn once<K: Eq + Hash, V, E>(
+    kept: &Mutex<HashMap<K, Arc<V>>>,
+    key: K,
+    work: impl FnOnce() -> Result<V, E>,
+) -> Result<Arc<V>, E> {
+    // What a panic elsewhere has left behind is as good as ever.
+    let locked = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = locked().get(&key).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let made = Arc::new(work()?);
+    locked().insert(key, made.clone());
+    Ok(made)
 }
 
 impl Split {

@@ -1,9 +1,9 @@
 //! One workload on one deployment: what instances do, the usage that makes, and its price
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use paygrain_pricing::{
-    Agreement, Allowances, Catalogue, Charge, EstimateError, EstimateRequest, Exact, PriceBook, RowValue, RunRow,
-    RunWindow, SpanColumn, Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
+    Agreement, Allowances, Catalogue, Charge, Estimate, EstimateError, EstimateRequest, Exact, PriceBook, RowValue,
+    RunRow, RunWindow, SpanColumn, Table, Unit, UsageRow, estimate_with_runs, period::HOUR_US,
 };
 
 use crate::{
@@ -23,6 +23,8 @@ use crate::{
 const ALL_WORK: u32 = 100;
 /// The word of a row for the initialisation of an instance: it is that of the execution that started it.
 const INIT: &str = "init_us";
+/// What a row says of requests and not of the instances that serve them.
+const REQUEST_WORDS: [&str; 4] = ["run_count", "request_bytes", "response_bytes", "log_bytes"];
 /// Instances that are priced one by one, at most.
 const APART_MAX: u64 = 10_000;
 /// Microseconds of a millisecond.
@@ -159,11 +161,15 @@ impl Replay<'_> {
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
             let of_runs = lines.iter().any(|line| matches!(line.each, Each::Run | Each::Task | Each::Request));
-            let split =
-                lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
-            let (usage, runs) = self.usage(&lines, carried, split.as_ref());
-            let request = self.request(usage);
-            let found = estimate_with_runs(self.catalogue, request, &runs).map_err(error)?;
+            let found = match lines.iter().all(|line| is_of_requests(line)) {
+                // The same for every deployment with such lines.
+                true => {
+                    let key = format!("{:?} {lines:?}", self.request(Vec::new()));
+                    self.prepared.priced(key, || self.estimate(&lines, carried))
+                }
+                false => self.estimate(&lines, carried).map(Arc::new),
+            };
+            let found = found.map_err(error)?;
             reasons.extend(found.unpriced.iter().map(|unpriced| Reason {
                 code: "unpriced",
                 blocks: true,
@@ -175,7 +181,7 @@ impl Replay<'_> {
             for charge in &found.charges {
                 *amount(&mut parts, part, charge, of_runs) += &charge.billed_cost;
             }
-            outcome.charges.extend(found.charges);
+            outcome.charges.extend(found.charges.iter().cloned());
         }
         if let Some(used) = carried.used_share.as_ref().filter(|_| self.sizing.is_some()) {
             let whole = std::mem::take(&mut parts.compute);
@@ -188,6 +194,13 @@ impl Replay<'_> {
         outcome.monthly_cost = Some(total);
         outcome.parts = parts;
         Ok(())
+    }
+
+    /// What the usage of lines costs.
+    fn estimate(&self, lines: &[&Line], carried: &Carried) -> Result<Estimate, EstimateError> {
+        let split = lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
+        let (usage, runs) = self.usage(lines, carried, split.as_ref());
+        estimate_with_runs(self.catalogue, self.request(usage), &runs)
     }
 
     /// Whether a line counts.
@@ -280,19 +293,20 @@ impl Replay<'_> {
     }
 
     fn requests(&self, line: &Line, carried: &Carried) -> impl Iterator<Item = UsageRow> {
-        self.functions(line).filter_map(move |(index, _)| {
+        self.functions(line).map(move |(index, _)| {
             let count = self.prepared.run_count(index);
             let mut row = lines::row(self.deployment, line, &self.words(carried, Some(index)));
             row.insert("count".to_owned(), integer(count));
-            (count > 0).then_some(row)
+            row
         })
     }
 
-    /// The functions whose executions a line is for, each with its place.
+    /// The functions with executions that a line is for, each with its place.
     fn functions(&self, line: &Line) -> impl Iterator<Item = (usize, &Function)> {
         let trigger = line.trigger;
         let all = self.workload().functions.iter().enumerate();
-        all.filter(move |(_, function)| trigger.is_none_or(|trigger| trigger == function.trigger))
+        let is_of = move |function: &Function| trigger.is_none_or(|trigger| trigger == function.trigger);
+        all.filter(move |(index, function)| is_of(function) && self.prepared.run_count(*index) > 0)
     }
 
     /// The first, second, … of the instances, a row each: what has a cap of its own.
@@ -377,8 +391,8 @@ impl Replay<'_> {
 
     /// What placeholders stand for: for a function, or for the largest of them.
     fn words(&self, carried: &Carried, function: Option<usize>) -> Words {
-        let largest = carried.shapes.iter().max_by_key(|shape| shape.memory_mb);
-        let shape = function.and_then(|index| carried.shapes.get(index)).or(largest);
+        let largest = || carried.shapes.iter().max_by_key(|shape| shape.memory_mb);
+        let shape = function.and_then(|index| carried.shapes.get(index)).or_else(largest);
         let (memory_mb, slots) = shape.map_or((0, 1), |shape| (shape.memory_mb, shape.slots));
         let mut words = Words::from([
             ("memory_mb", Exact::from(memory_mb)),
@@ -397,6 +411,15 @@ impl Replay<'_> {
         }
         words
     }
+}
+
+/// Whether a line is for requests and says nothing of what serves them.
+fn is_of_requests(line: &Line) -> bool {
+    let words = line.row.values().filter_map(|value| match value {
+        RowValue::Text(text) => text.strip_prefix('$'),
+        _ => None,
+    });
+    line.each == Each::Request && words.into_iter().all(|word| REQUEST_WORDS.contains(&word))
 }
 
 /// The amount of a part that a charge belongs to: executions that are counted are told apart from the time they take.

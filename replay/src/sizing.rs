@@ -236,6 +236,15 @@ impl SizingRule {
         needed.max(self.minimum).max(self.zones).max(1)
     }
 
+    /// The same without what a sizing does not read: rules that differ in nothing else size alike.
+    pub(crate) fn for_sizing(self, sizing: Sizing) -> Self {
+        match sizing {
+            Sizing::Fixed { .. } => Self { start_us: 0, scale_in_us: 0, stop_us: 0, ..self },
+            Sizing::Scheduled => Self { scale_in_us: 0, ..self },
+            Sizing::Autoscaled => Self { stop_us: 0, ..self },
+        }
+    }
+
     fn most(&self) -> u64 {
         self.maximum.unwrap_or(u64::MAX)
     }

@@ -14,6 +14,8 @@ use crate::{
     expression::{Expression, Value},
     rating::UsageSlice,
     scope::Scope,
+    table::Table,
+    unit::Window,
 };
 
 /// The column that differs between executions.
@@ -158,6 +160,8 @@ impl Slices<'_> {
             };
             let Some(record) = activity.record(&column) else { continue };
             taken = true;
+            let takers = catalogue.fed_by(&book.provider, &row.service, Table::Metered);
+            let told_apart = takers.iter().filter_map(|index| self.told_apart(*index, catalogue.sku(*index))).min();
             for window in &runs.windows {
                 let mut meter = ActivityMeter::new(activity, window.start_us, window.end_us.max(window.start_us));
                 let machine = meter.machine(&record);
@@ -173,6 +177,10 @@ impl Slices<'_> {
                 let mut times = meter.finish();
                 if window.repeats > 1 {
                     repeat(&mut times, window.repeats);
+                }
+                if told_apart != Some(Window::Hour) {
+                    let of = |hour_us| told_apart.map(|window| row.zone.window(window, hour_us).0);
+                    times.iter_mut().for_each(|(_, hours)| put_together(hours, of));
                 }
                 let (usage, untaken) =
                     catalogue.activity_usage(&book.provider, &row.service, activity, &times, self.period());
@@ -210,6 +218,20 @@ fn repeat(times: &mut [(Pool, BTreeMap<i64, HourTime>)], repeats: u64) {
         time.busy_us = time.busy_us.saturating_mul(times_of);
         time.idle_us = time.idle_us.saturating_mul(times_of);
         time.record_count = time.record_count.saturating_mul(repeats);
+    }
+}
+
+/// The time of the hours of each window as that of its first hour.
+fn put_together(hours: &mut BTreeMap<i64, HourTime>, window_of: impl Fn(i64) -> Option<i64>) {
+    let mut together: Option<(Option<i64>, i64)> = None;
+    for (hour_us, time) in std::mem::take(hours) {
+        let window = window_of(hour_us);
+        let first_us = together.filter(|(last, _)| *last == window).map_or(hour_us, |(_, first_us)| first_us);
+        together = Some((window, first_us));
+        let all = hours.entry(first_us).or_default();
+        all.busy_us = all.busy_us.saturating_add(time.busy_us);
+        all.idle_us = all.idle_us.saturating_add(time.idle_us);
+        all.record_count = all.record_count.saturating_add(time.record_count);
     }
 }
 

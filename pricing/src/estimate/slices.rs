@@ -175,10 +175,17 @@ impl<'a> Slices<'a> {
         self.period
     }
 
-    /// Whether it matters when in the period a SKU's usage is: a commitment may cover it, an allowance is given anew, a
-    /// price or rule changes.
+    /// Whether it matters when in the period a SKU's usage is.
     pub fn is_sensitive(&self, index: SkuIndex, sku: &Sku) -> bool {
-        self.covered.contains(&index) || sku.window.is_some() || self.changes_of(sku).next().is_some()
+        self.told_apart(index, sku).is_some()
+    }
+
+    /// How closely it matters when in the period a SKU's usage is: a commitment may cover it, an allowance is given anew,
+    /// a price or rule changes.
+    pub fn told_apart(&self, index: SkuIndex, sku: &Sku) -> Option<Window> {
+        let covered = self.covered.contains(&index).then_some(Window::Hour);
+        let changes = || self.changes_of(sku).next().map(|_| Window::Day);
+        covered.or(sku.window).or_else(changes)
     }
 
     /// The days inside the period on which a price or rule changes.

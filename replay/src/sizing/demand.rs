@@ -1,5 +1,8 @@
 //! The shares that executions ask for over time, where none waits
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 use super::{Load, SizingRule};
 use crate::windows::Stretch;
@@ -53,45 +56,43 @@ fn levels(stretch: &Stretch<'_, Load>, give: &mut dyn FnMut(i64, i128, u64)) {
         false => load.length_us(),
     };
     let (mut shares, mut count) = (0_i128, 0_u64);
-    let mut ends: Vec<(i64, u64)> = Vec::new();
-    for load in stretch.items() {
-        if repeats {
-            // Whole windows are under way all the time.
-            let times = load.length_us() / period_us;
-            shares += i128::from(load.share) * i128::from(times);
-            count += times.unsigned_abs();
-        }
-        let part_us = part_us(&load);
-        if part_us == 0 {
-            continue;
-        }
-        let mut end_us = load.start_us.saturating_add(part_us);
-        if repeats && end_us > stretch.end_us {
-            end_us -= period_us;
+    // Of those under way; in a window that repeats, at its start those of the pass before.
+    let mut ends: BinaryHeap<Reverse<(i64, u64)>> = BinaryHeap::new();
+    for load in stretch.items().filter(|_| repeats) {
+        // Whole windows are under way all the time.
+        let times = load.length_us() / period_us;
+        shares += i128::from(load.share) * i128::from(times);
+        count += times.unsigned_abs();
+        let end_us = load.start_us.saturating_add(part_us(&load));
+        if end_us > stretch.end_us {
+            ends.push(Reverse((end_us - period_us, load.share)));
             shares += i128::from(load.share);
             count += 1;
         }
-        ends.push((end_us, load.share));
     }
-    ends.sort_unstable();
     let mut starts = stretch.items().filter(|load| part_us(load) > 0).peekable();
-    let mut ends = ends.into_iter().peekable();
     let mut now_us = stretch.start_us;
     loop {
         let start_us = starts.peek().map(|load| load.start_us);
-        let end_us = ends.peek().map(|(end_us, _)| *end_us);
+        let end_us = ends.peek().map(|Reverse((end_us, _))| *end_us);
         let Some(next_us) = start_us.into_iter().chain(end_us).min() else { break };
         if next_us > now_us {
             give(next_us - now_us, shares, count);
             now_us = next_us;
         }
-        while let Some((_, share)) = ends.next_if(|(end_us, _)| *end_us <= next_us) {
+        while let Some(Reverse((_, share))) = ends.peek().copied().filter(|Reverse((end_us, _))| *end_us <= next_us) {
+            ends.pop();
             shares -= i128::from(share);
             count -= 1;
         }
         while let Some(load) = starts.next_if(|load| load.start_us <= next_us) {
             shares += i128::from(load.share);
             count += 1;
+            let end_us = load.start_us.saturating_add(part_us(&load));
+            // Beyond a window that repeats it was counted from its start.
+            if !repeats || end_us <= stretch.end_us {
+                ends.push(Reverse((end_us, load.share)));
+            }
         }
     }
     if stretch.end_us > now_us {
