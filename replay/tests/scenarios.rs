@@ -18,7 +18,7 @@ const STORIES: [(&str, u64, usize); 14] = [
     ("git-push-to-chat", 31 * 600, 2),
     ("image-resize", 31 * 48_000, 2),
     ("iot-telemetry", 7_440_000, 5),
-    ("market-events", 31 * 75_000_000_000, 4340),
+    ("market-events", 31 * 75_000_000, 4340),
     ("mobile-backend", 3_000_000, 1),
     ("push-notification", 31 * 20_000, 50),
     ("stream-10000", 10_000 * SECONDS, 100),

@@ -11,6 +11,8 @@ use crate::windows::Stretch;
 const PASSES_MAX: i64 = 1000;
 /// Executions in all passes beyond those that it takes anyway, of which at least a few are made.
 const SPANS_MAX: usize = 20_000_000;
+/// Passes without a cold start after which what none of them used is taken as never used, where they are not all alike.
+const WARM_PASSES: u32 = 4;
 /// Longest tail, microseconds: longer than any period, and far from the end of time.
 const TAIL_MAX_US: i64 = 1 << 60;
 
@@ -49,12 +51,12 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
     let mut host = Host::new(rule, pools.0.len(), stretch.start_us);
     let period_us = stretch.length_us();
     let longest_us = stretch.items().map(|span| span.end_us.saturating_sub(span.start_us)).max().unwrap_or(0);
-    let lasting =
-        [longest_us, host.rule.start_us, host.rule.tail_us].map(|time_us| (time_us / period_us).min(PASSES_MAX));
+    let lasting = [longest_us, host.rule.start_us].map(|time_us| (time_us / period_us).min(PASSES_MAX));
     // Where executions that start cold make the next ones cold in turn it takes longer, or for ever.
     let more = (SPANS_MAX / stretch.items().count().max(1)).clamp(8, 32) as i64;
     let passes = PASSES_MAX.min(2 * lasting.iter().sum::<i64>() + more);
     let mut before = host.state();
+    let mut warm_passes = 0;
     for pass in 0..passes {
         host.counted = InstanceUse::default();
         let shift_us = pass * period_us;
@@ -62,9 +64,19 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
             host.take_counted(pools, span, shift_us);
         }
         host.settle(stretch.end_us + shift_us);
-        let after = host.state();
+        let mut after = host.state();
         if after == before {
             break;
+        }
+        warm_passes = if host.counted.cold_count == 0 { warm_passes + 1 } else { 0 };
+        if warm_passes == 0 || host.rule.tail_us < period_us {
+            host.watch();
+        } else if warm_passes >= WARM_PASSES || after.busy == before.busy {
+            // What every pass uses never idles for a tail; the others would go when theirs is over.
+            host.let_unused_go();
+            host.watch();
+            warm_passes = 0;
+            after = host.state();
         }
         before = after;
     }
@@ -89,6 +101,8 @@ struct Pool {
     up: u64,
     /// When the last execution of each idle instance ended, ascending. Which of them is which makes no difference.
     idle: VecDeque<i64>,
+    /// The fewest that idled at once while they were watched: so many of the first were not used.
+    least_idle: usize,
     /// Instances with executions under way and a free place: when their latest execution came, number of the busy
     /// interval, place in [`Host::instances`].
     open: BTreeSet<(i64, u64, usize)>,
@@ -127,8 +141,12 @@ struct Host {
 
 impl Host {
     fn new(rule: &KeepAlive, pools: usize, now_us: i64) -> Self {
-        let pool =
-            || Pool { up: rule.minimum, idle: (0..rule.minimum).map(|_| i64::MIN).collect(), open: BTreeSet::new() };
+        let pool = || Pool {
+            up: rule.minimum,
+            idle: (0..rule.minimum).map(|_| i64::MIN).collect(),
+            least_idle: 0,
+            open: BTreeSet::new(),
+        };
         Self {
             rule: KeepAlive { tail_us: rule.tail_us.clamp(0, TAIL_MAX_US), start_us: rule.start_us.max(0), ..*rule },
             concurrency: rule.concurrency.max(1),
@@ -185,7 +203,9 @@ impl Host {
             return place;
         }
         let mut ready_us = self.now_us;
-        if of.idle.pop_back().is_none() {
+        let is_cold = of.idle.pop_back().is_none();
+        of.least_idle = of.least_idle.min(of.idle.len());
+        if is_cold {
             of.up += 1;
             self.up += 1;
             self.counted.cold_count += 1;
@@ -268,8 +288,28 @@ impl Host {
         // Where the minimum keeps it, it stays until it is used: no instance starts before that.
         if pool.up > self.minimum && pool.idle.front() == Some(&since_us) {
             pool.idle.pop_front();
+            pool.least_idle = pool.least_idle.min(pool.idle.len());
             pool.up -= 1;
             self.up -= 1;
+        }
+    }
+
+    /// Watches from now on which instances are used.
+    fn watch(&mut self) {
+        for pool in &mut self.pools {
+            pool.least_idle = pool.idle.len();
+        }
+    }
+
+    /// Instances that were not used while they were watched go, as far as no minimum keeps them.
+    fn let_unused_go(&mut self) {
+        for pool in &mut self.pools {
+            let unused = (pool.least_idle.min(pool.idle.len()) as u64).min(pool.up - self.minimum);
+            for _ in 0..unused {
+                pool.idle.pop_front();
+            }
+            pool.up -= unused;
+            self.up -= unused;
         }
     }
 

@@ -33,6 +33,13 @@ impl Instances<'_> {
             Self::Autoscaled(rule) => rule.most(),
         }
     }
+
+    fn scale_in_us(self) -> i64 {
+        match self {
+            Self::Fixed(_) => 0,
+            Self::Autoscaled(rule) => rule.scale_in_us,
+        }
+    }
 }
 
 /// Serves a stretch; adds the delays, and of autoscaled instances when they are up.
@@ -84,12 +91,17 @@ fn again(stretch: &Stretch<'_, Load>, instances: Instances<'_>, queue: &mut Queu
         for (start_us, end_us, _) in &mut queue.counted.up {
             (*start_us, *end_us) = (*start_us - shift_us, *end_us - shift_us);
         }
-        let after = queue.state();
+        let mut after = queue.state();
         if after == before {
             break;
         }
         if pass == passes && after.waiting.len() > before.waiting.len() {
             return Err(overloaded);
+        }
+        // All but what was wanted is as before: so is every pass until that is forgotten.
+        if instances.scale_in_us() >= period_us && after.without_wanted() == before.without_wanted() {
+            queue.forget_before(stretch.start_us + shift_us);
+            after = queue.state();
         }
         before = after;
     }
@@ -116,6 +128,13 @@ struct State {
     wanted: Vec<(i64, u64)>,
     bucket_us: i64,
     load: i128,
+}
+
+impl State {
+    fn without_wanted(&self) -> impl PartialEq + '_ {
+        let Self { waiting, served, serving, starting, wanted: _, bucket_us, load } = self;
+        (waiting, served, serving, starting, bucket_us, load)
+    }
 }
 
 struct Queue<'a> {
@@ -270,6 +289,13 @@ impl<'a> Queue<'a> {
                 break;
             }
             self.serving -= 1;
+        }
+    }
+
+    /// What was wanted until an instant counts no more, as far as anything was wanted since.
+    fn forget_before(&mut self, at_us: i64) {
+        while self.wanted.len() > 1 && self.wanted.front().is_some_and(|(wanted_us, _)| *wanted_us <= at_us) {
+            self.wanted.pop_front();
         }
     }
 
