@@ -38,11 +38,15 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 20] = [
+pub const COMPARE_PARAMETERS: [Parameter; 21] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
     Parameter { name: "allowances", meaning: "whether free tiers count: `all` (the default) or `none`" },
+    Parameter {
+        name: "used_allowance_percent",
+        meaning: "what other workloads of the account use of each free tier, in percent of it, 0 to 100; 0 if not given",
+    },
     Parameter { name: "target_percent", meaning: "load of an instance that is aimed at, in percent; 70 if not given" },
     Parameter {
         name: "sizing",
@@ -111,6 +115,9 @@ impl CompareRequest {
                 Some("none" | "false") => false,
                 Some(other) => return Err(choice("allowances", other, "`all` or `none`")),
             },
+            used_allowance_percent: given
+                .parsed("used_allowance_percent", "a whole number from 0 to 100")?
+                .unwrap_or(usual.used_allowance_percent),
             target_percent: percent("target_percent")?.unwrap_or(usual.target_percent),
             sizing: match given.text("sizing") {
                 None | Some("cheapest") => None,

@@ -11,6 +11,8 @@ use crate::sizing::Sizing;
 pub struct Assumptions {
     /// Whether free tiers count.
     pub allowances: bool,
+    /// What other workloads of the account use of each free tier, in percent of it.
+    pub used_allowance_percent: u32,
     /// Load of an instance that is aimed at, in percent: the rest is room for what comes unexpected.
     pub target_percent: u32,
     /// How instances that are sized come and go; absent: the cheapest way for each deployment.
@@ -43,6 +45,7 @@ impl Default for Assumptions {
     fn default() -> Self {
         Self {
             allowances: true,
+            used_allowance_percent: 0,
             target_percent: 70,
             sizing: None,
             percentile: None,
@@ -98,8 +101,9 @@ const fn range(
 
 impl Assumptions {
     /// The numbers among them.
-    pub const RANGES: [AssumptionRange; 9] = [
+    pub const RANGES: [AssumptionRange; 10] = [
         range("target_percent", (1, 100), "1 to 100", |all| Some(all.target_percent.into())),
+        range("used_allowance_percent", (0, 100), "0 to 100", |all| Some(all.used_allowance_percent.into())),
         range("percentile", (1, 100), "1 to 100", |all| all.percentile.map(Into::into)),
         range("minimum_instances", (0, 100_000), "0 to 100,000", |all| all.minimum_instances.map(clamped)),
         range("concurrency", (1, 100_000), "1 to 100,000", |all| all.concurrency.map(clamped)),

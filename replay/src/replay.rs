@@ -210,6 +210,7 @@ impl Replay<'_> {
             region: self.deployment.region.clone(),
             account_opened: None,
             allowances: if self.assumptions.allowances { Allowances::All } else { Allowances::None },
+            used_allowance_percent: self.assumptions.used_allowance_percent,
             agreement: Agreement::default(),
             usage,
         }

@@ -153,9 +153,12 @@ fn of_assumptions(
     assumptions: &Assumptions,
 ) -> Result<Sensitivity, ReplayError> {
     let prepared = Prepared::of(workload);
-    let varied: [Varied; 5] = [
+    let varied: [Varied; 6] = [
         ("target_percent", 40, assumptions.target_percent.into(), 95, |to, value| {
             to.target_percent = u32::try_from(value).unwrap_or(100);
+        }),
+        ("used_allowance_percent", 0, assumptions.used_allowance_percent.into(), 100, |to, value| {
+            to.used_allowance_percent = u32::try_from(value).unwrap_or(100);
         }),
         ("start_ms", 0, assumptions.start_ms.unwrap_or(30_000), 300_000, |to, value| to.start_ms = Some(value)),
         ("tail_s", 0, assumptions.tail_s.unwrap_or(600), 3_600, |to, value| to.tail_s = Some(value)),

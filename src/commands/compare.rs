@@ -121,6 +121,9 @@ pub struct AssumptionOptions {
     /// Whether free tiers count: `all` (the default) or `none`
     #[arg(long, value_name = "WHICH")]
     allowances: Option<String>,
+    /// What other workloads of the account use of each free tier, in percent of it [default: 0]
+    #[arg(long, value_name = "PERCENT")]
+    used_allowance_percent: Option<String>,
     /// Load of an instance that is aimed at, in percent [default: 70]
     #[arg(long, value_name = "PERCENT")]
     target_percent: Option<String>,
@@ -181,6 +184,7 @@ impl AssumptionOptions {
         let availability = self.high_availability.then(|| "true".to_owned());
         given([
             ("allowances", &self.allowances),
+            ("used_allowance_percent", &self.used_allowance_percent),
             ("target_percent", &self.target_percent),
             ("sizing", &self.sizing),
             ("percentile", &self.percentile),

@@ -20,8 +20,9 @@ pub struct NumberField {
 }
 
 /// What a number says, and what holds where nobody assumes one.
-const TITLES: [(&str, &str, &str); 9] = [
+const TITLES: [(&str, &str, &str); 10] = [
     ("target_percent", "Instances are filled to, %", ""),
+    ("used_allowance_percent", "Free tiers that others of the account use, %", ""),
     ("percentile", "A fixed size carries the load, % of the time", "100: the peak"),
     ("minimum_instances", "Instances that are always up", "as it needs"),
     ("concurrency", "Executions an instance takes at once", "as it says"),
@@ -70,7 +71,7 @@ fn extra_title(name: &str) -> String {
 /// Fields of a form.
 pub struct AssumptionFields {
     /// Whole numbers.
-    pub numbers: [NumberField; 9],
+    pub numbers: [NumberField; 10],
     /// Ways to size: word and title.
     pub sizings: Vec<(String, &'static str)>,
     /// Extras of the deployments there are.

@@ -155,6 +155,7 @@ fn month(name: &str, runs: UsageRow) -> String {
         region: deployment.region.clone(),
         account_opened: None,
         allowances: Allowances::None,
+        used_allowance_percent: 0,
         agreement: Agreement::default(),
         usage: deployment.lines.iter().filter(counted).map(of_line).collect(),
     };

@@ -110,6 +110,52 @@ fn a_daily_function_costs_what_is_worked_by_hand() {
 }
 
 #[test]
+fn what_others_use_of_a_free_tier_is_charged() {
+    // 31 x 30,000 s x 0.5 GB: 465,000 GB-s, of 400,000 free ones 40 % are gone: 240,000 are left.
+    let (workload, mut lambda) = (daily(30_000 * SECOND_US, 512), lambda());
+    lambda.limits = Limits::default();
+    let used = |used_allowance_percent| Assumptions { used_allowance_percent, ..Assumptions::default() };
+    let cost = |assumptions: &Assumptions| run(&workload, &lambda, assumptions).monthly_cost.unwrap();
+    assert_eq!(cost(&used(0)), exact("65000") * exact("0.0000166667"));
+    assert_eq!(cost(&used(40)), exact("225000") * exact("0.0000166667"));
+    assert_eq!(cost(&used(100)), cost(&without_free_tier()));
+}
+
+/// Free tiers of every deployment that comes with the program: what belongs to a plan, which `allowances` does not
+/// switch off, others use as well.
+#[test]
+fn on_every_deployment_the_free_tier_that_others_use_up_is_as_none() {
+    let catalogue = catalogue();
+    let deployments = crate::Deployments::embedded(&catalogue).unwrap();
+    let mut workload = daily(SECOND_US, 128);
+    let second = |number: i64| move |run: &Run| Run { start_us: run.start_us + number * 10 * SECOND_US, ..*run };
+    let day = workload.windows[0].runs.clone();
+    workload.windows[0].runs.extend((1..100).flat_map(|number| day.iter().map(second(number)).collect::<Vec<_>>()));
+    workload.windows[0].runs.sort_unstable();
+    let prepared = Prepared::of(&workload);
+    let mut free_count = 0;
+    for deployment in deployments.all() {
+        let cost = |assumptions: &Assumptions| {
+            let sizing = Some(Sizing::Fixed { percentile: None });
+            replay(&catalogue, &prepared, deployment, &Assumptions { sizing, ..assumptions.clone() })
+                .unwrap()
+                .monthly_cost
+        };
+        let used = |used_allowance_percent| cost(&Assumptions { used_allowance_percent, ..Assumptions::default() });
+        let costs = [0, 1, 50, 99, 100].map(used);
+        assert!(costs.is_sorted(), "{}: {costs:?}", deployment.name);
+        let none = cost(&without_free_tier());
+        free_count += usize::from(costs[0] < none);
+        if deployment.provider == "cloudflare" {
+            assert!(costs[4] >= none, "{}", deployment.name);
+        } else {
+            assert_eq!(costs[4], none, "{}", deployment.name);
+        }
+    }
+    assert!(free_count > 20, "{free_count}");
+}
+
+#[test]
 fn the_execution_that_starts_an_instance_pays_for_its_initialisation() {
     let mut lambda = lambda();
     lambda.start_us = 250_000;
