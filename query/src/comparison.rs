@@ -38,7 +38,7 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 21] = [
+pub const COMPARE_PARAMETERS: [Parameter; 22] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
@@ -70,6 +70,10 @@ pub const COMPARE_PARAMETERS: [Parameter; 21] = [
         meaning: "how long a scheduled instance stays up after the last execution, in seconds; 60 if not given",
     },
     Parameter { name: "granted_concurrency", meaning: "executions at once that the provider grants" },
+    Parameter {
+        name: "interruptions_per_thousand_hours",
+        meaning: "how often in 1,000 hours an instance is taken back that may be (Spot)",
+    },
     Parameter { name: "with", meaning: "extras that count although they would not, such as `load-balancer`" },
     Parameter { name: "without", meaning: "extras that do not count although they would" },
     Parameter {
@@ -135,6 +139,7 @@ impl CompareRequest {
             scale_in_s: signed("scale_in_s")?.unwrap_or(usual.scale_in_s),
             stop_s: signed("stop_s")?.unwrap_or(usual.stop_s),
             granted_concurrency: whole("granted_concurrency")?,
+            interruptions_per_thousand_hours: signed("interruptions_per_thousand_hours")?,
             with: list("with").into_iter().collect(),
             without: list("without").into_iter().collect(),
         };

@@ -35,6 +35,8 @@ pub struct Assumptions {
     pub stop_s: i64,
     /// Executions at once that the provider grants; absent: what it grants to everyone.
     pub granted_concurrency: Option<u64>,
+    /// How often in 1,000 hours an instance is taken back that may be; absent: what the deployment assumes.
+    pub interruptions_per_thousand_hours: Option<i64>,
     /// Extras that do not count although they would.
     pub without: BTreeSet<String>,
     /// Extras that count although they would not.
@@ -57,6 +59,7 @@ impl Default for Assumptions {
             scale_in_s: 300,
             stop_s: 60,
             granted_concurrency: None,
+            interruptions_per_thousand_hours: None,
             without: BTreeSet::new(),
             with: BTreeSet::new(),
         }
@@ -101,7 +104,7 @@ const fn range(
 
 impl Assumptions {
     /// The numbers among them.
-    pub const RANGES: [AssumptionRange; 10] = [
+    pub const RANGES: [AssumptionRange; 11] = [
         range("target_percent", (1, 100), "1 to 100", |all| Some(all.target_percent.into())),
         range("used_allowance_percent", (0, 100), "0 to 100", |all| Some(all.used_allowance_percent.into())),
         range("percentile", (1, 100), "1 to 100", |all| all.percentile.map(Into::into)),
@@ -111,6 +114,9 @@ impl Assumptions {
         range("start_ms", (0, 3_600_000), "0 to 3,600,000 (an hour)", |all| all.start_ms),
         range("tail_s", (0, 86_400), "0 to 86,400 (a day)", |all| all.tail_s),
         range("scale_in_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.scale_in_s)),
+        range("interruptions_per_thousand_hours", (0, 100_000), "0 to 100,000", |all| {
+            all.interruptions_per_thousand_hours
+        }),
         range("stop_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.stop_s)),
     ];
 

@@ -8,7 +8,7 @@ use paygrain_pricing::{Catalogue, Period, UsageRow};
 use serde::{Deserialize, Serialize};
 
 pub use crate::deployment_file::DeploymentProblem;
-use crate::{deployment_file, workload::Trigger};
+use crate::{deployment_file, interruptions::Interruptions, workload::Trigger};
 
 /// How a deployment runs executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,6 +94,8 @@ pub struct Deployment {
     pub tail_us: i64,
     /// Instances that are always up.
     pub minimum_instances: u64,
+    /// How often instances are taken back; absent: never.
+    pub interruptions: Option<Interruptions>,
     /// What it cannot do.
     pub limits: Limits,
     /// What is charged.

@@ -19,6 +19,7 @@ pub mod description;
 mod durations;
 mod feasibility;
 pub mod instances;
+pub mod interruptions;
 pub mod job;
 mod lines;
 mod load;

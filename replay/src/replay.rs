@@ -9,7 +9,7 @@ use paygrain_pricing::{
 use crate::{
     assumptions::Assumptions,
     deployment::{Deployment, Each, Line, Part, Scaling},
-    feasibility,
+    feasibility, interruptions,
     lines::{self, Words, integer},
     load::{self, Carried},
     outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
@@ -120,7 +120,14 @@ impl Replay<'_> {
         }
         let carried = load::carry(deployment, self.prepared, self.assumptions, self.sizing);
         match carried {
-            Ok(carried) => {
+            Ok(mut carried) => {
+                reasons.extend(interruptions::repeat(
+                    deployment,
+                    self.prepared,
+                    self.assumptions,
+                    self.sizing,
+                    &mut carried,
+                ));
                 reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
                 self.price(&carried, &mut outcome, &mut reasons)?;
                 describe(&carried, workload, &mut outcome);
@@ -246,28 +253,26 @@ impl Replay<'_> {
     }
 
     /// Executions by function; where what starts an instance is charged for it, those apart.
-    fn runs<'s>(&'s self, line: &Line, carried: &Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
+    fn runs<'s>(&'s self, line: &Line, carried: &'s Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
         let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
         let mut rows = Vec::new();
         for (index, function) in self.functions(line) {
             let row = self.execution(line, carried, index);
-            let mut push = |row, windows| {
-                rows.push(RunRow {
-                    row,
-                    column: SpanColumn::Duration,
-                    cpu_percent: Some(function.cpu_percent.unwrap_or(ALL_WORK)),
-                    added_us,
-                    windows,
-                })
-            };
+            let cpu_percent = Some(function.cpu_percent.unwrap_or(ALL_WORK));
+            let mut push =
+                |row, windows| rows.push(RunRow { row, column: SpanColumn::Duration, cpu_percent, added_us, windows });
             match split.filter(|_| row.contains_key(INIT)) {
-                None => push(row, self.prepared.windows(index)),
+                None => push(row.clone(), self.prepared.windows(index)),
                 Some(split) => {
                     let mut warm = row.clone();
                     warm.remove(INIT);
                     push(warm, split.warm(self.workload(), index));
-                    push(row, split.cold(self.workload(), index));
+                    push(row.clone(), split.cold(self.workload(), index));
                 }
+            }
+            if let Some(repeated) = carried.repeated.get(index).filter(|[(us, _)]| *us > 0) {
+                let windows = vec![spread_over(self.workload(), repeated)];
+                rows.push(RunRow { row, column: SpanColumn::Duration, cpu_percent, added_us: 0, windows });
             }
         }
         rows
@@ -316,21 +321,12 @@ impl Replay<'_> {
         if is_run {
             row.insert("table".to_owned(), RowValue::Text(Table::Invocations.to_string()));
         }
-        let period = self.workload().period;
         Some(RunRow {
             row,
             column: if is_run { SpanColumn::Duration } else { SpanColumn::Held },
             cpu_percent: None,
             added_us: 0,
-            windows: vec![RunWindow {
-                start_us: period.start_us(),
-                end_us: period.end_us(),
-                repeats: 1,
-                is_spread: true,
-                spans: &[],
-                by_hour: &[],
-                by_duration: &carried.up.lengths,
-            }],
+            windows: vec![spread_over(self.workload(), &carried.up.lengths)],
         })
     }
 
@@ -398,6 +394,12 @@ impl Replay<'_> {
         }
         words
     }
+}
+
+/// Times that are spread over the period, and how many of them there are.
+fn spread_over<'s>(workload: &Workload, by_duration: &'s [(i64, u64)]) -> RunWindow<'s> {
+    let (start_us, end_us) = (workload.period.start_us(), workload.period.end_us());
+    RunWindow { start_us, end_us, repeats: 1, is_spread: true, spans: &[], by_hour: &[], by_duration }
 }
 
 /// The amount of a part that a charge belongs to: executions that are counted are told apart from the time they take.

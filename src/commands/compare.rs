@@ -157,6 +157,9 @@ pub struct AssumptionOptions {
     /// Executions at once that the provider grants
     #[arg(long, value_name = "COUNT")]
     granted_concurrency: Option<String>,
+    /// How often in 1,000 hours an instance is taken back that may be (Spot)
+    #[arg(long, value_name = "COUNT")]
+    interruptions_per_thousand_hours: Option<String>,
     /// Extras that count although they would not, such as `load-balancer`
     #[arg(long, value_name = "EXTRAS")]
     with: Option<String>,
@@ -196,6 +199,7 @@ impl AssumptionOptions {
             ("scale_in_s", &self.scale_in_s),
             ("stop_s", &self.stop_s),
             ("granted_concurrency", &self.granted_concurrency),
+            ("interruptions_per_thousand_hours", &self.interruptions_per_thousand_hours),
             ("with", &self.with),
             ("without", &self.without),
         ])

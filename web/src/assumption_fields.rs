@@ -20,7 +20,7 @@ pub struct NumberField {
 }
 
 /// What a number says, and what holds where nobody assumes one.
-const TITLES: [(&str, &str, &str); 10] = [
+const TITLES: [(&str, &str, &str); 11] = [
     ("target_percent", "Instances are filled to, %", ""),
     ("used_allowance_percent", "Free tiers that others of the account use, %", ""),
     ("percentile", "A fixed size carries the load, % of the time", "100: the peak"),
@@ -29,6 +29,7 @@ const TITLES: [(&str, &str, &str); 10] = [
     ("granted_concurrency", "Executions at once the provider grants", "as it says"),
     ("start_ms", "Start of an instance, ms", "as it says"),
     ("tail_s", "An idle instance stays up, s", "as it says"),
+    ("interruptions_per_thousand_hours", "Spot: taken back, times in 1,000 hours", "as it says"),
     ("scale_in_s", "Autoscaled: wait before stopping, s", ""),
     ("stop_s", "Scheduled: stop after the last execution, s", ""),
 ];
@@ -71,7 +72,7 @@ fn extra_title(name: &str) -> String {
 /// Fields of a form.
 pub struct AssumptionFields {
     /// Whole numbers.
-    pub numbers: [NumberField; 10],
+    pub numbers: [NumberField; 11],
     /// Ways to size: word and title.
     pub sizings: Vec<(String, &'static str)>,
     /// Extras of the deployments there are.

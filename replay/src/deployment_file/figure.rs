@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::reader::{Entry, Reader, did_you_mean, integer};
-use crate::deployment::{Figure, Limits, Mark, Memory, MemoryRange, Vcpu};
+use crate::{
+    deployment::{Figure, Limits, Mark, Memory, MemoryRange, Vcpu},
+    interruptions::Interruptions,
+};
 
 /// Units of time and how many microseconds each has.
 const TIMES: &[(&str, i64)] =
@@ -162,6 +165,18 @@ impl<'t> Figures<'_, 't> {
             self.reader.problem(entry.start, "the rows of `table` are not in the order of their memory");
         }
         Vcpu::Table(rows)
+    }
+
+    /// How often instances are taken back, and how long before it is told: both or neither.
+    pub fn interruptions(&mut self) -> Option<Interruptions> {
+        let per_thousand_hours = self.integer("interruptions_per_thousand_hours", 1);
+        let notice_us = self.time("notice");
+        if per_thousand_hours.is_some() != notice_us.is_some() {
+            let hint = Some("write both of them, or neither".to_owned());
+            let message = "one of `interruptions_per_thousand_hours` and `notice` is missing";
+            self.reader.problem_with_hint(self.size.start, message, hint);
+        }
+        Some(Interruptions { per_thousand_hours: per_thousand_hours?, notice_us: notice_us? })
     }
 
     /// The limits: of the service, and over them those of the size.

@@ -20,8 +20,18 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
 const SCALINGS: &[(&str, Scaling)] =
     &[("request", Scaling::Request), ("task", Scaling::Task), ("sized", Scaling::Sized)];
 /// Figures that a size may have of its own.
-const FIGURE_KEYS: &[&str] =
-    &["memory", "vcpu", "system_memory_mb", "concurrency", "start", "tail", "minimum_instances", "limits"];
+const FIGURE_KEYS: &[&str] = &[
+    "memory",
+    "vcpu",
+    "system_memory_mb",
+    "concurrency",
+    "start",
+    "tail",
+    "minimum_instances",
+    "interruptions_per_thousand_hours",
+    "notice",
+    "limits",
+];
 const FILE_KEYS: &[&str] =
     &["title", "kind", "provider", "region", "note", "scaling", "sources", "without_extras", "sizes", "size", "line"];
 const SIZE_KEYS: &[&str] =
@@ -151,6 +161,7 @@ impl<'t> File<'_, 't> {
         let start_us = figures.time("start");
         let tail_us = figures.time("tail");
         let minimum = figures.integer("minimum_instances", 0).and_then(|count| u64::try_from(count).ok());
+        let interruptions = figures.interruptions();
         let limits = figures.limits();
         for (key, needed) in [("start", true), ("tail", scaling == Some(Scaling::Request))] {
             if needed && size.get(key).or(self.root.get(key)).is_none() {
@@ -192,6 +203,7 @@ impl<'t> File<'_, 't> {
             start_us: start_us.unwrap_or_default(),
             tail_us: tail_us.unwrap_or_default(),
             minimum_instances: minimum.unwrap_or_default(),
+            interruptions,
             limits,
             lines,
             words,

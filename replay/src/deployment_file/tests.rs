@@ -247,6 +247,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("mark = \"assumed\"", "mark = \"asumed\"", "5: size t3.nano: unknown mark `asumed` (did you mean `assumed`?)"),
     ("start = ", "# start = ", "1: size t3.nano: `start` is missing: it is assumed, and said to be"),
+    (
+        "start = ",
+        "notice = { is = \"30s\", mark = \"assumed\" }\nstart = ",
+        "14: size t3.nano: one of `interruptions_per_thousand_hours` and `notice` is missing (write both of them, or neither)",
+    ),
     ("longest_run =", "longest_runs =", "8: size t3.nano: unknown key `longest_runs` (did you mean `longest_run`?)"),
     (
         "source = \"K\", mark = \"seen\" }",

@@ -37,6 +37,7 @@ fn deployment(kind: Kind, scaling: Scaling, lines: Vec<Line>) -> Deployment {
         start_us: 0,
         tail_us: 300 * SECOND_US,
         minimum_instances: 0,
+        interruptions: None,
         limits: Limits::default(),
         lines,
         words: BTreeMap::new(),
