@@ -6,8 +6,8 @@ use std::sync::Arc;
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
-    Assumptions, Axis, CompareError, CompareOptions, Comparison, Deployment, Deployments, Kind, RightSize, Workload,
-    compare, right_size,
+    Assumptions, Axis, CompareError, CompareOptions, Comparison, Deployment, Deployments, Kind, RightSize, Term,
+    Workload, compare, right_size,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 22] = [
+pub const COMPARE_PARAMETERS: [Parameter; 23] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
@@ -73,6 +73,10 @@ pub const COMPARE_PARAMETERS: [Parameter; 22] = [
     Parameter {
         name: "interruptions_per_thousand_hours",
         meaning: "how often in 1,000 hours an instance is taken back that may be (Spot)",
+    },
+    Parameter {
+        name: "commitment",
+        meaning: "`1-year` or `3-year`: instances that are always up are committed to, where a price for it is known; `none` if not given",
     },
     Parameter { name: "with", meaning: "extras that count although they would not, such as `load-balancer`" },
     Parameter { name: "without", meaning: "extras that do not count although they would" },
@@ -140,6 +144,15 @@ impl CompareRequest {
             stop_s: signed("stop_s")?.unwrap_or(usual.stop_s),
             granted_concurrency: whole("granted_concurrency")?,
             interruptions_per_thousand_hours: signed("interruptions_per_thousand_hours")?,
+            commitment: match given.text("commitment") {
+                None | Some("none") => None,
+                Some(word) => Some(
+                    Term::ALL
+                        .into_iter()
+                        .find(|term| term.word() == word)
+                        .ok_or_else(|| choice("commitment", word, "`none`, `1-year` or `3-year`"))?,
+                ),
+            },
             with: list("with").into_iter().collect(),
             without: list("without").into_iter().collect(),
         };

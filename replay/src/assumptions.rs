@@ -37,6 +37,8 @@ pub struct Assumptions {
     pub granted_concurrency: Option<u64>,
     /// How often in 1,000 hours an instance is taken back that may be; absent: what the deployment assumes.
     pub interruptions_per_thousand_hours: Option<i64>,
+    /// For how long instances that are always up are committed to, where a price for it is known; absent: on demand.
+    pub commitment: Option<Term>,
     /// Extras that do not count although they would.
     pub without: BTreeSet<String>,
     /// Extras that count although they would not.
@@ -60,8 +62,41 @@ impl Default for Assumptions {
             stop_s: 60,
             granted_concurrency: None,
             interruptions_per_thousand_hours: None,
+            commitment: None,
             without: BTreeSet::new(),
             with: BTreeSet::new(),
+        }
+    }
+}
+
+/// How long a commitment runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Term {
+    /// Twelve months.
+    #[serde(rename = "1-year")]
+    OneYear,
+    /// Thirty-six months.
+    #[serde(rename = "3-year")]
+    ThreeYears,
+}
+
+impl Term {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OneYear, Self::ThreeYears];
+
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OneYear => "1-year",
+            Self::ThreeYears => "3-year",
+        }
+    }
+
+    /// How long, in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OneYear => "1 year",
+            Self::ThreeYears => "3 years",
         }
     }
 }

@@ -11,6 +11,7 @@ mod arrivals;
 pub mod assumptions;
 mod bootstrap;
 mod break_even;
+mod committed;
 pub mod compare;
 pub mod curves;
 pub mod deployment;
@@ -38,7 +39,7 @@ pub mod sizing;
 mod windows;
 pub mod workload;
 
-pub use assumptions::{AssumptionError, AssumptionRange, Assumptions};
+pub use assumptions::{AssumptionError, AssumptionRange, Assumptions, Term};
 pub use compare::{CompareError, CompareOptions, Comparison, KindVerdict, Summary, Verdict, compare};
 pub use curves::{Axis, BreakEven, CheapestStretch, Curve};
 pub use deployment::{Deployment, DeploymentProblem, Deployments, Kind};

@@ -8,6 +8,7 @@ use paygrain_pricing::{
 
 use crate::{
     assumptions::Assumptions,
+    committed,
     deployment::{Deployment, Each, Line, Part, Scaling},
     feasibility, interruptions,
     lines::{self, Words, integer},
@@ -163,13 +164,17 @@ impl Replay<'_> {
             return Ok(());
         }
         let mut parts = Parts::default();
+        let (agreement, reason) = committed::agreed(self.deployment, self.assumptions, carried);
+        reasons.extend(reason);
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
             let of_runs = lines.iter().any(|line| matches!(line.each, Each::Run | Each::Task | Each::Request));
             let split =
                 lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
             let (usage, runs) = self.usage(&lines, carried, split.as_ref());
-            let request = self.request(usage);
+            // The instances are of one part: a commitment is paid once.
+            let agreed = if part == Part::Compute { agreement.clone() } else { Agreement::default() };
+            let request = self.request(usage, agreed);
             let found = estimate_with_runs(self.catalogue, request, &runs).map_err(error)?;
             reasons.extend(found.unpriced.iter().map(|unpriced| Reason {
                 code: "unpriced",
@@ -208,7 +213,7 @@ impl Replay<'_> {
         line.by_default || needed || self.assumptions.with.contains(extra)
     }
 
-    fn request(&self, usage: Vec<UsageRow>) -> EstimateRequest {
+    fn request(&self, usage: Vec<UsageRow>, agreement: Agreement) -> EstimateRequest {
         EstimateRequest {
             period: self.workload().period,
             provider: Some(self.deployment.provider.clone()),
@@ -218,7 +223,7 @@ impl Replay<'_> {
             account_opened: None,
             allowances: if self.assumptions.allowances { Allowances::All } else { Allowances::None },
             used_allowance_percent: self.assumptions.used_allowance_percent,
-            agreement: Agreement::default(),
+            agreement,
             usage,
         }
     }

@@ -160,6 +160,9 @@ pub struct AssumptionOptions {
     /// How often in 1,000 hours an instance is taken back that may be (Spot)
     #[arg(long, value_name = "COUNT")]
     interruptions_per_thousand_hours: Option<String>,
+    /// Commit to instances that are always up, where a price for it is known: 1-year or 3-year [default: none]
+    #[arg(long, value_name = "TERM")]
+    commitment: Option<String>,
     /// Extras that count although they would not, such as `load-balancer`
     #[arg(long, value_name = "EXTRAS")]
     with: Option<String>,
@@ -200,6 +203,7 @@ impl AssumptionOptions {
             ("stop_s", &self.stop_s),
             ("granted_concurrency", &self.granted_concurrency),
             ("interruptions_per_thousand_hours", &self.interruptions_per_thousand_hours),
+            ("commitment", &self.commitment),
             ("with", &self.with),
             ("without", &self.without),
         ])

@@ -45,7 +45,7 @@ impl NumberField {
 }
 
 /// Parameters of the form that are not numbers.
-const OTHERS: [&str; 5] = ["allowances", "sizing", "high_availability", "with", "without"];
+const OTHERS: [&str; 6] = ["allowances", "sizing", "commitment", "high_availability", "with", "without"];
 
 /// An extra that may be left out or added.
 pub struct Extra {

@@ -252,6 +252,26 @@ const WRONG: &[(&str, &str, &str)] = &[
         "notice = { is = \"30s\", mark = \"assumed\" }\nstart = ",
         "14: size t3.nano: one of `interruptions_per_thousand_hours` and `notice` is missing (write both of them, or neither)",
     ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 1-year = \"aws.ec2.reserved-standard-1x\" }",
+        "16: size t3.nano: commitment `1-year`: no price book has the plan `aws.ec2.reserved-standard-1x` (did you mean `aws.ec2.reserved-standard-1y`?)",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 1-year = \"aws.ec2.reserved-standard-1y\" }",
+        "16: size t3.nano: commitment `1-year`: the plan `aws.ec2.reserved-standard-1y` has no `key` `t3.nano`",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 3-year = \"aws.ec2.compute-savings-plan\" }",
+        "16: size t3.nano: `aws.ec2.compute-savings-plan` is a plan by money",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 2-year = \"aws.ec2.reserved-standard-1y\" }",
+        "16: size t3.nano: unknown term `2-year` (did you mean",
+    ),
     ("longest_run =", "longest_runs =", "8: size t3.nano: unknown key `longest_runs` (did you mean `longest_run`?)"),
     (
         "source = \"K\", mark = \"seen\" }",

@@ -38,6 +38,7 @@ fn deployment(kind: Kind, scaling: Scaling, lines: Vec<Line>) -> Deployment {
         tail_us: 300 * SECOND_US,
         minimum_instances: 0,
         interruptions: None,
+        commitments: BTreeMap::new(),
         limits: Limits::default(),
         lines,
         words: BTreeMap::new(),
