@@ -209,6 +209,8 @@ pub struct Limits {
     pub concurrency: Option<u64>,
     /// Instances at once, unless more is granted.
     pub instances: Option<u64>,
+    /// GPUs of an instance; without a limit in its file it has none.
+    pub gpus: u32,
     /// Whether it has no trigger on a schedule of its own and needs a scheduler elsewhere.
     pub no_schedule: bool,
 }

@@ -136,7 +136,9 @@ impl Deployment {
     /// Why it does not fit.
     pub(crate) fn shape(&self, function: &Function, assumptions: &Assumptions) -> Result<Shape, Reason> {
         let needs_mb = function.memory_mb.max(1);
-        let most = self.concurrency.unwrap_or(u64::MAX).max(1);
+        // Each has GPUs of its own.
+        let by_gpu = self.limits.gpus.checked_div(function.gpu).map_or(u64::MAX, |slots| u64::from(slots.max(1)));
+        let most = self.concurrency.unwrap_or(u64::MAX).min(by_gpu).max(1);
         // Of what takes one at a time no wish makes more.
         let asked = assumptions.concurrency.filter(|_| most > 1);
         let by_vcpu = |memory_mb: i64| {

@@ -186,6 +186,30 @@ fn what_a_limit_forbids_is_told_and_not_priced() {
 }
 
 #[test]
+fn who_needs_a_gpu_runs_only_where_there_is_one() {
+    let mut workload = daily(SECOND_US, 512);
+    workload.functions[0].gpu = 2;
+    let catalogue = catalogue();
+    let deployments = crate::Deployments::embedded(&catalogue).unwrap();
+    let mut comparison =
+        crate::compare(&catalogue, &workload, deployments.all(), &Assumptions::default(), Default::default()).unwrap();
+    assert_eq!(comparison.deployments.len(), deployments.all().len(), "none is left out");
+    comparison.deployments.retain(|outcome| outcome.feasible);
+    assert!(comparison.deployments.is_empty() && comparison.verdict.cheapest.is_none());
+    let message = |deployment: &Deployment| run(&workload, deployment, &without_free_tier()).reasons[0].message.clone();
+    let mut machine = micro();
+    assert_eq!(message(&machine), "f needs 2 GPUs, it has none");
+    machine.limits.gpus = 1;
+    assert_eq!(message(&machine), "f needs 2 GPUs, an instance has 1");
+    // Of 4 each takes 2: two at once, where without GPUs memory and vCPU have room for one more.
+    let small = |gpu| Function { vcpu_milli: Some(10), gpu, ..Function::new("f", 256) };
+    machine.limits.gpus = 4;
+    let slots = |function: &Function| machine.shape(function, &without_free_tier()).unwrap().slots;
+    assert_eq!([slots(&small(0)), slots(&small(2)), slots(&small(3))], [3, 2, 1]);
+    assert!(run(&workload, &machine, &without_free_tier()).feasible);
+}
+
+#[test]
 fn executions_beyond_the_limit_of_an_account_are_refused_unless_more_are_granted() {
     let mut many = daily(60 * SECOND_US, 512);
     let first = many.windows[0].runs[0];
