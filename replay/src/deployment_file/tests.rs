@@ -6,8 +6,9 @@ use paygrain_pricing::{
 };
 
 use crate::{
-    Deployments, Kind,
-    deployment::{Deployment, Each, Line, Mark, Memory, Scaling, Vcpu},
+    Deployments, Kind, Term,
+    deployment::{CommittedPlan, Deployment, Each, Line, Mark, Memory, Scaling, Vcpu},
+    interruptions::Interruptions,
 };
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
@@ -367,6 +368,29 @@ fn wrong_files_are_told_by_line() {
         let found = problems(&[("aws/vm", &RIGHT.replacen(right, wrong, 1))]);
         let expected = format!("aws/vm:{expected}");
         assert!(found.iter().any(|found| found.starts_with(&expected)), "{wrong}\n{expected}\n{found:#?}");
+    }
+}
+
+#[test]
+fn what_may_be_said_of_a_machine_is_read() {
+    let plain = Deployments::of_files(&CATALOGUE, [("aws/vm", RIGHT)]).unwrap();
+    let plain = &plain.all()[0];
+    assert_eq!((plain.limits.gpus, plain.interruptions, plain.commitments.len()), (0, None, 0));
+    let more = RIGHT
+        .replace("[limits]", "[limits]\ngpus = { is = 4, mark = \"assumed\" }")
+        .replace("start = ", "interruptions_per_thousand_hours = { is = 7, mark = \"assumed\" }\nstart = ")
+        .replace("start = ", "notice = { is = \"2min\", mark = \"assumed\" }\nstart = ")
+        .replace("t3.nano", "t3.medium")
+        .replace("memory_mb", "commitments = { 1-year = \"aws.ec2.reserved-standard-1y\" }\nmemory_mb");
+    let more = Deployments::of_files(&CATALOGUE, [("aws/vm", more.as_str())]).unwrap();
+    let more = &more.all()[0];
+    assert_eq!(more.limits.gpus, 4);
+    assert_eq!(more.interruptions, Some(Interruptions { per_thousand_hours: 7, notice_us: 120_000_000 }));
+    let plan = CommittedPlan { plan: "aws.ec2.reserved-standard-1y".to_owned(), key: Some("t3.medium".to_owned()) };
+    assert_eq!(more.commitments, BTreeMap::from([(Term::OneYear, plan)]));
+    let figures: Vec<_> = more.figures.iter().map(|figure| figure.name.as_str()).collect();
+    for figure in ["interruptions_per_thousand_hours", "notice", "limits.gpus"] {
+        assert!(figures.contains(&figure), "{figure} is not among the figures that are shown");
     }
 }
 
