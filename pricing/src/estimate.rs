@@ -84,6 +84,9 @@ pub enum EstimateError {
     /// The agreement names what no price book has.
     #[error("the agreement: {0}")]
     Agreement(#[from] AgreementError),
+    /// More of the allowances is used than there is.
+    #[error("`used_allowance_percent` is {0}: expected 0 to 100")]
+    UsedAllowance(u32),
     /// The price books involved are in several currencies.
     #[error("the usage is priced in {0}: amounts of several currencies have no total")]
     SeveralCurrencies(String),
@@ -94,10 +97,11 @@ impl EstimateError {
     pub fn hint(&self) -> Option<String> {
         match self {
             EstimateError::Unreadable(_) => Some(
-                "expected `period`, optionally `provider`, `region`, `account`, `allowances`, and `usage`, a list of rows"
+                "expected `period`, optionally `provider`, `region`, `account`, `allowances`, `used_allowance_percent`, and `usage`, a list of rows"
                     .to_owned(),
             ),
             EstimateError::Row { hint, .. } => hint.clone(),
+            EstimateError::UsedAllowance(_) => Some("say what others use of each allowance, in percent of it".to_owned()),
             EstimateError::Agreement(error) => error.hint.clone(),
             EstimateError::SeveralCurrencies(_) => Some(
                 "estimate the services of each currency apart, or give `billing_currency` and `exchange_rates` in `agreement`"
@@ -126,6 +130,9 @@ pub fn estimate_with_runs(
     runs: &[RunRow<'_>],
 ) -> Result<Estimate, EstimateError> {
     request.agreement.check(catalogue)?;
+    if request.used_allowance_percent > 100 {
+        return Err(EstimateError::UsedAllowance(request.used_allowance_percent));
+    }
     let mut slices = Slices::new(catalogue, request.period, request.agreement.covered(catalogue));
     let mut activities = Activities::new(catalogue, request.period);
     for (index, raw) in request.usage.iter().enumerate() {
@@ -140,8 +147,8 @@ pub fn estimate_with_runs(
     slices.finish();
     activities.finish(&mut slices);
     let Slices { slices, rows, mut unpriced, .. } = slices;
-    let EstimateRequest { allowances, account_opened, agreement, .. } = request;
-    let options = RatingOptions { allowances, account_opened, agreement };
+    let EstimateRequest { allowances, used_allowance_percent, account_opened, agreement, .. } = request;
+    let options = RatingOptions { allowances, used_allowance_percent, account_opened, agreement };
     let rated = rate(catalogue, request.period, &slices, &options);
     unpriced.extend(rated.unpriced.into_iter().map(|slice| Unpriced {
         row: rows[slice.slice],

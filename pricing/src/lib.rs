@@ -35,7 +35,7 @@ pub mod zone;
 pub use activity::{Activity, ActivityMeter, ActivityRecord, ActivityUsage, MachineIndex, UntakenTime};
 pub use agreement::{Agreement, AgreementError, Commitment, Discount};
 pub use billed_as::{BILLED_WORDS, BilledAs, BilledWords};
-pub use book::{Allowance, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
+pub use book::{Allowance, CommitmentKind, Example, Meter, Price, PriceBook, Sku, SkuKey, Tier};
 pub use catalogue::{Catalogue, CatalogueError, MeteringRule, Problem, SkuIndex};
 pub use charge::{AllowanceShare, Charge, CommitmentShare, DiscountShare};
 pub use difference::{Difference, differences};

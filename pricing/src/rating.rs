@@ -72,6 +72,9 @@ pub enum Allowances {
 pub struct RatingOptions {
     /// Which allowances are given.
     pub allowances: Allowances,
+    /// What usage that is not rated here has taken of each allowance beforehand, in percent of it: 0 to 100, above that
+    /// all. Allowances that every resource has of its own are left whole.
+    pub used_allowance_percent: u32,
     /// Day the account was opened: without it no allowance that ends some months later is given.
     pub account_opened: Option<NaiveDate>,
     /// What the account has agreed beyond the price list.
@@ -104,7 +107,7 @@ pub struct AllowanceUse {
     pub scope: Scope,
     /// Start of the hour or day it is given for, UTC microseconds; nothing for the billing period.
     pub window_from_us: Option<i64>,
-    /// All of it, in `unit`.
+    /// All of it, in `unit`, less what other usage has taken.
     pub granted: Exact,
     /// What was taken, in `unit`.
     pub used: Exact,

@@ -286,6 +286,21 @@ proptest! {
     }
 
     #[test]
+    fn the_more_of_allowances_others_use_the_more_it_costs(uses in uses(), used in 0..=100_u32, more in 0..=100_u32) {
+        let catalogue = catalogue();
+        let slices = slices(catalogue, &uses);
+        let cost = |used_allowance_percent, allowances| {
+            let options = RatingOptions { used_allowance_percent, allowances, ..RatingOptions::default() };
+            total(&rate(catalogue, period(), &slices, &options))
+        };
+        let (least, most) = (used.min(more), used.max(more));
+        // a credit comes off usage, not off the padding of a package: less that is free can let it bear more
+        let free = || Allowances::Only(["shared", "daily"].map(str::to_owned).into());
+        prop_assert!(cost(least, free()) <= cost(most, free()));
+        prop_assert_eq!(cost(100, Allowances::All), cost(0, Allowances::None));
+    }
+
+    #[test]
     fn tiers_are_continuous(quantity in 1..200_i128) {
         let catalogue = catalogue();
         let one = Use { sku: 0, account: 0, region: 0, resource: 0, hour: 0, quantity: 0 };

@@ -58,6 +58,7 @@ impl CloseRequest {
         let of_account = Some(engine.agreement()).filter(|agreement| **agreement != Agreement::default());
         RatingOptions {
             allowances: self.allowances.clone().unwrap_or(before.allowances),
+            used_allowance_percent: before.used_allowance_percent,
             account_opened: self.account_opened.or(before.account_opened),
             agreement: self.agreement.as_ref().or(of_account).cloned().unwrap_or(before.agreement),
         }

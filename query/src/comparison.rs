@@ -6,8 +6,8 @@ use std::sync::Arc;
 use paygrain_pricing::nearest;
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{
-    Assumptions, Axis, CompareError, CompareOptions, Comparison, Deployment, Deployments, Kind, RightSize, Workload,
-    compare, right_size,
+    Assumptions, Axis, CompareError, CompareOptions, Comparison, Deployment, Deployments, Kind, RightSize, Term,
+    Workload, compare, right_size,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,11 +38,15 @@ pub struct CompareRequest {
 }
 
 /// What a comparison may be asked with, besides its workload.
-pub const COMPARE_PARAMETERS: [Parameter; 20] = [
+pub const COMPARE_PARAMETERS: [Parameter; 23] = [
     Parameter { name: "kind", meaning: "only these kinds of deployments: faas, container, vm, paas, physical" },
     Parameter { name: "on", meaning: "only deployments of these providers" },
     Parameter { name: "deployment", meaning: "only these deployments, by name" },
     Parameter { name: "allowances", meaning: "whether free tiers count: `all` (the default) or `none`" },
+    Parameter {
+        name: "used_allowance_percent",
+        meaning: "what other workloads of the account use of each free tier, in percent of it, 0 to 100; 0 if not given",
+    },
     Parameter { name: "target_percent", meaning: "load of an instance that is aimed at, in percent; 70 if not given" },
     Parameter {
         name: "sizing",
@@ -66,6 +70,14 @@ pub const COMPARE_PARAMETERS: [Parameter; 20] = [
         meaning: "how long a scheduled instance stays up after the last execution, in seconds; 60 if not given",
     },
     Parameter { name: "granted_concurrency", meaning: "executions at once that the provider grants" },
+    Parameter {
+        name: "interruptions_per_thousand_hours",
+        meaning: "how often in 1,000 hours an instance is taken back that may be (Spot)",
+    },
+    Parameter {
+        name: "commitment",
+        meaning: "`1-year` or `3-year`: instances that are always up are committed to, where a price for it is known; `none` if not given",
+    },
     Parameter { name: "with", meaning: "extras that count although they would not, such as `load-balancer`" },
     Parameter { name: "without", meaning: "extras that do not count although they would" },
     Parameter {
@@ -111,6 +123,9 @@ impl CompareRequest {
                 Some("none" | "false") => false,
                 Some(other) => return Err(choice("allowances", other, "`all` or `none`")),
             },
+            used_allowance_percent: given
+                .parsed("used_allowance_percent", "a whole number from 0 to 100")?
+                .unwrap_or(usual.used_allowance_percent),
             target_percent: percent("target_percent")?.unwrap_or(usual.target_percent),
             sizing: match given.text("sizing") {
                 None | Some("cheapest") => None,
@@ -128,6 +143,16 @@ impl CompareRequest {
             scale_in_s: signed("scale_in_s")?.unwrap_or(usual.scale_in_s),
             stop_s: signed("stop_s")?.unwrap_or(usual.stop_s),
             granted_concurrency: whole("granted_concurrency")?,
+            interruptions_per_thousand_hours: signed("interruptions_per_thousand_hours")?,
+            commitment: match given.text("commitment") {
+                None | Some("none") => None,
+                Some(word) => Some(
+                    Term::ALL
+                        .into_iter()
+                        .find(|term| term.word() == word)
+                        .ok_or_else(|| choice("commitment", word, "`none`, `1-year` or `3-year`"))?,
+                ),
+            },
             with: list("with").into_iter().collect(),
             without: list("without").into_iter().collect(),
         };

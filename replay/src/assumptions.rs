@@ -11,6 +11,8 @@ use crate::sizing::Sizing;
 pub struct Assumptions {
     /// Whether free tiers count.
     pub allowances: bool,
+    /// What other workloads of the account use of each free tier, in percent of it.
+    pub used_allowance_percent: u32,
     /// Load of an instance that is aimed at, in percent: the rest is room for what comes unexpected.
     pub target_percent: u32,
     /// How instances that are sized come and go; absent: the cheapest way for each deployment.
@@ -33,6 +35,10 @@ pub struct Assumptions {
     pub stop_s: i64,
     /// Executions at once that the provider grants; absent: what it grants to everyone.
     pub granted_concurrency: Option<u64>,
+    /// How often in 1,000 hours an instance is taken back that may be; absent: what the deployment assumes.
+    pub interruptions_per_thousand_hours: Option<i64>,
+    /// For how long instances that are always up are committed to, where a price for it is known; absent: on demand.
+    pub commitment: Option<Term>,
     /// Extras that do not count although they would.
     pub without: BTreeSet<String>,
     /// Extras that count although they would not.
@@ -43,6 +49,7 @@ impl Default for Assumptions {
     fn default() -> Self {
         Self {
             allowances: true,
+            used_allowance_percent: 0,
             target_percent: 70,
             sizing: None,
             percentile: None,
@@ -54,8 +61,42 @@ impl Default for Assumptions {
             scale_in_s: 300,
             stop_s: 60,
             granted_concurrency: None,
+            interruptions_per_thousand_hours: None,
+            commitment: None,
             without: BTreeSet::new(),
             with: BTreeSet::new(),
+        }
+    }
+}
+
+/// How long a commitment runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Term {
+    /// Twelve months.
+    #[serde(rename = "1-year")]
+    OneYear,
+    /// Thirty-six months.
+    #[serde(rename = "3-year")]
+    ThreeYears,
+}
+
+impl Term {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OneYear, Self::ThreeYears];
+
+    /// Its word in data and URLs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OneYear => "1-year",
+            Self::ThreeYears => "3-year",
+        }
+    }
+
+    /// How long, in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OneYear => "1 year",
+            Self::ThreeYears => "3 years",
         }
     }
 }
@@ -98,8 +139,9 @@ const fn range(
 
 impl Assumptions {
     /// The numbers among them.
-    pub const RANGES: [AssumptionRange; 9] = [
+    pub const RANGES: [AssumptionRange; 11] = [
         range("target_percent", (1, 100), "1 to 100", |all| Some(all.target_percent.into())),
+        range("used_allowance_percent", (0, 100), "0 to 100", |all| Some(all.used_allowance_percent.into())),
         range("percentile", (1, 100), "1 to 100", |all| all.percentile.map(Into::into)),
         range("minimum_instances", (0, 100_000), "0 to 100,000", |all| all.minimum_instances.map(clamped)),
         range("concurrency", (1, 100_000), "1 to 100,000", |all| all.concurrency.map(clamped)),
@@ -107,6 +149,9 @@ impl Assumptions {
         range("start_ms", (0, 3_600_000), "0 to 3,600,000 (an hour)", |all| all.start_ms),
         range("tail_s", (0, 86_400), "0 to 86,400 (a day)", |all| all.tail_s),
         range("scale_in_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.scale_in_s)),
+        range("interruptions_per_thousand_hours", (0, 100_000), "0 to 100,000", |all| {
+            all.interruptions_per_thousand_hours
+        }),
         range("stop_s", (0, 86_400), "0 to 86,400 (a day)", |all| Some(all.stop_s)),
     ];
 

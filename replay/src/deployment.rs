@@ -8,7 +8,7 @@ use paygrain_pricing::{Catalogue, Period, UsageRow};
 use serde::{Deserialize, Serialize};
 
 pub use crate::deployment_file::DeploymentProblem;
-use crate::{deployment_file, workload::Trigger};
+use crate::{assumptions::Term, deployment_file, interruptions::Interruptions, workload::Trigger};
 
 /// How a deployment runs executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,6 +94,10 @@ pub struct Deployment {
     pub tail_us: i64,
     /// Instances that are always up.
     pub minimum_instances: u64,
+    /// How often instances are taken back; absent: never.
+    pub interruptions: Option<Interruptions>,
+    /// The plans by which its instances may be committed to.
+    pub commitments: BTreeMap<Term, CommittedPlan>,
     /// What it cannot do.
     pub limits: Limits,
     /// What is charged.
@@ -104,6 +108,15 @@ pub struct Deployment {
     pub figures: Vec<Figure>,
     /// Sources of the figures, by their keys.
     pub sources: BTreeMap<String, String>,
+}
+
+/// A plan of a price book by which an instance may be committed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedPlan {
+    /// Its full name: `aws.ec2.reserved-standard-1y`.
+    pub plan: String,
+    /// The key of its rate, where it has several: `t3.medium`.
+    pub key: Option<String>,
 }
 
 /// A figure of a deployment and where it is from.
@@ -196,6 +209,8 @@ pub struct Limits {
     pub concurrency: Option<u64>,
     /// Instances at once, unless more is granted.
     pub instances: Option<u64>,
+    /// GPUs of an instance; without a limit in its file it has none.
+    pub gpus: u32,
     /// Whether it has no trigger on a schedule of its own and needs a scheduler elsewhere.
     pub no_schedule: bool,
 }

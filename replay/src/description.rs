@@ -63,6 +63,10 @@ pub struct FunctionDescription {
     pub duration: Option<DurationDescription>,
     /// Share of the duration that is work of the processor, in percent.
     pub cpu_percent: Option<i64>,
+    /// Share of the duration that is waiting for disks, networks and others, in percent: what `cpu_percent` leaves.
+    pub io_percent: Option<i64>,
+    /// GPUs that one execution needs; absent: none.
+    pub gpu: Option<i64>,
     /// vCPU it may use, `0.5`.
     pub vcpu: Option<Text>,
     /// How long a new instance initialises, `2s`.

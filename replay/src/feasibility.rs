@@ -24,6 +24,11 @@ pub(crate) fn reasons(deployment: &Deployment, workload: &Workload) -> Vec<Reaso
             ),
         );
     }
+    for function in workload.functions.iter().filter(|function| function.gpu > limits.gpus) {
+        let gpus = |gpus: u32| format!("{gpus} {}", if gpus == 1 { "GPU" } else { "GPUs" });
+        let has = if limits.gpus == 0 { "it has none".to_owned() } else { format!("an instance has {}", limits.gpus) };
+        block("gpu", format!("{} needs {}, {has}", function.name, gpus(function.gpu)));
+    }
     for function in &workload.functions {
         for (code, what, bytes, limit) in [
             ("request-size", "requests", function.request_bytes, limits.request_bytes),

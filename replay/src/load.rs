@@ -36,6 +36,8 @@ pub(crate) struct Carried {
     pub cold_count: u64,
     /// The same, one by one, each with how often it comes, where instances start on request.
     pub cold: Vec<(Span, u64)>,
+    /// Time that executions of each function are expected to be run again, microseconds, as one more of them.
+    pub repeated: Vec<[(i64, u64); 1]>,
     /// What such an execution waits longer, microseconds.
     pub start_us: i64,
     /// Executions that were refused.
@@ -46,6 +48,14 @@ pub(crate) struct Carried {
     pub delay_us: i128,
     /// The longest wait, microseconds.
     pub longest_delay_us: i64,
+}
+
+impl Carried {
+    /// Executions under way on an instance on average while it is up.
+    pub fn executions_at_once(&self, workload: &Workload) -> Exact {
+        let up_us = &self.instances.mean * Exact::from(period_us(workload));
+        Exact::from(workload.busy_us()).checked_div(&up_us).unwrap_or_default()
+    }
 }
 
 /// The time that sized instances are up.
@@ -69,6 +79,14 @@ impl UpTime {
     pub fn others_us(&self) -> i64 {
         let us = |(length_us, count): &(i64, u64)| length_us.saturating_mul(i64::try_from(*count).unwrap_or(i64::MAX));
         self.lengths.iter().map(us).fold(0, i64::saturating_add)
+    }
+
+    /// Adds a time that one more instance is up.
+    pub fn add(&mut self, length_us: i64) {
+        if length_us > 0 {
+            self.lengths.push((length_us, 1));
+            self.by_place.push((length_us, 1));
+        }
     }
 
     fn of(up: &[Up], workload: &Workload) -> Self {
@@ -118,7 +136,9 @@ impl Deployment {
     /// Why it does not fit.
     pub(crate) fn shape(&self, function: &Function, assumptions: &Assumptions) -> Result<Shape, Reason> {
         let needs_mb = function.memory_mb.max(1);
-        let most = self.concurrency.unwrap_or(u64::MAX).max(1);
+        // Each has GPUs of its own.
+        let by_gpu = self.limits.gpus.checked_div(function.gpu).map_or(u64::MAX, |slots| u64::from(slots.max(1)));
+        let most = self.concurrency.unwrap_or(u64::MAX).min(by_gpu).max(1);
         // Of what takes one at a time no wish makes more.
         let asked = assumptions.concurrency.filter(|_| most > 1);
         let by_vcpu = |memory_mb: i64| {

@@ -55,7 +55,8 @@ pub struct Outcome {
 /// Why a workload cannot run on a deployment, or what is in the way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reason {
-    /// A word for it: `longest-run`, `memory`, `request-size`, `response-size`, `concurrency`, `unpriced`, `schedule`.
+    /// A word for it: `longest-run`, `memory`, `request-size`, `response-size`, `gpu`, `concurrency`, `instances`, `sizing`,
+    /// `interruptions`, `commitment`, `unpriced`, `schedule`.
     pub code: &'static str,
     /// Whether it cannot run because of it.
     pub blocks: bool,

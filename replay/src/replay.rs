@@ -8,8 +8,9 @@ use paygrain_pricing::{
 
 use crate::{
     assumptions::Assumptions,
+    committed,
     deployment::{Deployment, Each, Line, Part, Scaling},
-    feasibility,
+    feasibility, interruptions,
     lines::{self, Words, integer},
     load::{self, Carried},
     outcome::{ColdStarts, Instances, Outcome, Parts, Queueing, Reason},
@@ -122,7 +123,14 @@ impl Replay<'_> {
         }
         let carried = load::carry(deployment, self.prepared, self.assumptions, self.sizing);
         match carried {
-            Ok(carried) => {
+            Ok(mut carried) => {
+                reasons.extend(interruptions::repeat(
+                    deployment,
+                    self.prepared,
+                    self.assumptions,
+                    self.sizing,
+                    &mut carried,
+                ));
                 reasons.extend(feasibility::reasons_of_load(deployment, workload, self.assumptions, &carried));
                 self.price(&carried, &mut outcome, &mut reasons)?;
                 describe(&carried, workload, &mut outcome);
@@ -158,16 +166,20 @@ impl Replay<'_> {
             return Ok(());
         }
         let mut parts = Parts::default();
+        let (agreement, reason) = committed::agreed(self.deployment, self.assumptions, carried);
+        reasons.extend(reason);
         for (part, lines) in by_part {
             let error = |error| ReplayError::Usage { deployment: self.deployment.name.clone(), error };
             let of_runs = lines.iter().any(|line| matches!(line.each, Each::Run | Each::Task | Each::Request));
+            // The instances are of one part: a commitment is paid once.
+            let agreed = if part == Part::Compute { agreement.clone() } else { Agreement::default() };
             let found = match lines.iter().all(|line| is_of_requests(line)) {
                 // The same for every deployment with such lines.
                 true => {
-                    let key = format!("{:?} {lines:?}", self.request(Vec::new()));
-                    self.prepared.priced(key, || self.estimate(&lines, carried))
+                    let key = format!("{:?} {lines:?}", self.request(Vec::new(), agreed.clone()));
+                    self.prepared.priced(key, || self.estimate(&lines, carried, agreed))
                 }
-                false => self.estimate(&lines, carried).map(Arc::new),
+                false => self.estimate(&lines, carried, agreed).map(Arc::new),
             };
             let found = found.map_err(error)?;
             reasons.extend(found.unpriced.iter().map(|unpriced| Reason {
@@ -197,10 +209,10 @@ impl Replay<'_> {
     }
 
     /// What the usage of lines costs.
-    fn estimate(&self, lines: &[&Line], carried: &Carried) -> Result<Estimate, EstimateError> {
+    fn estimate(&self, lines: &[&Line], carried: &Carried, agreement: Agreement) -> Result<Estimate, EstimateError> {
         let split = lines.iter().any(|line| line.row.contains_key(INIT)).then(|| self.prepared.split(&carried.cold));
         let (usage, runs) = self.usage(lines, carried, split.as_ref());
-        estimate_with_runs(self.catalogue, self.request(usage), &runs)
+        estimate_with_runs(self.catalogue, self.request(usage, agreement), &runs)
     }
 
     /// Whether a line counts.
@@ -214,7 +226,7 @@ impl Replay<'_> {
         line.by_default || needed || self.assumptions.with.contains(extra)
     }
 
-    fn request(&self, usage: Vec<UsageRow>) -> EstimateRequest {
+    fn request(&self, usage: Vec<UsageRow>, agreement: Agreement) -> EstimateRequest {
         EstimateRequest {
             period: self.workload().period,
             provider: Some(self.deployment.provider.clone()),
@@ -223,7 +235,8 @@ impl Replay<'_> {
             region: self.deployment.region.clone(),
             account_opened: None,
             allowances: if self.assumptions.allowances { Allowances::All } else { Allowances::None },
-            agreement: Agreement::default(),
+            used_allowance_percent: self.assumptions.used_allowance_percent,
+            agreement,
             usage,
         }
     }
@@ -258,28 +271,26 @@ impl Replay<'_> {
     }
 
     /// Executions by function; where what starts an instance is charged for it, those apart.
-    fn runs<'s>(&'s self, line: &Line, carried: &Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
+    fn runs<'s>(&'s self, line: &Line, carried: &'s Carried, split: Option<&'s Split>) -> Vec<RunRow<'s>> {
         let added_us = if line.each == Each::Task { self.deployment.start_of(self.assumptions) } else { 0 };
         let mut rows = Vec::new();
         for (index, function) in self.functions(line) {
             let row = self.execution(line, carried, index);
-            let mut push = |row, windows| {
-                rows.push(RunRow {
-                    row,
-                    column: SpanColumn::Duration,
-                    cpu_percent: Some(function.cpu_percent.unwrap_or(ALL_WORK)),
-                    added_us,
-                    windows,
-                })
-            };
+            let cpu_percent = Some(function.cpu_percent.unwrap_or(ALL_WORK));
+            let mut push =
+                |row, windows| rows.push(RunRow { row, column: SpanColumn::Duration, cpu_percent, added_us, windows });
             match split.filter(|_| row.contains_key(INIT)) {
-                None => push(row, self.prepared.windows(index)),
+                None => push(row.clone(), self.prepared.windows(index)),
                 Some(split) => {
                     let mut warm = row.clone();
                     warm.remove(INIT);
                     push(warm, split.warm(self.workload(), index));
-                    push(row, split.cold(self.workload(), index));
+                    push(row.clone(), split.cold(self.workload(), index));
                 }
+            }
+            if let Some(repeated) = carried.repeated.get(index).filter(|[(us, _)]| *us > 0) {
+                let windows = vec![spread_over(self.workload(), repeated)];
+                rows.push(RunRow { row, column: SpanColumn::Duration, cpu_percent, added_us: 0, windows });
             }
         }
         rows
@@ -329,21 +340,12 @@ impl Replay<'_> {
         if is_run {
             row.insert("table".to_owned(), RowValue::Text(Table::Invocations.to_string()));
         }
-        let period = self.workload().period;
         Some(RunRow {
             row,
             column: if is_run { SpanColumn::Duration } else { SpanColumn::Held },
             cpu_percent: None,
             added_us: 0,
-            windows: vec![RunWindow {
-                start_us: period.start_us(),
-                end_us: period.end_us(),
-                repeats: 1,
-                is_spread: true,
-                spans: &[],
-                by_hour: &[],
-                by_duration: &carried.up.lengths,
-            }],
+            windows: vec![spread_over(self.workload(), &carried.up.lengths)],
         })
     }
 
@@ -411,6 +413,12 @@ impl Replay<'_> {
         }
         words
     }
+}
+
+/// Times that are spread over the period, and how many of them there are.
+fn spread_over<'s>(workload: &Workload, by_duration: &'s [(i64, u64)]) -> RunWindow<'s> {
+    let (start_us, end_us) = (workload.period.start_us(), workload.period.end_us());
+    RunWindow { start_us, end_us, repeats: 1, is_spread: true, spans: &[], by_hour: &[], by_duration }
 }
 
 /// Whether a line is for requests and says nothing of what serves them.

@@ -153,13 +153,23 @@ fn of_assumptions(
     assumptions: &Assumptions,
 ) -> Result<Sensitivity, ReplayError> {
     let prepared = Prepared::of(workload);
-    let varied: [Varied; 5] = [
+    let varied: [Varied; 7] = [
         ("target_percent", 40, assumptions.target_percent.into(), 95, |to, value| {
             to.target_percent = u32::try_from(value).unwrap_or(100);
+        }),
+        ("used_allowance_percent", 0, assumptions.used_allowance_percent.into(), 100, |to, value| {
+            to.used_allowance_percent = u32::try_from(value).unwrap_or(100);
         }),
         ("start_ms", 0, assumptions.start_ms.unwrap_or(30_000), 300_000, |to, value| to.start_ms = Some(value)),
         ("tail_s", 0, assumptions.tail_s.unwrap_or(600), 3_600, |to, value| to.tail_s = Some(value)),
         ("scale_in_s", 0, assumptions.scale_in_s, 1_800, |to, value| to.scale_in_s = value),
+        (
+            "interruptions_per_thousand_hours",
+            0,
+            assumptions.interruptions_per_thousand_hours.unwrap_or(4),
+            40,
+            |to, value| to.interruptions_per_thousand_hours = Some(value),
+        ),
         ("stop_s", 0, assumptions.stop_s, 900, |to, value| to.stop_s = value),
     ];
     let usual: Vec<i64> = varied.iter().map(|(_, _, usual, ..)| *usual).collect();

@@ -23,6 +23,8 @@ pub struct Function {
     pub memory_mb: i64,
     /// vCPU it may use, in thousandths; absent: the share that goes with its memory at 1,769 MB a vCPU.
     pub vcpu_milli: Option<i64>,
+    /// GPUs that one execution needs for itself.
+    pub gpu: u32,
     /// Share of the duration that is work of the processor rather than waiting, in percent; absent: not known.
     pub cpu_percent: Option<u32>,
     /// Bytes of a request.
@@ -97,6 +99,7 @@ impl Function {
             name: name.into(),
             memory_mb,
             vcpu_milli: None,
+            gpu: 0,
             cpu_percent: None,
             request_bytes: 0,
             response_bytes: 0,

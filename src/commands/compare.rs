@@ -121,6 +121,9 @@ pub struct AssumptionOptions {
     /// Whether free tiers count: `all` (the default) or `none`
     #[arg(long, value_name = "WHICH")]
     allowances: Option<String>,
+    /// What other workloads of the account use of each free tier, in percent of it [default: 0]
+    #[arg(long, value_name = "PERCENT")]
+    used_allowance_percent: Option<String>,
     /// Load of an instance that is aimed at, in percent [default: 70]
     #[arg(long, value_name = "PERCENT")]
     target_percent: Option<String>,
@@ -154,6 +157,12 @@ pub struct AssumptionOptions {
     /// Executions at once that the provider grants
     #[arg(long, value_name = "COUNT")]
     granted_concurrency: Option<String>,
+    /// How often in 1,000 hours an instance is taken back that may be (Spot)
+    #[arg(long, value_name = "COUNT")]
+    interruptions_per_thousand_hours: Option<String>,
+    /// Commit to instances that are always up, where a price for it is known: 1-year or 3-year [default: none]
+    #[arg(long, value_name = "TERM")]
+    commitment: Option<String>,
     /// Extras that count although they would not, such as `load-balancer`
     #[arg(long, value_name = "EXTRAS")]
     with: Option<String>,
@@ -181,6 +190,7 @@ impl AssumptionOptions {
         let availability = self.high_availability.then(|| "true".to_owned());
         given([
             ("allowances", &self.allowances),
+            ("used_allowance_percent", &self.used_allowance_percent),
             ("target_percent", &self.target_percent),
             ("sizing", &self.sizing),
             ("percentile", &self.percentile),
@@ -192,6 +202,8 @@ impl AssumptionOptions {
             ("scale_in_s", &self.scale_in_s),
             ("stop_s", &self.stop_s),
             ("granted_concurrency", &self.granted_concurrency),
+            ("interruptions_per_thousand_hours", &self.interruptions_per_thousand_hours),
+            ("commitment", &self.commitment),
             ("with", &self.with),
             ("without", &self.without),
         ])

@@ -20,14 +20,16 @@ pub struct NumberField {
 }
 
 /// What a number says, and what holds where nobody assumes one.
-const TITLES: [(&str, &str, &str); 9] = [
+const TITLES: [(&str, &str, &str); 11] = [
     ("target_percent", "Instances are filled to, %", ""),
+    ("used_allowance_percent", "Free tiers that others of the account use, %", ""),
     ("percentile", "A fixed size carries the load, % of the time", "100: the peak"),
     ("minimum_instances", "Instances that are always up", "as it needs"),
     ("concurrency", "Executions an instance takes at once", "as it says"),
     ("granted_concurrency", "Executions at once the provider grants", "as it says"),
     ("start_ms", "Start of an instance, ms", "as it says"),
     ("tail_s", "An idle instance stays up, s", "as it says"),
+    ("interruptions_per_thousand_hours", "Spot: taken back, times in 1,000 hours", "as it says"),
     ("scale_in_s", "Autoscaled: wait before stopping, s", ""),
     ("stop_s", "Scheduled: stop after the last execution, s", ""),
 ];
@@ -43,7 +45,7 @@ impl NumberField {
 }
 
 /// Parameters of the form that are not numbers.
-const OTHERS: [&str; 5] = ["allowances", "sizing", "high_availability", "with", "without"];
+const OTHERS: [&str; 6] = ["allowances", "sizing", "commitment", "high_availability", "with", "without"];
 
 /// An extra that may be left out or added.
 pub struct Extra {
@@ -70,7 +72,7 @@ fn extra_title(name: &str) -> String {
 /// Fields of a form.
 pub struct AssumptionFields {
     /// Whole numbers.
-    pub numbers: [NumberField; 9],
+    pub numbers: [NumberField; 11],
     /// Ways to size: word and title.
     pub sizings: Vec<(String, &'static str)>,
     /// Extras of the deployments there are.

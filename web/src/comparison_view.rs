@@ -307,6 +307,13 @@ fn in_words(assumptions: &Assumptions) -> Vec<String> {
         assumptions.concurrency.map(|count| format!("an instance takes {count} at once")),
         assumptions.start_ms.map(|ms| format!("an instance starts in {ms} ms")),
         assumptions.tail_s.map(|s| format!("an idle instance stays up for {s} s")),
+        Some(assumptions.used_allowance_percent)
+            .filter(|percent| *percent > 0)
+            .map(|percent| format!("others of the account use {percent} % of each free tier")),
+        assumptions
+            .interruptions_per_thousand_hours
+            .map(|count| format!("Spot is taken back {count} times in 1,000 hours")),
+        assumptions.commitment.map(|term| format!("what is always up is committed to for {}", term.title())),
         assumptions.granted_concurrency.map(|count| format!("{count} executions at once are granted")),
         (!assumptions.with.is_empty()).then(|| format!("with {}", list(&assumptions.with))),
         (!assumptions.without.is_empty()).then(|| format!("without {}", list(&assumptions.without))),

@@ -33,6 +33,9 @@ pub struct EstimateRequest {
     /// `true`, `false` or a list of ids.
     #[serde(default)]
     pub allowances: Allowances,
+    /// What other workloads of the account have taken of each allowance, in percent of it, 0 to 100.
+    #[serde(default)]
+    pub used_allowance_percent: u32,
     /// What the account has agreed beyond the price list.
     #[serde(default)]
     pub agreement: Agreement,

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{AllowanceUse, Allowances, RatingOptions, ScopeKey};
+use super::{AllowanceUse, Allowances, RatingOptions, ScopeKey, plan::percent};
 use crate::{
     book::{Allowance, Grant, PriceBook, Sku, in_force},
     exact::Exact,
@@ -19,7 +19,9 @@ pub(super) struct Draw<'a> {
     pub allowance: &'a Allowance,
     /// Which columns of a scope key have a pot each.
     columns: [bool; 4],
-    /// The whole allowance: in base units, or money.
+    /// The part of the allowance that other usage has left.
+    left_share: Exact,
+    /// What is left of it: in base units, or money.
     full: Exact,
     /// Whose midnight begins a day's allowance.
     zone: Zone,
@@ -38,6 +40,7 @@ pub(super) struct Pots<'a> {
 
 /// One allowance in one scope and window.
 struct Pot {
+    left_share: Exact,
     full: Exact,
     left: Exact,
     exhausted_at_us: Option<i64>,
@@ -58,6 +61,13 @@ fn is_given(allowance: &Allowance, period: Period, options: &RatingOptions) -> b
     (chosen || allowance.always) && !expired && !too_new
 }
 
+/// The part of an allowance that usage which is not rated has left. What every resource has is not shared.
+fn left_share(allowance: &Allowance, options: &RatingOptions) -> Exact {
+    let is_shared = !allowance.scope.iter().any(|column| column == "resource");
+    let used_percent = if is_shared { options.used_allowance_percent.min(100) } else { 0 };
+    Exact::from(i64::from(100 - used_percent)) * percent()
+}
+
 impl<'a> Draw<'a> {
     /// The allowances a SKU draws on in a period, in book order.
     pub fn all(sku: &Sku, book: &'a PriceBook, period: Period, options: &RatingOptions) -> Vec<Self> {
@@ -73,7 +83,9 @@ impl<'a> Draw<'a> {
                     }
                 };
                 let columns = SCOPE_COLUMNS.map(|column| allowance.scope.iter().any(|name| name == column));
-                Self { index, allowance, columns, full, zone: book.zone, base_per_unit }
+                let left_share = left_share(allowance, options);
+                let full = full * &left_share;
+                Self { index, allowance, columns, left_share, full, zone: book.zone, base_per_unit }
             })
             .collect()
     }
@@ -104,6 +116,7 @@ impl<'a> Pots<'a> {
         }
         let window = draw.allowance.window.map_or(0, |window| draw.zone.window(window, at_us).0);
         let pot = self.pots.entry((book, draw.index, key_scope, window)).or_insert_with(|| Pot {
+            left_share: draw.left_share.clone(),
             full: draw.full.clone(),
             left: draw.full.clone(),
             exhausted_at_us: None,
@@ -135,14 +148,15 @@ impl<'a> Pots<'a> {
                 Grant::Credit(credit) => (credit, book.currency.as_str()),
                 Grant::Quantity { quantity, unit } => (quantity, unit.text()),
             };
+            let granted = granted * &pot.left_share;
             let [organisation, account, region, resource] = scope.map(|value| value.map(str::to_owned));
             Some(AllowanceUse {
                 price_book: book.name.clone(),
                 allowance: allowance.id.clone(),
                 scope: Scope { organisation, account, region, resource },
                 window_from_us: allowance.window.map(|_| *window),
-                used: (&pot.full - &pot.left).checked_div(&pot.full).unwrap_or_default() * granted,
-                granted: granted.clone(),
+                used: (&pot.full - &pot.left).checked_div(&pot.full).unwrap_or_default() * &granted,
+                granted,
                 unit: unit.to_owned(),
                 exhausted_at_us: pot.exhausted_at_us,
             })

@@ -107,6 +107,24 @@ fn a_discount_lowers_the_price_of_every_tier() {
 }
 
 #[test]
+fn what_others_have_used_of_an_allowance_is_not_free() {
+    let total = |percent: u32| {
+        let usage = r#"{"service": "vm", "count": 1500}"#;
+        let catalogue = Catalogue::with_files([("x/vm".to_owned(), BOOK.to_owned())]).unwrap();
+        let text = format!(
+            r#"{{"period": "2025-06", "provider": "x", "used_allowance_percent": {percent}, "usage": [{usage}]}}"#
+        );
+        estimate(&catalogue, EstimateRequest::from_json(&text).unwrap()).map(|found| found.total)
+    };
+    // 1,500 requests of which 100, 67 (33 % of 100 are gone) and none are free, in the first tier of 1,000.
+    assert_eq!(total(0), Ok(exact("23")));
+    assert_eq!(total(33), Ok(exact("23.66")));
+    assert_eq!(total(100), Ok(exact("25")));
+    let error = total(101).unwrap_err();
+    assert_eq!(error.to_string(), "`used_allowance_percent` is 101: expected 0 to 100");
+}
+
+#[test]
 fn reserved_units_cover_their_key_hour_by_hour() {
     // one large reserved all month (720 h), one used for 500 h: the other 220 h are lost; small is not covered
     let agreement = r#"{"commitments": [{"id": "ri", "plan": "x.vm.reserved", "key": "large", "quantity": "1", "from": "2025-06-01"}]}"#;

@@ -30,8 +30,15 @@ pub struct BookUsed {
 pub(super) struct StoredOptions {
     /// `true`: all; `false`: none; a list: those.
     allowances: StoredAllowances,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    used_allowance_percent: u32,
     account_opened: Option<NaiveDate>,
     agreement: Agreement,
+}
+
+/// What documents do not say.
+fn is_zero(percent: &u32) -> bool {
+    *percent == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,25 +57,25 @@ impl Default for StoredAllowances {
 impl From<&RatingOptions> for StoredOptions {
     fn from(options: &RatingOptions) -> Self {
         // Every field by name: one that is not stored would change a bill silently.
-        let RatingOptions { allowances, account_opened, agreement } = options.clone();
+        let RatingOptions { allowances, used_allowance_percent, account_opened, agreement } = options.clone();
         let allowances = match allowances {
             Allowances::All => StoredAllowances::All(true),
             Allowances::None => StoredAllowances::All(false),
             Allowances::Only(ids) => StoredAllowances::Only(ids),
         };
-        Self { allowances, account_opened, agreement }
+        Self { allowances, used_allowance_percent, account_opened, agreement }
     }
 }
 
 impl From<StoredOptions> for RatingOptions {
     fn from(stored: StoredOptions) -> Self {
-        let StoredOptions { allowances, account_opened, agreement } = stored;
+        let StoredOptions { allowances, used_allowance_percent, account_opened, agreement } = stored;
         let allowances = match allowances {
             StoredAllowances::All(true) => Allowances::All,
             StoredAllowances::All(false) => Allowances::None,
             StoredAllowances::Only(ids) => Allowances::Only(ids),
         };
-        Self { allowances, account_opened, agreement }
+        Self { allowances, used_allowance_percent, account_opened, agreement }
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::reader::{Entry, Reader, did_you_mean, integer};
-use crate::deployment::{Figure, Limits, Mark, Memory, MemoryRange, Vcpu};
+use crate::{
+    deployment::{Figure, Limits, Mark, Memory, MemoryRange, Vcpu},
+    interruptions::Interruptions,
+};
 
 /// Units of time and how many microseconds each has.
 const TIMES: &[(&str, i64)] =
@@ -23,7 +26,7 @@ const MARKS: &[(&str, Mark)] =
     &[("seen", Mark::Seen), ("derived", Mark::Derived), ("remembered", Mark::Remembered), ("assumed", Mark::Assumed)];
 /// Keys that say where a figure is from.
 pub(super) const ORIGIN: &[&str] = &["source", "mark", "note"];
-const LIMIT_KEYS: &[&str] = &["longest_run", "request", "response", "concurrency", "instances", "no_schedule"];
+const LIMIT_KEYS: &[&str] = &["longest_run", "request", "response", "concurrency", "instances", "gpus", "no_schedule"];
 
 /// Reads figures of one size: its own, or else those of its service.
 pub(super) struct Figures<'r, 't> {
@@ -164,6 +167,18 @@ impl<'t> Figures<'_, 't> {
         Vcpu::Table(rows)
     }
 
+    /// How often instances are taken back, and how long before it is told: both or neither.
+    pub fn interruptions(&mut self) -> Option<Interruptions> {
+        let per_thousand_hours = self.integer("interruptions_per_thousand_hours", 1);
+        let notice_us = self.time("notice");
+        if per_thousand_hours.is_some() != notice_us.is_some() {
+            let hint = Some("write both of them, or neither".to_owned());
+            let message = "one of `interruptions_per_thousand_hours` and `notice` is missing";
+            self.reader.problem_with_hint(self.size.start, message, hint);
+        }
+        Some(Interruptions { per_thousand_hours: per_thousand_hours?, notice_us: notice_us? })
+    }
+
     /// The limits: of the service, and over them those of the size.
     pub fn limits(&mut self) -> Limits {
         let owners: Vec<_> =
@@ -176,14 +191,14 @@ impl<'t> Figures<'_, 't> {
             self.table_of(owner, key, &format!("limits.{key}"), &["is"])
         };
         let tables = LIMIT_KEYS.iter().map(|key| of(key)).collect::<Vec<_>>();
-        let [longest_run, request, response, concurrency, instances, no_schedule] = tables[..] else {
+        let [longest_run, request, response, concurrency, instances, gpus, no_schedule] = tables[..] else {
             return Limits::default();
         };
         let reader = &mut *self.reader;
         let mut count = |entry: Option<Entry<'t>>| {
             entry.and_then(|entry| reader.integer(entry, "is", 1)).and_then(|count| u64::try_from(count).ok())
         };
-        let (concurrency, instances) = (count(concurrency), count(instances));
+        let (concurrency, instances, gpus) = (count(concurrency), count(instances), count(gpus));
         let mut measure = |entry: Option<Entry<'t>>, units| entry.and_then(|entry| reader.measure(entry, "is", units));
         Limits {
             longest_run_s: measure(longest_run, TIMES).map(|us| us / 1_000_000),
@@ -191,6 +206,7 @@ impl<'t> Figures<'_, 't> {
             response_bytes: measure(response, SIZES),
             concurrency,
             instances,
+            gpus: gpus.and_then(|gpus| u32::try_from(gpus).ok()).unwrap_or(0),
             no_schedule: no_schedule.is_some_and(|entry| self.reader.flag(entry, "is")),
         }
     }

@@ -58,6 +58,7 @@ fn estimated(
         region: region.map(str::to_owned),
         account_opened: None,
         allowances: Allowances::None,
+        used_allowance_percent: 0,
         agreement: Agreement::default(),
         usage: vec![usage],
     };

@@ -1,14 +1,17 @@
 //! A file of deployments: what the sizes of a service share, and the sizes
 use std::collections::{BTreeMap, BTreeSet};
 
-use paygrain_pricing::Catalogue;
+use paygrain_pricing::{Catalogue, CommitmentKind};
 
 use super::{
     figure::Figures,
     line::{self, Context, ExtraLine},
     reader::{Entry, Reader, did_you_mean, integer},
 };
-use crate::deployment::{Deployment, Figure, Kind, Scaling};
+use crate::{
+    assumptions::Term,
+    deployment::{CommittedPlan, Deployment, Figure, Kind, Scaling},
+};
 
 pub(super) const KINDS: &[(&str, Kind)] = &[
     ("faas", Kind::Faas),
@@ -20,8 +23,19 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
 const SCALINGS: &[(&str, Scaling)] =
     &[("request", Scaling::Request), ("task", Scaling::Task), ("sized", Scaling::Sized)];
 /// Figures that a size may have of its own.
-const FIGURE_KEYS: &[&str] =
-    &["memory", "vcpu", "system_memory_mb", "concurrency", "start", "tail", "minimum_instances", "limits"];
+const FIGURE_KEYS: &[&str] = &[
+    "memory",
+    "vcpu",
+    "system_memory_mb",
+    "concurrency",
+    "start",
+    "tail",
+    "minimum_instances",
+    "interruptions_per_thousand_hours",
+    "notice",
+    "commitments",
+    "limits",
+];
 const FILE_KEYS: &[&str] =
     &["title", "kind", "provider", "region", "note", "scaling", "sources", "without_extras", "sizes", "size", "line"];
 const SIZE_KEYS: &[&str] =
@@ -151,6 +165,8 @@ impl<'t> File<'_, 't> {
         let start_us = figures.time("start");
         let tail_us = figures.time("tail");
         let minimum = figures.integer("minimum_instances", 0).and_then(|count| u64::try_from(count).ok());
+        let interruptions = figures.interruptions();
+        let commitments = commitments(figures.reader, self.catalogue, [size, self.root], own);
         let limits = figures.limits();
         for (key, needed) in [("start", true), ("tail", scaling == Some(Scaling::Request))] {
             if needed && size.get(key).or(self.root.get(key)).is_none() {
@@ -192,6 +208,8 @@ impl<'t> File<'_, 't> {
             start_us: start_us.unwrap_or_default(),
             tail_us: tail_us.unwrap_or_default(),
             minimum_instances: minimum.unwrap_or_default(),
+            interruptions,
+            commitments,
             limits,
             lines,
             words,
@@ -239,6 +257,46 @@ impl<'t> File<'_, 't> {
             reader.problem_with_hint(at, format!("no line takes the word `{word}`"), hint);
         }
     }
+}
+
+/// The plans of `commitments`, of the size or else of the file, by how long they run: those that cover so many units.
+fn commitments<'t>(
+    reader: &mut Reader<'t>,
+    catalogue: &Catalogue,
+    owners: [Entry<'t>; 2],
+    name: Option<&str>,
+) -> BTreeMap<Term, CommittedPlan> {
+    let mut plans = BTreeMap::new();
+    let table = owners.into_iter().find_map(|owner| reader.table(owner, "commitments"));
+    for (word, at, value) in table.map(Entry::in_order).unwrap_or_default() {
+        let Some(term) = Term::ALL.into_iter().find(|term| term.word() == word) else {
+            reader.problem_with_hint(
+                at,
+                format!("unknown term `{word}`"),
+                did_you_mean(word, &Term::ALL.map(Term::word)),
+            );
+            continue;
+        };
+        let Some(plan) = value.get_ref().as_str() else {
+            reader.problem(at, format!("the plan of `{word}` is not a text in quotes"));
+            continue;
+        };
+        let plan = CommittedPlan { plan: plan.to_owned(), key: name.map(str::to_owned) };
+        if let Err(error) = plan.agreement(term, 1).check(catalogue) {
+            reader.problem_with_hint(at, error.message, error.hint);
+            continue;
+        }
+        let mut known = catalogue.books().iter().flat_map(|book| &book.commitments);
+        if !known.any(|one| one.name == plan.plan && one.kind == CommitmentKind::Usage) {
+            reader.problem(
+                at,
+                format!("`{}` is a plan by money: how much an instance would commit is not said", plan.plan),
+            );
+            continue;
+        }
+        plans.insert(term, plan);
+    }
+    plans
 }
 
 /// The words of a size: every key that is not of the format.

@@ -6,8 +6,9 @@ use paygrain_pricing::{
 };
 
 use crate::{
-    Deployments, Kind,
-    deployment::{Deployment, Each, Line, Mark, Memory, Scaling, Vcpu},
+    Deployments, Kind, Term,
+    deployment::{CommittedPlan, Deployment, Each, Line, Mark, Memory, Scaling, Vcpu},
+    interruptions::Interruptions,
 };
 
 static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::embedded().unwrap());
@@ -155,6 +156,7 @@ fn month(name: &str, runs: UsageRow) -> String {
         region: deployment.region.clone(),
         account_opened: None,
         allowances: Allowances::None,
+        used_allowance_percent: 0,
         agreement: Agreement::default(),
         usage: deployment.lines.iter().filter(counted).map(of_line).collect(),
     };
@@ -246,6 +248,31 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("mark = \"assumed\"", "mark = \"asumed\"", "5: size t3.nano: unknown mark `asumed` (did you mean `assumed`?)"),
     ("start = ", "# start = ", "1: size t3.nano: `start` is missing: it is assumed, and said to be"),
+    (
+        "start = ",
+        "notice = { is = \"30s\", mark = \"assumed\" }\nstart = ",
+        "14: size t3.nano: one of `interruptions_per_thousand_hours` and `notice` is missing (write both of them, or neither)",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 1-year = \"aws.ec2.reserved-standard-1x\" }",
+        "16: size t3.nano: commitment `1-year`: no price book has the plan `aws.ec2.reserved-standard-1x` (did you mean `aws.ec2.reserved-standard-1y`?)",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 1-year = \"aws.ec2.reserved-standard-1y\" }",
+        "16: size t3.nano: commitment `1-year`: the plan `aws.ec2.reserved-standard-1y` has no `key` `t3.nano`",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 3-year = \"aws.ec2.compute-savings-plan\" }",
+        "16: size t3.nano: `aws.ec2.compute-savings-plan` is a plan by money",
+    ),
+    (
+        "memory_mb = 512",
+        "memory_mb = 512\ncommitments = { 2-year = \"aws.ec2.reserved-standard-1y\" }",
+        "16: size t3.nano: unknown term `2-year` (did you mean",
+    ),
     ("longest_run =", "longest_runs =", "8: size t3.nano: unknown key `longest_runs` (did you mean `longest_run`?)"),
     (
         "source = \"K\", mark = \"seen\" }",
@@ -341,6 +368,29 @@ fn wrong_files_are_told_by_line() {
         let found = problems(&[("aws/vm", &RIGHT.replacen(right, wrong, 1))]);
         let expected = format!("aws/vm:{expected}");
         assert!(found.iter().any(|found| found.starts_with(&expected)), "{wrong}\n{expected}\n{found:#?}");
+    }
+}
+
+#[test]
+fn what_may_be_said_of_a_machine_is_read() {
+    let plain = Deployments::of_files(&CATALOGUE, [("aws/vm", RIGHT)]).unwrap();
+    let plain = &plain.all()[0];
+    assert_eq!((plain.limits.gpus, plain.interruptions, plain.commitments.len()), (0, None, 0));
+    let more = RIGHT
+        .replace("[limits]", "[limits]\ngpus = { is = 4, mark = \"assumed\" }")
+        .replace("start = ", "interruptions_per_thousand_hours = { is = 7, mark = \"assumed\" }\nstart = ")
+        .replace("start = ", "notice = { is = \"2min\", mark = \"assumed\" }\nstart = ")
+        .replace("t3.nano", "t3.medium")
+        .replace("memory_mb", "commitments = { 1-year = \"aws.ec2.reserved-standard-1y\" }\nmemory_mb");
+    let more = Deployments::of_files(&CATALOGUE, [("aws/vm", more.as_str())]).unwrap();
+    let more = &more.all()[0];
+    assert_eq!(more.limits.gpus, 4);
+    assert_eq!(more.interruptions, Some(Interruptions { per_thousand_hours: 7, notice_us: 120_000_000 }));
+    let plan = CommittedPlan { plan: "aws.ec2.reserved-standard-1y".to_owned(), key: Some("t3.medium".to_owned()) };
+    assert_eq!(more.commitments, BTreeMap::from([(Term::OneYear, plan)]));
+    let figures: Vec<_> = more.figures.iter().map(|figure| figure.name.as_str()).collect();
+    for figure in ["interruptions_per_thousand_hours", "notice", "limits.gpus"] {
+        assert!(figures.contains(&figure), "{figure} is not among the figures that are shown");
     }
 }
 

@@ -19,6 +19,8 @@ const FUNCTIONS_MAX: usize = 200;
 const RUNS_MAX: u64 = 100_000_000_000_000;
 /// Most calls that one execution makes of a function.
 const CALLS_MAX: i64 = 1000;
+/// Most GPUs that one execution needs.
+const GPUS_MAX: i64 = 1000;
 /// Most executions that one execution leads to.
 const FOLLOWING_MAX: u64 = 100_000;
 
@@ -121,9 +123,8 @@ fn needs(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Func
     let mut function = Function::new(own.name.trim(), memory);
     function.vcpu_milli = own.vcpu.as_ref().and_then(|text| mistakes.quantity(&at("vcpu"), text, parse_vcpu_milli));
     function.init_us = own.init.as_ref().and_then(|text| mistakes.quantity(&at("init"), text, parse_duration_us));
-    function.cpu_percent = own
-        .cpu_percent
-        .and_then(|percent| u32::try_from(mistakes.number(&at("cpu_percent"), Some(percent), 0, 100, 100)).ok());
+    function.cpu_percent = cpu_percent(own, path, mistakes);
+    function.gpu = u32::try_from(mistakes.number(&at("gpu"), own.gpu, 0, GPUS_MAX, 0)).unwrap_or(0);
     for (field, given, bytes) in [
         ("request_bytes", own.request_bytes, &mut function.request_bytes),
         ("response_bytes", own.response_bytes, &mut function.response_bytes),
@@ -137,6 +138,19 @@ fn needs(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Func
         _ => Trigger::Http,
     });
     function
+}
+
+/// The share of the duration that is work of the processor. Waiting is the rest: said as `io_percent`, it says the same.
+fn cpu_percent(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Option<u32> {
+    let mut percent = |field: &str, given: Option<i64>| {
+        given.map(|given| mistakes.number(&format!("{path}.{field}"), Some(given), 0, 100, 0))
+    };
+    let (cpu, io) = (percent("cpu_percent", own.cpu_percent), percent("io_percent", own.io_percent));
+    if let Some((cpu, io)) = cpu.zip(io).filter(|(cpu, io)| cpu + io > 100) {
+        let message = format!("is {io}, with {cpu} of `cpu_percent` more than 100 together");
+        mistakes.add(format!("{path}.io_percent"), message, "say one of them: the other is the rest of the duration");
+    }
+    cpu.or(io.map(|io| 100 - io)).and_then(|percent| u32::try_from(percent).ok())
 }
 
 fn durations(own: &FunctionDescription, path: &str, mistakes: &mut Mistakes) -> Durations {

@@ -323,6 +323,14 @@ fn one_mistake_is_told_with_what_to_write() {
             "not after `from`",
             "first instant",
         ),
+        ("rate = \"5 per day\"\ngpu = -1", "function[0].gpu", "from 0 to 1000", ""),
+        ("rate = \"5 per day\"\nio_percent = 101", "function[0].io_percent", "from 0 to 100", ""),
+        (
+            "rate = \"5 per day\"\nio_percent = 60\ncpu_percent = 41",
+            "function[0].io_percent",
+            "is 60, with 41 of `cpu_percent` more than 100 together",
+            "say one of them",
+        ),
         ("schedule = \"0 0 25 12 *\"", "function[0].schedule", "does not come in 2026-10", "period"),
         ("schedule = \"0 25 * * *\"", "function[0].schedule", "25", ""),
         ("runs = []", "function[0].runs", "empty", ""),
@@ -343,6 +351,23 @@ fn one_mistake_is_told_with_what_to_write() {
     ];
     let error = read(&calls).workload(0, period()).unwrap_err();
     assert!(error.to_string().contains("one execution leads to 1001001 others"), "{error}");
+}
+
+#[test]
+fn waiting_is_what_work_leaves_of_a_duration() {
+    for (keys, expected) in [
+        ("", None),
+        ("cpu_percent = 30", Some(30)),
+        ("io_percent = 70", Some(30)),
+        ("io_percent = 0", Some(100)),
+        ("io_percent = 100", Some(0)),
+        ("cpu_percent = 30\nio_percent = 70", Some(30)),
+        ("cpu_percent = 30\nio_percent = 50", Some(30)),
+    ] {
+        let keys = format!("rate = \"5 per day\"\ngpu = 2\n{keys}");
+        let workload = described(&[&keys]);
+        assert_eq!((workload.functions[0].cpu_percent, workload.functions[0].gpu), (expected, 2), "{keys}");
+    }
 }
 
 #[test]

@@ -37,6 +37,8 @@ fn deployment(kind: Kind, scaling: Scaling, lines: Vec<Line>) -> Deployment {
         start_us: 0,
         tail_us: 300 * SECOND_US,
         minimum_instances: 0,
+        interruptions: None,
+        commitments: BTreeMap::new(),
         limits: Limits::default(),
         lines,
         words: BTreeMap::new(),
@@ -110,6 +112,52 @@ fn a_daily_function_costs_what_is_worked_by_hand() {
 }
 
 #[test]
+fn what_others_use_of_a_free_tier_is_charged() {
+    // 31 x 30,000 s x 0.5 GB: 465,000 GB-s, of 400,000 free ones 40 % are gone: 240,000 are left.
+    let (workload, mut lambda) = (daily(30_000 * SECOND_US, 512), lambda());
+    lambda.limits = Limits::default();
+    let used = |used_allowance_percent| Assumptions { used_allowance_percent, ..Assumptions::default() };
+    let cost = |assumptions: &Assumptions| run(&workload, &lambda, assumptions).monthly_cost.unwrap();
+    assert_eq!(cost(&used(0)), exact("65000") * exact("0.0000166667"));
+    assert_eq!(cost(&used(40)), exact("225000") * exact("0.0000166667"));
+    assert_eq!(cost(&used(100)), cost(&without_free_tier()));
+}
+
+/// Free tiers of every deployment that comes with the program: what belongs to a plan, which `allowances` does not
+/// switch off, others use as well.
+#[test]
+fn on_every_deployment_the_free_tier_that_others_use_up_is_as_none() {
+    let catalogue = catalogue();
+    let deployments = crate::Deployments::embedded(&catalogue).unwrap();
+    let mut workload = daily(SECOND_US, 128);
+    let second = |number: i64| move |run: &Run| Run { start_us: run.start_us + number * 10 * SECOND_US, ..*run };
+    let day = workload.windows[0].runs.clone();
+    workload.windows[0].runs.extend((1..100).flat_map(|number| day.iter().map(second(number)).collect::<Vec<_>>()));
+    workload.windows[0].runs.sort_unstable();
+    let prepared = Prepared::of(&workload);
+    let mut free_count = 0;
+    for deployment in deployments.all() {
+        let cost = |assumptions: &Assumptions| {
+            let sizing = Some(Sizing::Fixed { percentile: None });
+            replay(&catalogue, &prepared, deployment, &Assumptions { sizing, ..assumptions.clone() })
+                .unwrap()
+                .monthly_cost
+        };
+        let used = |used_allowance_percent| cost(&Assumptions { used_allowance_percent, ..Assumptions::default() });
+        let costs = [0, 1, 50, 99, 100].map(used);
+        assert!(costs.is_sorted(), "{}: {costs:?}", deployment.name);
+        let none = cost(&without_free_tier());
+        free_count += usize::from(costs[0] < none);
+        if deployment.provider == "cloudflare" {
+            assert!(costs[4] >= none, "{}", deployment.name);
+        } else {
+            assert_eq!(costs[4], none, "{}", deployment.name);
+        }
+    }
+    assert!(free_count > 20, "{free_count}");
+}
+
+#[test]
 fn the_execution_that_starts_an_instance_pays_for_its_initialisation() {
     let mut lambda = lambda();
     lambda.start_us = 250_000;
@@ -135,6 +183,30 @@ fn what_a_limit_forbids_is_told_and_not_priced() {
     assert_eq!(outcome.reasons[0].message, "the longest execution takes 901.0 s, at most 15 min are allowed");
     let outcome = run(&daily(SECOND_US, 20_000), &lambda(), &without_free_tier());
     assert_eq!(outcome.reasons[0].message, "f needs 20,000 MB, at most 10,240 can be had");
+}
+
+#[test]
+fn who_needs_a_gpu_runs_only_where_there_is_one() {
+    let mut workload = daily(SECOND_US, 512);
+    workload.functions[0].gpu = 2;
+    let catalogue = catalogue();
+    let deployments = crate::Deployments::embedded(&catalogue).unwrap();
+    let mut comparison =
+        crate::compare(&catalogue, &workload, deployments.all(), &Assumptions::default(), Default::default()).unwrap();
+    assert_eq!(comparison.deployments.len(), deployments.all().len(), "none is left out");
+    comparison.deployments.retain(|outcome| outcome.feasible);
+    assert!(comparison.deployments.is_empty() && comparison.verdict.cheapest.is_none());
+    let message = |deployment: &Deployment| run(&workload, deployment, &without_free_tier()).reasons[0].message.clone();
+    let mut machine = micro();
+    assert_eq!(message(&machine), "f needs 2 GPUs, it has none");
+    machine.limits.gpus = 1;
+    assert_eq!(message(&machine), "f needs 2 GPUs, an instance has 1");
+    // Of 4 each takes 2: two at once, where without GPUs memory and vCPU have room for one more.
+    let small = |gpu| Function { vcpu_milli: Some(10), gpu, ..Function::new("f", 256) };
+    machine.limits.gpus = 4;
+    let slots = |function: &Function| machine.shape(function, &without_free_tier()).unwrap().slots;
+    assert_eq!([slots(&small(0)), slots(&small(2)), slots(&small(3))], [3, 2, 1]);
+    assert!(run(&workload, &machine, &without_free_tier()).feasible);
 }
 
 #[test]
