@@ -58,7 +58,7 @@ enum Command {
     Bills(bills::Bills),
     Explain(explain::Explain),
     Report(report::Report),
-    Compare(compare::Compare),
+    Compare(Box<compare::Compare>),
     WhatIf(what_if::WhatIf),
     Reconcile(reconcile::Reconcile),
     Estimate(estimate::Estimate),
