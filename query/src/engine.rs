@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// The account's agreement.
-    pub(crate) fn agreement(&self) -> &Agreement {
+    pub fn agreement(&self) -> &Agreement {
         &self.inner.agreement
     }
 

@@ -10,6 +10,7 @@ pub mod exports;
 pub mod metadata;
 pub mod overview;
 pub mod periods;
+pub mod price_books;
 pub mod reconcile;
 pub mod reports;
 pub mod sql;

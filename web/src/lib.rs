@@ -24,6 +24,7 @@ mod number;
 mod pages;
 mod params;
 mod postgres;
+mod price_books;
 mod receive;
 mod routes;
 mod running;

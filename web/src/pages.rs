@@ -5,6 +5,8 @@ pub mod bill;
 pub mod compare;
 pub mod explain;
 pub mod overview;
+pub mod price_book;
+pub mod price_books;
 pub mod reconcile;
 pub mod samples;
 pub mod sql;

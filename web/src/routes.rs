@@ -22,6 +22,10 @@ pub fn router(app: App) -> Router {
         .route("/compare.csv", get(pages::compare::csv))
         .route("/what-if", get(pages::what_if::page))
         .route("/what-if.csv", get(pages::what_if::csv))
+        .route("/price-books", get(pages::price_books::page))
+        .route("/price-books.csv", get(pages::price_books::csv))
+        .route("/price-books/{provider}/{service}", get(pages::price_book::page))
+        .route("/price-books/{provider}/{service}/{file}", get(pages::price_book::file))
         .route("/uploads", get(pages::uploads::page))
         .route("/uploads/{name}", get(pages::upload::page))
         .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
@@ -49,6 +53,8 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/uploads/{name}", get(api::uploads::show))
         .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected))
         .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
+        .route("/api/v1/price-books", get(api::price_books::list))
+        .route("/api/v1/price-books/{provider}/{service}", get(api::price_books::show))
         .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
     // Queries end at a deadline of their own, and are stopped when nobody waits for them.

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 26] = [
+const OPERATIONS: [Operation; 28] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -151,6 +151,18 @@ const OPERATIONS: [Operation; 26] = [
         answer: "the charges of a month as FOCUS rows, as a file",
     },
     Operation {
+        method: "GET",
+        path: "/api/v1/price-books",
+        input: "?provider, q=words, on, offset, limit",
+        answer: "the price books in force; with words the SKUs that have them in a name, unit, region, source or mark, with the prices of the day",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/price-books/{provider}/{service}",
+        input: "?q, sku, region, on, offset, limit; from and to",
+        answer: "one book: rules, prices of every period with source and mark, allowances, plans; and what changed between two days",
+    },
+    Operation {
         method: "POST",
         path: "/api/v1/sql",
         input: "one read-only query, as application/sql, or JSON: query, format=json|csv|arrow, max_rows, timeout_ms; Accept also names the format",
@@ -168,7 +180,7 @@ const OPERATIONS: [Operation; 26] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 26],
+    operations: [Operation; OPERATIONS.len()],
 }
 
 /// `GET /api`

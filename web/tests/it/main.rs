@@ -18,6 +18,7 @@ mod events;
 mod metadata;
 mod pages;
 mod places;
+mod price_books;
 mod safety;
 mod uploads;
 
