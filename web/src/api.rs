@@ -13,6 +13,7 @@ pub mod periods;
 pub mod price_books;
 pub mod reconcile;
 pub mod reports;
+pub mod settings;
 pub mod sql;
 pub mod uploads;
 pub mod what_if;

@@ -15,6 +15,7 @@ mod comparison_csv;
 mod comparison_view;
 mod config;
 mod csv_text;
+mod declared;
 mod error;
 mod filters;
 mod metadata;

@@ -9,6 +9,7 @@ pub mod price_book;
 pub mod price_books;
 pub mod reconcile;
 pub mod samples;
+pub mod settings;
 pub mod sql;
 pub mod upload;
 pub mod uploads;

@@ -29,6 +29,8 @@ pub fn router(app: App) -> Router {
         .route("/uploads", get(pages::uploads::page))
         .route("/uploads/{name}", get(pages::upload::page))
         .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
+        .route("/settings", get(pages::settings::page))
+        .route("/settings/metadata", post(pages::settings::set_metadata))
         .route("/api", get(pages::api::page));
 
     // In memory: they wait for nothing.
@@ -55,6 +57,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
         .route("/api/v1/price-books", get(api::price_books::list))
         .route("/api/v1/price-books/{provider}/{service}", get(api::price_books::show))
+        .route("/api/v1/settings", get(api::settings::show))
         .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
     // Queries end at a deadline of their own, and are stopped when nobody waits for them.

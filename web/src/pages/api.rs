@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 28] = [
+const OPERATIONS: [Operation; 29] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -161,6 +161,12 @@ const OPERATIONS: [Operation; 28] = [
         path: "/api/v1/price-books/{provider}/{service}",
         input: "?q, sku, region, on, offset, limit; from and to",
         answer: "one book: rules, prices of every period with source and mark, allowances, plans; and what changed between two days",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/settings",
+        input: "",
+        answer: "what the server was told: the lake, limits, the agreement, price books of one's own with their problems",
     },
     Operation {
         method: "POST",

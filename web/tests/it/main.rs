@@ -20,6 +20,7 @@ mod pages;
 mod places;
 mod price_books;
 mod safety;
+mod settings;
 mod uploads;
 
 /// A function whose name tries to be markup and a formula.
