@@ -90,9 +90,11 @@ impl PriceRow {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// The price by the million where it is below a cent and for one unit.
+    /// The price by the million where it is for one unit and far below a cent: so many hours nobody has.
     pub fn per_million(&self) -> Option<Exact> {
-        self.per.bytes().next().is_some_and(|byte| !byte.is_ascii_digit()).then(|| number::per_million(&self.price))?
+        let is_of_one = self.per.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+        let is_tiny = Exact::ratio(1, 1000).is_some_and(|least| self.price < least);
+        (is_of_one && is_tiny).then(|| number::per_million(&self.price))?
     }
 }
 

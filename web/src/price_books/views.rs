@@ -276,6 +276,11 @@ impl SkuView {
         self.by.is_some()
     }
 
+    /// Whether any price depends on the quantity.
+    pub fn has_tiers(&self) -> bool {
+        self.prices.iter().any(|row| row.quantities().is_some() || row.conditions().is_some())
+    }
+
     /// Whether any price is for a set of regions.
     pub fn has_regions(&self) -> bool {
         self.prices.iter().any(|row| row.region.is_some())
