@@ -11,6 +11,7 @@ pub mod metadata;
 pub mod overview;
 pub mod periods;
 pub mod price_books;
+pub mod quarantine;
 pub mod reconcile;
 pub mod reports;
 pub mod settings;

@@ -116,6 +116,14 @@ impl AppError {
         Report { kind, title, status, detail: self.to_string(), hint: self.hint(), id: None }
     }
 
+    /// What happened and what to do, in words for people; nothing is logged.
+    pub fn told(&self) -> (String, Option<String>) {
+        match self.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => ("something went wrong on our side".into(), None),
+            _ => (self.to_string(), self.hint()),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPage { .. }

@@ -17,6 +17,7 @@ mod config;
 mod csv_text;
 mod declared;
 mod error;
+mod failures;
 mod filters;
 mod metadata;
 mod middleware;

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod overview;
 pub mod price_book;
 pub mod price_books;
+pub mod quarantine;
 pub mod reconcile;
 pub mod samples;
 pub mod settings;

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 29] = [
+const OPERATIONS: [Operation; 31] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -34,6 +34,18 @@ const OPERATIONS: [Operation; 29] = [
         path: "/api/v1/uploads/running",
         input: "",
         answer: "uploads on their way: the ticket that their sender gave, the stage, bytes, rows, time left",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/failed",
+        input: "",
+        answer: "files that did not land since the server started, latest first, each with the reason and what to do",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/quarantine",
+        input: "?upload, q=words, offset, limit",
+        answer: "the rows that were refused of every upload: the most frequent reasons, and each row with its upload, place and reason",
     },
     Operation {
         method: "GET",

@@ -8,7 +8,7 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 8] = [
+const EMPTY_PAGES: [(&str, &str); 9] = [
     ("overview-empty", "/"),
     ("bill-empty", "/bill"),
     ("reconcile-empty", "/reconcile"),
@@ -17,6 +17,7 @@ const EMPTY_PAGES: [(&str, &str); 8] = [
     ("uploads-empty", "/uploads"),
     ("sql-empty", "/sql"),
     ("settings-empty", "/settings"),
+    ("quarantine-empty", "/quarantine"),
 ];
 
 /// A page with the sample data.
@@ -137,6 +138,10 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     let upload = browser.driver.find(By::Css("#jobs .outcome a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "upload", &upload).await?);
     assert_eq!(browser.texts("table.reasons tbody tr").await?.len(), 4, "the rejected rows");
+    let quarantine = [("quarantine", "/quarantine"), ("quarantine-nothing", "/quarantine?q=no-such-word")];
+    for (name, path) in quarantine {
+        faults.extend(inspector.faults_of(&browser, name, &server.url(path)).await?);
+    }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     browser.quit().await
 }
