@@ -2,7 +2,7 @@
 //! command.
 
 use paygrain_ingest::lake::Declaration;
-use paygrain_pricing::{Catalogue, Exact, Period};
+use paygrain_pricing::{Catalogue, Exact, Period, Problem};
 use paygrain_query::{BillRequest, Dimension};
 use serde::Serialize;
 
@@ -64,7 +64,25 @@ pub struct OwnBook {
     /// Whether it stands in the place of a shipped one.
     pub replaces_shipped: bool,
     /// What is wrong with it: examples that come out otherwise, rows that are charged twice.
-    pub problems: Vec<String>,
+    pub problems: Vec<OwnBookProblem>,
+}
+
+/// What is wrong with a book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnBookProblem {
+    /// Line of the file, from 1.
+    pub line: usize,
+    /// What is wrong, and where in the book.
+    pub message: String,
+    /// What to write instead, where that can be told.
+    pub hint: Option<String>,
+}
+
+impl From<&Problem> for OwnBookProblem {
+    fn from(problem: &Problem) -> Self {
+        let place = if problem.place.is_empty() { String::new() } else { format!("{}: ", problem.place) };
+        Self { line: problem.line, message: format!("{place}{}", problem.message), hint: problem.hint.clone() }
+    }
 }
 
 /// The price books that were given when the server started, with what is wrong with them.
@@ -83,7 +101,7 @@ pub fn own_books(catalogue: &Catalogue) -> Vec<OwnBook> {
         file: book.name.clone(),
         version: book.version.clone(),
         replaces_shipped: is_shipped(&name_of(book)),
-        problems: problems.iter().filter(|one| one.book == book.name).map(ToString::to_string).collect(),
+        problems: problems.iter().filter(|one| one.book == book.name).map(OwnBookProblem::from).collect(),
     };
     own.into_iter().map(view).collect()
 }
@@ -198,6 +216,6 @@ mod tests {
         let given = Catalogue::with_files([("own/lambda.toml".to_owned(), wrong)]).unwrap();
         let own = own_books(&given);
         assert_eq!((own.len(), own[0].replaces_shipped, own[0].problems.len()), (1, true, 1), "{own:?}");
-        assert!(own[0].problems[0].starts_with("own/lambda.toml:"), "{own:?}");
+        assert!(own[0].problems[0].message.starts_with("example `"), "{own:?}");
     }
 }
