@@ -10,6 +10,9 @@ use crate::rejected_rows::{RejectedRowView, rows_of};
 /// Reasons that are listed, the most frequent first.
 const REASONS_MAX: u64 = 20;
 
+/// A reason without the value that was found: rows that are wrong in the same way are told together.
+const KIND: &str = r"regexp_replace(reason, '^(`[^`]+` is )`[^`]*`', '\1`…`')";
+
 /// Which refused rows are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuarantineRequest {
@@ -37,7 +40,7 @@ pub struct Quarantine {
 /// Why rows were refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QuarantineReason {
-    /// What was wrong.
+    /// What was wrong; `…` stands for the value that was found.
     pub reason: String,
     /// Rows.
     pub rows: u64,
@@ -85,8 +88,8 @@ pub(crate) async fn quarantine(
         return Ok(quarantine);
     }
     let sql = format!(
-        "SELECT reason, count(*) AS rows, count(DISTINCT upload_id) FROM rejected_rows WHERE {condition} \
-         GROUP BY reason ORDER BY rows DESC, reason LIMIT {REASONS_MAX}"
+        "SELECT {KIND} AS kind, count(*) AS rows, count(DISTINCT upload_id) FROM rejected_rows WHERE {condition} \
+         GROUP BY kind ORDER BY rows DESC, kind LIMIT {REASONS_MAX}"
     );
     for batch in session.sql(&sql).await?.collect().await? {
         for row in 0..batch.num_rows() {

@@ -82,8 +82,8 @@ impl Page {
     fn reason_url(&self, reason: &QuarantineReason) -> String {
         let upload = self.upload.as_ref().map_or(String::new(), |upload| format!("upload={}&", encode(&upload.id)));
         // Reasons are long; their first words are enough, and each must fit.
-        let words: String = reason.reason.chars().take(200).collect();
-        format!("/quarantine?{upload}q={}", encode(&words))
+        let words = reason.reason.split_whitespace().filter(|word| !word.contains('…')).take(20);
+        format!("/quarantine?{upload}q={}", encode(&words.collect::<Vec<_>>().join(" ")))
     }
 
     /// Refused rows of all uploads.
