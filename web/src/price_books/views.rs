@@ -239,7 +239,7 @@ impl SkuView {
             description: sku.description.clone(),
             table: sku.table.name().to_owned(),
             services: sku.services.clone(),
-            filter: sku.base_filter.as_ref().or(sku.filter.as_ref()).map(ToString::to_string),
+            filter: sku.base_filter.as_ref().map(ToString::to_string),
             by: sku.key.as_ref().map(|key| key.column.clone()),
             scope: sku.scope.clone(),
             unit: sku.unit.text().to_owned(),

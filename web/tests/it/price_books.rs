@@ -178,6 +178,10 @@ async fn a_book_shows_prices_of_a_day_and_of_a_region() {
     let tier2 = document("/api/v1/price-books/gcp/cloud-run?region=europe-west2&on=2026-11-23").await;
     assert_ne!(in_force(&tier1), in_force(&tier2));
     assert_eq!(in_force(&tier1).len(), in_force(&tier2).len(), "a price each");
+    // The keys of a price table are one SKU: its filter names none of them.
+    let keyed = document("/api/v1/price-books/aws/ec2?sku=instance").await["skus"][0].clone();
+    assert_eq!((&keyed["by"], keyed["prices"].as_array().unwrap().len() > 10), (&"variant".into(), true), "{keyed}");
+    assert!(!keyed["filter"].as_str().unwrap().contains("t3.nano"), "{keyed}");
     let none = server.get("/price-books/aws/lambda?q=no-such-word").await;
     assert!(none.text.contains("No SKU of the book has these words"));
 }

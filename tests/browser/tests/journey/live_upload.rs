@@ -164,3 +164,27 @@ async fn each_file_of_an_archive_has_its_own_outcome() -> WebDriverResult<()> {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     browser.quit().await
 }
+
+/// Drops a file on the heading, far from the field: whether the browser was kept from opening it.
+const DROP_BESIDE: &str = "
+    const transfer = new DataTransfer();
+    for (const [name, text] of arguments[0]) transfer.items.add(new File([text], name));
+    const drop = new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true });
+    document.querySelector('h1').dispatchEvent(drop);
+    return drop.defaultPrevented;";
+
+#[tokio::test]
+async fn files_dropped_anywhere_are_uploaded_and_added_up() -> WebDriverResult<()> {
+    let Some(browser) = Browser::start().await? else { return Ok(()) };
+    let server = Server::start(&[]);
+    browser.driver.goto(server.url("/uploads")).await?;
+    let files = serde_json::json!([["one.log", lambda_log(3)], ["two.log", lambda_reports(5)]]);
+    let dropped = browser.driver.execute(DROP_BESIDE, vec![files]).await?;
+    assert_eq!(dropped.json(), true, "the page stays");
+    assert!(outcome(&browser, 1).await?.contains("3 of 3 rows accepted"));
+    assert!(outcome(&browser, 2).await?.contains("2 of 5 rows accepted, 3 duplicate"));
+    let told = "/^2 of 2 files done · 5 rows accepted$/.test(document.getElementById('progress-status').innerText)";
+    browser.wait_until(told).await?;
+    assert_eq!(browser.complaints().await?, Vec::<String>::new());
+    browser.quit().await
+}
