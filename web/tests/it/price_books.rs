@@ -234,6 +234,18 @@ async fn an_own_book_is_marked_and_its_words_are_only_words() {
 }
 
 #[tokio::test]
+async fn a_charge_leads_to_its_price_book_as_of_its_month() {
+    let server = Server::with_usage().await;
+    let bill = server.get("/bill?period=2026-10").await;
+    for link in between(&bill.text, "href=\"/explain?charge=", "\"") {
+        let explained = server.get(&format!("/explain?charge={link}")).await;
+        let book = between(&explained.text, "href=\"/price-books/", "\"")[0];
+        assert!(book.ends_with("?on=2026-10-01"), "{book}");
+        assert_eq!(server.get(&format!("/price-books/{book}")).await.status, StatusCode::OK, "{book}");
+    }
+}
+
+#[tokio::test]
 async fn mistakes_name_what_is_near() {
     let server = Server::new();
     for (url, status, words) in [
