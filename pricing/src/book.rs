@@ -36,6 +36,8 @@ pub struct PriceBook {
     pub subcategory: String,
     /// The version of the data, a date.
     pub version: String,
+    /// What else is to be known about the data; empty: nothing.
+    pub note: String,
     /// ISO 4217 code of all amounts.
     pub currency: String,
     /// Zone of days and months, as the provider bills.

@@ -150,6 +150,7 @@ fn read_book<'t>(reader: &mut Reader<'t>, root: Entry<'t>) -> PriceBook {
         category,
         subcategory,
         version: reader.text(root, "version").unwrap_or("unversioned").to_owned(),
+        note: reader.text(root, "note").unwrap_or_default().to_owned(),
         currency: reader.text(root, "currency").unwrap_or("USD").to_owned(),
         zone: context.zone,
         sources: context.sources,

@@ -20,6 +20,7 @@ use crate::lake_state::{Kept, days_with_usage};
 use crate::metering::cell;
 use crate::overview::Overview;
 use crate::places::Places;
+use crate::quarantine::{self, Quarantine, QuarantineRequest};
 use crate::reconcile::{self, ReconcileRequest, Reconciliation};
 use crate::rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
 use crate::report::{self, ReportAnswer};
@@ -80,7 +81,7 @@ impl Engine {
     }
 
     /// The account's agreement.
-    pub(crate) fn agreement(&self) -> &Agreement {
+    pub fn agreement(&self) -> &Agreement {
         &self.inner.agreement
     }
 
@@ -290,6 +291,14 @@ impl Engine {
         limit: u64,
     ) -> Result<Vec<RejectedRowView>, QueryError> {
         crate::rejected_rows::rejected_rows(&session(self.lake()).await?, upload_id, offset, limit).await
+    }
+
+    /// The refused rows of every upload, or of those asked for.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn quarantine(&self, request: &QuarantineRequest) -> Result<Quarantine, QueryError> {
+        quarantine::quarantine(&session(self.lake()).await?, request).await
     }
 
     /// How many rows of an upload were refused, and how much of them was kept.

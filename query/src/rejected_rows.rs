@@ -158,23 +158,34 @@ pub(crate) async fn rejected_rows(
     offset: u64,
     limit: u64,
 ) -> Result<Vec<RejectedRowView>, QueryError> {
+    let condition = format!("upload_id = {}", literal(upload_id));
+    let order = format!("ORDER BY byte_offset, line LIMIT {limit} OFFSET {offset}");
+    Ok(rows_of(session, &condition, &order).await?.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Refused rows, each with the id of its upload.
+pub(crate) async fn rows_of(
+    session: &SessionContext,
+    condition: &str,
+    order: &str,
+) -> Result<Vec<(String, RejectedRowView)>, QueryError> {
     let sql = format!(
-        "SELECT line, byte_offset, reason, excerpt, byte_length(arrow_cast(original, 'Binary')) FROM rejected_rows WHERE upload_id = {} \
-         ORDER BY byte_offset, line LIMIT {limit} OFFSET {offset}",
-        literal(upload_id)
+        "SELECT line, byte_offset, reason, excerpt, byte_length(arrow_cast(original, 'Binary')), upload_id \
+         FROM rejected_rows WHERE {condition} {order}"
     );
     session.register_udf(byte_length());
     let mut rows = Vec::new();
     for batch in session.sql(&sql).await?.collect().await? {
         for row in 0..batch.num_rows() {
             let number = |column| cell(&batch, column, row).map(|text| text.and_then(|text| text.parse().ok()));
-            rows.push(RejectedRowView {
+            let view = RejectedRowView {
                 line: number(0)?,
                 byte_offset: number(1)?.unwrap_or(0),
                 reason: cell(&batch, 2, row)?.unwrap_or_default(),
                 excerpt: cell(&batch, 3, row)?.unwrap_or_default(),
                 original_bytes: number(4)?,
-            });
+            };
+            rows.push((cell(&batch, 5, row)?.unwrap_or_default(), view));
         }
     }
     Ok(rows)

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
 use crate::error::AppError;
+use crate::failures::Failures;
 use crate::running::Running;
 
 /// The state of the server; cheap to clone.
@@ -20,6 +21,7 @@ pub struct App {
     /// Room for bodies that bring events, in KiB.
     event_memory: Arc<Semaphore>,
     running: Running,
+    failures: Failures,
     sql: Option<SqlSandbox>,
     answers_on: Option<Handle>,
 }
@@ -38,6 +40,7 @@ impl App {
             events: None,
             event_memory,
             running: Running::default(),
+            failures: Failures::default(),
             sql,
             answers_on: None,
         }
@@ -88,6 +91,11 @@ impl App {
     /// Uploads on their way.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Uploads that did not land.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// Answers every question.

@@ -28,6 +28,8 @@ pub enum AppError {
     NoSuchPage { path: String },
     #[error("there is no upload `{id}`")]
     NoSuchUpload { id: String },
+    #[error("there is no price book `{name}`")]
+    NoSuchPriceBook { name: String, near: Option<String> },
     #[error("{}", if *refused == 0 { "no row of the upload was refused".into() } else { format!("the original bytes of the {refused} refused rows were not kept") })]
     NothingKept { refused: u64 },
     #[error("`{path}` does not answer to {method}")]
@@ -114,10 +116,19 @@ impl AppError {
         Report { kind, title, status, detail: self.to_string(), hint: self.hint(), id: None }
     }
 
+    /// What happened and what to do, in words for people; nothing is logged.
+    pub fn told(&self) -> (String, Option<String>) {
+        match self.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => ("something went wrong on our side".into(), None),
+            _ => (self.to_string(), self.hint()),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPage { .. }
             | Self::NoSuchUpload { .. }
+            | Self::NoSuchPriceBook { .. }
             | Self::NothingKept { .. }
             | Self::NoExecutions
             | Self::Query(
@@ -180,9 +191,11 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, price books `/price-books`, the settings `/settings`, SQL `/sql` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
+            Self::NoSuchPriceBook { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::NoSuchPriceBook { .. } => "the list `/price-books` has those in force".into(),
             Self::NothingKept { refused: 0 } => return None,
             Self::NothingKept { .. } => {
                 "they are too large, or came in a way that keeps only their beginning; the page of the upload has their places in the file".into()

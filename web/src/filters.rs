@@ -142,6 +142,12 @@ pub fn href(address: &str) -> Option<&str> {
     (address.starts_with("https://") || address.starts_with("http://")).then_some(address)
 }
 
+/// The site of an address: `aws.amazon.com`.
+pub fn site(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split(['/', '?', '#', ' ']).next().unwrap_or(rest)
+}
+
 /// `October 2026`.
 pub fn month_name(period: Period) -> String {
     period.first_day().format("%B %Y").to_string()

@@ -22,9 +22,17 @@ pub fn router(app: App) -> Router {
         .route("/compare.csv", get(pages::compare::csv))
         .route("/what-if", get(pages::what_if::page))
         .route("/what-if.csv", get(pages::what_if::csv))
+        .route("/quarantine", get(pages::quarantine::page))
+        .route("/quarantine.csv", get(pages::quarantine::csv))
+        .route("/price-books", get(pages::price_books::page))
+        .route("/price-books.csv", get(pages::price_books::csv))
+        .route("/price-books/{provider}/{service}", get(pages::price_book::page))
+        .route("/price-books/{provider}/{service}/{file}", get(pages::price_book::file))
         .route("/uploads", get(pages::uploads::page))
         .route("/uploads/{name}", get(pages::upload::page))
         .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
+        .route("/settings", get(pages::settings::page))
+        .route("/settings/metadata", post(pages::settings::set_metadata))
         .route("/api", get(pages::api::page));
 
     // In memory: they wait for nothing.
@@ -49,6 +57,10 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/uploads/{name}", get(api::uploads::show))
         .route("/api/v1/uploads/{name}/rejected", get(api::uploads::rejected))
         .route("/api/v1/uploads/{name}/rejected/original", get(api::uploads::rejected_original))
+        .route("/api/v1/quarantine", get(api::quarantine::show))
+        .route("/api/v1/price-books", get(api::price_books::list))
+        .route("/api/v1/price-books/{provider}/{service}", get(api::price_books::show))
+        .route("/api/v1/settings", get(api::settings::show))
         .route("/api/v1/metadata", get(api::metadata::list).post(api::metadata::create));
 
     // Queries end at a deadline of their own, and are stopped when nobody waits for them.

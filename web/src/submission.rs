@@ -61,10 +61,16 @@ pub async fn receive<E: std::fmt::Display>(
     if let Some(ticket) = ticket.as_deref().filter(|ticket| !is_ticket(ticket)) {
         return Err(bad("ticket", ticket, "up to 64 letters, digits and `-`"));
     }
-    let mut budget = Budget::new(app.config().upload_bytes_max, headers)?;
+    let mut budget = Budget::new(app.config().upload_bytes_max, headers)
+        .inspect_err(|error| app.failures().note(&plain_name(name), error))?;
     let underway = app.running().begin(plain_name(name), ticket, budget.announced_bytes());
     let counted = body.inspect(|chunk| underway.received(chunk.as_ref().map_or(0, Bytes::len)));
-    let file = to_file(counted, &mut budget).await?;
+    let attempt = app.failures().attempt(&plain_name(name));
+    let file = match to_file(counted, &mut budget).await {
+        Ok(file) => file,
+        Err(error) => return Err(attempt.failed(error)),
+    };
+    attempt.arrived();
     Ok(submit(app, underway, name, file, &options).await)
 }
 
@@ -83,6 +89,12 @@ pub async fn submit(
     // In a task of its own: a sender who goes away must not cut off a commit.
     let task = tokio::spawn(async move {
         let outcomes = ingest(&app, &underway, name, &file, &options).await;
+        for outcome in &outcomes {
+            match &outcome.result {
+                Ok(_) => app.failures().landed(&outcome.name),
+                Err(error) => app.failures().note(&outcome.name, error),
+            }
+        }
         drop(underway);
         outcomes
     });

@@ -4,6 +4,7 @@
   "use strict";
   const POLL_MS = 500;
   const RATE_AFTER_MS = 1000;
+  const RETRY_MS = 2000;
 
   const form = document.getElementById("upload");
   const input = document.getElementById("files");
@@ -16,7 +17,9 @@
   const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const jobs = [];
   let current = null;
+  let asking = false;
 
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const bytes = (size) => {
     if (size < 1000) return size + " bytes";
     let unit = -1;
@@ -46,6 +49,11 @@
     if (failed) said.push(failed + " not loaded");
     if (current) said.push((current.sent ? "reading " : "sending ") + current.file.name);
     if (waiting) said.push(waiting + " waiting");
+    if (!current && done) {
+      const sum = (name) => jobs.reduce((sum, job) => sum + (job[name] || 0), 0);
+      const rejected = sum("rejected");
+      said.push(count.format(sum("accepted")) + " rows accepted" + (rejected ? ", " + count.format(rejected) + " rejected" : ""));
+    }
     const text = joined(said);
     if (status.textContent !== text) status.textContent = text;
     end.hidden = Boolean(current) || !done;
@@ -100,7 +108,7 @@
     while (job === current && job.sent) {
       const upload = await look(job);
       if (upload && job === current) showReading(job, upload);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
   };
 
@@ -150,6 +158,7 @@
     }
     const landed = cards.some((card) => card.dataset.state !== "failed");
     job.state = landed ? "done" : "failed";
+    for (const name of ["accepted", "rejected"]) job[name] = cards.reduce((sum, card) => sum + Number(card.dataset[name] || 0), 0);
     const hadFocus = job.card.contains(document.activeElement);
     job.item.replaceChildren(...cards.map((card) => document.importNode(card, true)));
     if (!landed) {
@@ -179,7 +188,8 @@
     const kept = saving ? "It was being saved and may have landed." : "Nothing of this file was kept.";
     fail(job, reachable
       ? "The connection broke. " + kept + " Send it again." + KEPT
-      : "The server does not answer any more. " + kept + " When it runs again (“paygrain serve”), send the file again." + KEPT);
+      : "The server does not answer any more. " + kept + " As soon as it runs again (“paygrain serve”), this page sends the file once more, and then the others." + KEPT);
+    job.stalled = !reachable;
     return reachable;
   };
 
@@ -201,16 +211,34 @@
     // Sent to nobody, the others would fail as well: they wait until one is sent again.
     for (const job of jobs) if (job.state === "waiting") tell(job, "Waiting for the server");
     announce();
-    refresh();
+    if (reachable) refresh();
+    else comeBack();
+  };
+
+  // Asks until the server answers again, then goes on where the queue stopped: repeating a file is harmless.
+  const comeBack = async () => {
+    if (asking) return;
+    asking = true;
+    let stalled;
+    while (!current && (stalled = jobs.find((job) => job.stalled))) {
+      await pause(RETRY_MS);
+      if (current || !jobs.includes(stalled) || await look(stalled) === undefined) continue;
+      asking = false;
+      return again(stalled);
+    }
+    asking = false;
   };
 
   // The list of uploads as it is now.
   const refresh = async () => {
     try {
-      const answer = await fetch("/uploads", { cache: "no-store" });
+      const answer = await fetch("/uploads" + location.search, { cache: "no-store" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("history"), old = document.getElementById("history");
       if (fresh && old && !old.contains(document.activeElement)) old.replaceWith(document.importNode(fresh, true));
+      const failed = page.getElementById("failed"), shown = document.getElementById("failed");
+      if (shown && failed) shown.replaceWith(document.importNode(failed, true));
+      else if (shown) shown.remove();
     } catch { /* the list stays as it was */ }
   };
 
@@ -274,12 +302,35 @@
     upload([...input.files]);
     input.value = "";
   });
+
+  // What was dropped, folders with all that is in them, but not their hidden files. The first line must run at once: what
+  // is dropped is gone after the event.
+  const dropped = async (transfer) => {
+    const files = [...transfer.files], entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) return files;
+    const found = [];
+    const walk = async (entry, inFolder) => {
+      if (inFolder && entry.name.startsWith(".")) return;
+      if (entry.isFile) return found.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+      const reader = entry.createReader();
+      for (let some; (some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length;) {
+        for (const inner of some) await walk(inner, true);
+      }
+    };
+    for (const entry of entries) await walk(entry, false);
+    return found;
+  };
+
+  // Anywhere on the page: a file dropped beside the field would otherwise replace the page, and end what is under way.
+  const hasFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
   for (const name of ["dragenter", "dragover"]) {
-    drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+    addEventListener(name, (event) => { if (hasFiles(event)) { event.preventDefault(); drop.classList.add("over"); } });
   }
-  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) drop.classList.remove("over"); });
+  addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
-    upload([...event.dataTransfer.files]);
+    drop.classList.remove("over");
+    upload(await dropped(event.dataTransfer).catch(() => []));
   });
 })();

@@ -17,6 +17,8 @@ use crate::submission;
 
 /// In the place of an id: the uploads on their way. Ids are hexadecimal, so none is called so.
 const RUNNING: &str = "running";
+/// In the place of an id: files that did not land.
+const FAILED: &str = "failed";
 /// How many refused rows are not in the answer, because their bytes were not kept.
 const LEFT_OUT: HeaderName = HeaderName::from_static("paygrain-rows-left-out");
 /// Rejected rows in one answer when the URL does not say.
@@ -76,10 +78,13 @@ pub async fn list(State(app): State<App>, params: Params) -> Result<Json<Value>,
     Ok(Json(json!({ "uploads": uploads })))
 }
 
-/// `GET …/{id}`: one upload; `GET …/running`: those on their way.
+/// `GET …/{id}`: one upload; `GET …/running`: those on their way; `GET …/failed`: files that did not land.
 pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Response, AppError> {
     if id == RUNNING {
         return Ok(Json(json!({ "running": app.running().list() })).into_response());
+    }
+    if id == FAILED {
+        return Ok(Json(json!({ "failed": app.failures().list() })).into_response());
     }
     let Some(upload) = app.engine().upload(&id).await? else { return Err(AppError::NoSuchUpload { id }) };
     let advice = app.engine().advice(&upload).await?;

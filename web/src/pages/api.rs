@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 26] = [
+const OPERATIONS: [Operation; 31] = [
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -34,6 +34,18 @@ const OPERATIONS: [Operation; 26] = [
         path: "/api/v1/uploads/running",
         input: "",
         answer: "uploads on their way: the ticket that their sender gave, the stage, bytes, rows, time left",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/uploads/failed",
+        input: "",
+        answer: "files that did not land since the server started, latest first, each with the reason and what to do",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/quarantine",
+        input: "?upload, q=words, offset, limit",
+        answer: "the rows that were refused of every upload: the most frequent reasons, and each row with its upload, place and reason",
     },
     Operation {
         method: "GET",
@@ -151,6 +163,24 @@ const OPERATIONS: [Operation; 26] = [
         answer: "the charges of a month as FOCUS rows, as a file",
     },
     Operation {
+        method: "GET",
+        path: "/api/v1/price-books",
+        input: "?provider, q=words, on, offset, limit",
+        answer: "the price books in force; with words the SKUs that have them in a name, unit, region, source or mark, with the prices of the day",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/price-books/{provider}/{service}",
+        input: "?q, sku, region, on, offset, limit; from and to",
+        answer: "one book: rules, prices of every period with source and mark, allowances, plans; and what changed between two days",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/settings",
+        input: "",
+        answer: "what the server was told: the lake, limits, the agreement, price books of one's own with their problems",
+    },
+    Operation {
         method: "POST",
         path: "/api/v1/sql",
         input: "one read-only query, as application/sql, or JSON: query, format=json|csv|arrow, max_rows, timeout_ms; Accept also names the format",
@@ -168,7 +198,7 @@ const OPERATIONS: [Operation; 26] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 26],
+    operations: [Operation; OPERATIONS.len()],
 }
 
 /// `GET /api`

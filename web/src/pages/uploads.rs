@@ -10,8 +10,10 @@ use paygrain_ingest::format::FORMATS;
 use paygrain_query::{Landed, UploadRow};
 use tempfile::NamedTempFile;
 
+use super::Window;
 use crate::app::App;
 use crate::error::{AppError, Report, html};
+use crate::failures::Failure;
 use crate::filters;
 use crate::params::Params;
 use crate::receive::{Budget, to_file};
@@ -20,6 +22,10 @@ use crate::submission;
 
 /// Files in one form at most.
 const FILE_COUNT_MAX: usize = 1000;
+/// Uploads of the list on one page when the URL does not say.
+const LIMIT_DEFAULT: u64 = 50;
+/// Uploads of the list on one page at most.
+const LIMIT_MAX: u64 = 1000;
 /// Longest text in a field of the form, in bytes.
 const TEXT_BYTES_MAX: usize = 4096;
 
@@ -34,9 +40,60 @@ struct FormatChoice {
 struct Page {
     formats: Vec<FormatChoice>,
     running: Vec<UploadView>,
-    uploads: Vec<UploadRow>,
+    failures: Vec<Failure>,
+    history: History,
     upload_bytes_max: u64,
     origin: String,
+}
+
+/// Uploads so far, as many as were asked for.
+struct History {
+    uploads: Vec<UploadRow>,
+    /// Uploads in all.
+    count: u64,
+    /// Refused rows of all of them.
+    rejected: u64,
+    /// Words that were searched for in names and formats.
+    words: String,
+    /// Only uploads with refused rows.
+    only_rejected: bool,
+    window: Window,
+}
+
+impl History {
+    async fn of(app: &App, params: &Params) -> Result<Self, AppError> {
+        params.only(&["q", "rejected", "offset", "limit"])?;
+        let words = params.text("q").unwrap_or_default();
+        let only_rejected = params.get("rejected").is_some();
+        let offset = params.number("offset")?.unwrap_or(0);
+        let limit = params.number("limit")?.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+        let mut uploads = app.engine().uploads().await?;
+        let (count, rejected) = (uploads.len() as u64, uploads.iter().map(|upload| upload.rejected).sum());
+        let wanted: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+        uploads.retain(|upload| {
+            let text = format!("{} {}", upload.name, upload.format).to_lowercase();
+            (!only_rejected || upload.rejected > 0) && wanted.iter().all(|word| text.contains(word.as_str()))
+        });
+        let total = uploads.len() as u64;
+        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let uploads = uploads.into_iter().skip(at(offset)).take(at(limit)).collect();
+        let mut url = "/uploads?".to_owned();
+        for (name, value) in [("q", &words), ("rejected", &params.text("rejected").unwrap_or_default())] {
+            if !value.is_empty() {
+                url += &format!("{name}={}&", filters::encode(value));
+            }
+        }
+        if limit != LIMIT_DEFAULT {
+            url += &format!("limit={limit}&");
+        }
+        let window = Window { offset, limit, total, url: format!("{url}offset=") };
+        Ok(Self { uploads, count, rejected, words, only_rejected, window })
+    }
+
+    /// Whether not all uploads are asked for.
+    fn is_narrowed(&self) -> bool {
+        self.only_rejected || !self.words.is_empty()
+    }
 }
 
 /// What became of one file, as it is shown.
@@ -59,14 +116,15 @@ struct Outcomes {
 }
 
 /// `GET /uploads`
-pub async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Response, AppError> {
+pub async fn page(State(app): State<App>, params: Params, headers: HeaderMap) -> Result<Response, AppError> {
     let formats =
         FORMATS.iter().map(|format| FormatChoice { name: format.name(), description: format.description() }).collect();
     let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     html(&Page {
         formats,
         running: app.running().list(),
-        uploads: app.engine().uploads().await?,
+        failures: app.failures().list(),
+        history: History::of(&app, &params).await?,
         upload_bytes_max: app.config().upload_bytes_max,
         origin: format!("http://{host}"),
     })
@@ -105,7 +163,9 @@ pub async fn submit(
             fields.push((field_name, short_text(&mut field).await?));
             continue;
         };
-        let file = to_file(field, &mut budget).await?;
+        let file = to_file(field, &mut budget).await.inspect_err(|error| {
+            app.failures().note(&submission::plain_name(&name), error);
+        })?;
         // A browser sends a file without name for a field left empty.
         if name.is_empty() {
             continue;

@@ -18,7 +18,10 @@ mod events;
 mod metadata;
 mod pages;
 mod places;
+mod price_books;
 mod safety;
+mod settings;
+mod upload_history;
 mod uploads;
 
 /// A function whose name tries to be markup and a formula.

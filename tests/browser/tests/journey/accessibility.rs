@@ -8,7 +8,7 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 7] = [
+const EMPTY_PAGES: [(&str, &str); 9] = [
     ("overview-empty", "/"),
     ("bill-empty", "/bill"),
     ("reconcile-empty", "/reconcile"),
@@ -16,10 +16,12 @@ const EMPTY_PAGES: [(&str, &str); 7] = [
     ("what-if-empty", "/what-if"),
     ("uploads-empty", "/uploads"),
     ("sql-empty", "/sql"),
+    ("settings-empty", "/settings"),
+    ("quarantine-empty", "/quarantine"),
 ];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 24] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
@@ -35,6 +37,14 @@ const PAGES: [(&str, &str); 16] = [
         "/what-if?schedule=0%2017%20*%20*%20*&duration=2s&memory=1GB&allowances=none&kind=faas,vm&axis=memory-mb",
     ),
     ("uploads", "/uploads"),
+    ("price-books", "/price-books"),
+    ("price-books-search", "/price-books?q=duration&on=2026-11-23"),
+    ("price-books-nothing", "/price-books?q=no-such-word"),
+    ("price-book", "/price-books/aws/lambda?on=2026-11-23"),
+    ("price-book-changes", "/price-books/aws/lambda?sku=duration-x86&from=2020-01-01&to=2026-11-23"),
+    ("price-book-keys", "/price-books/aws/ec2?sku=instance"),
+    ("price-book-unknown", "/price-books/aws/lamda"),
+    ("settings", "/settings"),
     ("sql", "/sql"),
     ("sql-answer", "/sql?query=SELECT%20*%20FROM%20invocations%20ORDER%20BY%20started_at%20LIMIT%2050"),
     ("api", "/api"),
@@ -103,6 +113,7 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     }
     // The browser complains about every answer that is an error; these are meant to be.
     faults.retain(|fault| !(fault.starts_with("not-found: ") && fault.ends_with("404 (Not Found)")));
+    faults.retain(|fault| !(fault.starts_with("price-book-unknown: ") && fault.ends_with("404 (Not Found)")));
     faults.retain(|fault| !(fault.starts_with("compare-mistake: ") && fault.ends_with("400 (Bad Request)")));
 
     browser.driver.goto(server.url("/bill")).await?;
@@ -127,6 +138,10 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     let upload = browser.driver.find(By::Css("#jobs .outcome a")).await?.prop("href").await?.unwrap();
     faults.extend(inspector.faults_of(&browser, "upload", &upload).await?);
     assert_eq!(browser.texts("table.reasons tbody tr").await?.len(), 4, "the rejected rows");
+    let quarantine = [("quarantine", "/quarantine"), ("quarantine-nothing", "/quarantine?q=no-such-word")];
+    for (name, path) in quarantine {
+        faults.extend(inspector.faults_of(&browser, name, &server.url(path)).await?);
+    }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     browser.quit().await
 }
