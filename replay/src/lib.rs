@@ -36,6 +36,7 @@ pub mod schedule;
 pub mod sensitivity;
 mod shown;
 pub mod sizing;
+mod up_time;
 mod windows;
 pub mod workload;
 

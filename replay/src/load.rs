@@ -1,6 +1,4 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
-use std::collections::BTreeMap;
-
 use paygrain_pricing::Exact;
 
 use crate::{
@@ -10,7 +8,8 @@ use crate::{
     outcome::{Instances, Reason},
     prepared::Prepared,
     shown::count,
-    sizing::{Load, LoadWindow, Sizing, SizingRule, Up, WHOLE, size},
+    sizing::{Load, LoadWindow, Sizing, SizingRule, WHOLE, size},
+    up_time::UpTime,
     workload::{Function, Run, Workload},
 };
 
@@ -55,62 +54,6 @@ impl Carried {
     pub fn executions_at_once(&self, workload: &Workload) -> Exact {
         let up_us = &self.instances.mean * Exact::from(period_us(workload));
         Exact::from(workload.busy_us()).checked_div(&up_us).unwrap_or_default()
-    }
-}
-
-/// The time that sized instances are up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct UpTime {
-    /// Instances that are up all the period.
-    pub whole_count: u64,
-    /// Of the others, how long each time is, microseconds, and how many of them there are.
-    pub lengths: Vec<(i64, u64)>,
-    /// The time that the first, the second, … of the others is up, microseconds, and how many in a row are as long.
-    pub by_place: Vec<(i64, u64)>,
-}
-
-impl UpTime {
-    /// All instances that are told apart.
-    pub fn place_count(&self) -> u64 {
-        self.by_place.iter().map(|(_, count)| count).fold(self.whole_count, |all, count| all.saturating_add(*count))
-    }
-
-    /// The time of those that are not up all the period, together, microseconds.
-    pub fn others_us(&self) -> i64 {
-        let us = |(length_us, count): &(i64, u64)| length_us.saturating_mul(i64::try_from(*count).unwrap_or(i64::MAX));
-        self.lengths.iter().map(us).fold(0, i64::saturating_add)
-    }
-
-    /// Adds a time that one more instance is up.
-    pub fn add(&mut self, length_us: i64) {
-        if length_us > 0 {
-            self.lengths.push((length_us, 1));
-            self.by_place.push((length_us, 1));
-        }
-    }
-
-    fn of(up: &[Up], workload: &Workload) -> Self {
-        let period = (workload.period.start_us(), workload.period.end_us(), 1);
-        let (mut whole_count, mut lengths) = (0, BTreeMap::<i64, u64>::new());
-        let mut by_count: BTreeMap<u64, i64> = BTreeMap::new();
-        for one in up.iter().filter(|one| one.count > 0) {
-            if (one.start_us, one.end_us, one.repeats) == period {
-                whole_count += one.count;
-                continue;
-            }
-            let length_us = one.end_us - one.start_us;
-            *lengths.entry(length_us).or_default() += one.count * one.repeats;
-            *by_count.entry(one.count).or_default() += length_us * i64::try_from(one.repeats).unwrap_or(i64::MAX);
-        }
-        // The nth is up whenever n or more are.
-        let (mut by_place, mut up_us) = (Vec::new(), 0);
-        let mut counts = by_count.into_iter().rev().peekable();
-        while let Some((count, length_us)) = counts.next() {
-            up_us += length_us;
-            let next = counts.peek().map_or(0, |(next, _)| *next);
-            by_place.push((up_us, count - next));
-        }
-        Self { whole_count, lengths: lengths.into_iter().collect(), by_place }
     }
 }
 

@@ -101,3 +101,19 @@ fn what_was_published_is_what_it_costs() {
         assert_eq!((found.parts.compute + found.parts.requests).round_half_up(2), amount, "{name}");
     }
 }
+
+#[test]
+fn a_machine_that_is_always_up_is_paid_for_every_hour_once() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let deployments = Deployments::embedded(&catalogue).unwrap();
+    let text = &files()["stream-4000"];
+    let workload = workload("stream-4000", text);
+    // Windows of seconds that repeat, on machines that are paid for at least a minute from each start.
+    assert!(workload.windows.iter().all(|window| window.end_us - window.start_us < 60_000_000));
+    let fixed = Assumptions { sizing: Some("fixed".parse().unwrap()), ..Assumptions::default() };
+    let machine = deployments.find("aws-ec2-c5.large").unwrap();
+    let found = replay(&catalogue, &Prepared::of(&workload), machine, &fixed).unwrap();
+    assert_eq!(found.instances.peak, 8);
+    let charge = found.charges.iter().find(|charge| charge.sku == "aws.ec2.instance:c5.large").unwrap();
+    assert_eq!(charge.consumed_quantity.to_string(), (8 * 31 * 24).to_string());
+}
