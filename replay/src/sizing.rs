@@ -33,7 +33,7 @@ mod tests;
 pub const WHOLE: u64 = 1 << 40;
 
 /// What an execution asks of the instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Load {
     /// When it comes, UTC microseconds.
     pub start_us: i64,

@@ -5,6 +5,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
 };
 
 use super::{Load, Sized, SizingError, SizingRule, WHOLE};
@@ -33,13 +34,6 @@ impl Instances<'_> {
             Self::Autoscaled(rule) => rule.most(),
         }
     }
-
-    fn scale_in_us(self) -> i64 {
-        match self {
-            Self::Fixed(_) => 0,
-            Self::Autoscaled(rule) => rule.scale_in_us,
-        }
-    }
 }
 
 /// Serves a stretch; adds the delays, and of autoscaled instances when they are up.
@@ -49,27 +43,39 @@ pub(super) fn serve(
     sized: &mut Sized,
 ) -> Result<(), SizingError> {
     let mut queue = Queue::new(instances, stretch.start_us);
-    if stretch.repeats == 1 {
+    let passes = if stretch.repeats == 1 {
         for load in stretch.items() {
             queue.take(load);
         }
         queue.finish(stretch.end_us);
+        vec![Pass { counted: queue.counted, times: 1 }]
     } else {
-        again(stretch, instances, &mut queue)?;
-    }
-    let Counted { delayed_count, delay_us, longest_delay_us, peak_concurrency, .. } = queue.counted;
-    sized.delayed_count += delayed_count * stretch.repeats;
-    sized.delay_us += delay_us * i128::from(stretch.repeats);
-    sized.longest_delay_us = sized.longest_delay_us.max(longest_delay_us);
-    sized.peak_concurrency = sized.peak_concurrency.max(peak_concurrency);
-    for (start_us, end_us, count) in queue.counted.up {
-        sized.push_up(start_us, end_us, count, stretch.repeats);
+        again(stretch, instances, &mut queue)?
+    };
+    let all: u64 = passes.iter().map(|pass| pass.times).sum();
+    let upto = |times: u64| u128::from(stretch.repeats) * u128::from(times) / u128::from(all.max(1));
+    let mut passed = 0;
+    for Pass { counted, times } in passes {
+        let repeats = u64::try_from(upto(passed + times) - upto(passed)).unwrap_or(0);
+        passed += times;
+        sized.add(&counted, repeats);
     }
     Ok(())
 }
 
-/// Passes through a window until what is under way after it is what was before; the last pass counts.
-fn again(stretch: &Stretch<'_, Load>, instances: Instances<'_>, queue: &mut Queue<'_>) -> Result<(), SizingError> {
+/// A pass through a window, and how often it comes in a row.
+struct Pass {
+    counted: Counted,
+    times: u64,
+}
+
+/// Passes through a window until what is under way after one is what was before it or an earlier one: from there on all
+/// passes are as these, in turn.
+fn again(
+    stretch: &Stretch<'_, Load>,
+    instances: Instances<'_>,
+    queue: &mut Queue<'_>,
+) -> Result<Vec<Pass>, SizingError> {
     let period_us = stretch.length_us();
     let work = stretch.items().map(|load| i128::from(load.share) * i128::from(load.length_us()));
     let overloaded = SizingError::Overloaded { instances: instances.most() };
@@ -78,34 +84,39 @@ fn again(stretch: &Stretch<'_, Load>, instances: Instances<'_>, queue: &mut Queu
         return Err(overloaded);
     }
     let loads = stretch.items().count().max(1);
-    let passes = (LOADS_MAX / loads).clamp(PASSES_MIN, PASSES_MAX);
-    let mut before = queue.state();
-    for pass in 1..=passes {
-        let shift_us = (pass as i64 - 1) * period_us;
+    let most = (LOADS_MAX / loads).clamp(PASSES_MIN, PASSES_MAX);
+    let (mut passes, mut states) = (Vec::new(), Vec::new());
+    let (mut before, mut shift_us) = (queue.state(), 0);
+    loop {
         queue.counted = Counted::default();
         for load in stretch.items() {
             queue.take(Load { start_us: load.start_us + shift_us, ..load });
         }
         queue.run_until(stretch.end_us + shift_us);
         queue.note_up();
-        for (start_us, end_us, _) in &mut queue.counted.up {
+        let mut counted = std::mem::take(&mut queue.counted);
+        for (start_us, end_us, _) in &mut counted.up {
             (*start_us, *end_us) = (*start_us - shift_us, *end_us - shift_us);
         }
         let mut after = queue.state();
-        if after == before {
-            break;
-        }
-        if pass == passes && after.waiting.len() > before.waiting.len() {
-            return Err(overloaded);
-        }
-        // All but what was wanted is as before: so is every pass until that is forgotten.
-        if instances.scale_in_us() >= period_us && after.without_wanted() == before.without_wanted() {
-            queue.forget_before(stretch.start_us + shift_us);
+        let more = if after.without_wanted() == before.without_wanted() { queue.passes_alike(period_us) } else { 0 };
+        if more > 0 {
+            queue.skip(more * period_us, stretch.start_us + shift_us);
             after = queue.state();
+        }
+        shift_us += (1 + more) * period_us;
+        states.push(before.digest());
+        passes.push(Pass { counted, times: 1 + more.unsigned_abs() });
+        if let Some(at) = states.iter().position(|state| *state == after.digest()) {
+            return Ok(passes.split_off(at));
+        }
+        if passes.len() >= most {
+            // Whatever it comes to: the last pass stands for all.
+            let waits_longer = after.waiting.len() > before.waiting.len();
+            return if waits_longer { Err(overloaded) } else { Ok(passes.split_off(most - 1)) };
         }
         before = after;
     }
-    Ok(())
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +130,7 @@ struct Counted {
 }
 
 /// What is under way at one moment, relative to it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct State {
     waiting: Vec<Load>,
     served: Vec<(i64, u64)>,
@@ -130,7 +141,27 @@ struct State {
     load: i128,
 }
 
+impl Sized {
+    fn add(&mut self, counted: &Counted, repeats: u64) {
+        self.delayed_count += counted.delayed_count * repeats;
+        self.delay_us += counted.delay_us * i128::from(repeats);
+        self.longest_delay_us = self.longest_delay_us.max(counted.longest_delay_us);
+        self.peak_concurrency = self.peak_concurrency.max(counted.peak_concurrency);
+        for (start_us, end_us, count) in &counted.up {
+            self.push_up(*start_us, *end_us, *count, repeats);
+        }
+    }
+}
+
 impl State {
+    /// What tells states apart.
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// All but what was wanted when.
     fn without_wanted(&self) -> impl PartialEq + '_ {
         let Self { waiting, served, serving, starting, wanted: _, bucket_us, load } = self;
         (waiting, served, serving, starting, bucket_us, load)
@@ -292,11 +323,22 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// What was wanted until an instant counts no more, as far as anything was wanted since.
-    fn forget_before(&mut self, at_us: i64) {
-        while self.wanted.len() > 1 && self.wanted.front().is_some_and(|(wanted_us, _)| *wanted_us <= at_us) {
-            self.wanted.pop_front();
-        }
+    /// Of passes that differ in nothing but how long ago what is wanted most was wanted: how many more there are until
+    /// that is forgotten.
+    fn passes_alike(&self, period_us: i64) -> i64 {
+        let (Instances::Autoscaled(rule), Some((at_us, _))) = (self.instances, self.wanted.front()) else { return 0 };
+        (at_us.saturating_add(rule.scale_in_us) - self.now_us - 1).div_euclid(period_us).max(0)
+    }
+
+    /// Passes over a time in which everything comes to be as it is, but what was wanted before an instant is longer ago.
+    fn skip(&mut self, by_us: i64, before_us: i64) {
+        self.now_us += by_us;
+        self.up_since_us += by_us;
+        self.bucket_us += by_us;
+        self.served = self.served.drain().map(|Reverse((end_us, share))| Reverse((end_us + by_us, share))).collect();
+        self.waiting.iter_mut().for_each(|load| load.start_us += by_us);
+        self.starting.iter_mut().for_each(|ready_us| *ready_us += by_us);
+        self.wanted.iter_mut().filter(|(at_us, _)| *at_us > before_us).for_each(|(at_us, _)| *at_us += by_us);
     }
 
     /// So many instances are wanted now.

@@ -253,4 +253,19 @@ proptest! {
         prop_assert_eq!(up_at(&found, 0, 60, TICK_US), pass(58).iter().map(|tick| tick.up).collect::<Vec<_>>());
         check(&found, pass(58), TICK_US, 5)?;
     }
+
+    #[test]
+    fn what_never_settles_is_up_as_long_as_it_is_on_average(loads in some_loads(60, 30), rule in rules()) {
+        let scaled_loads = scaled_loads(&loads);
+        let repeats = 1_000_000;
+        let found = size(&[window(0, 60 * TICK_US, repeats, &scaled_loads)], Sizing::Autoscaled, &scaled(&rule));
+        // Where there is not enough they wait for ever.
+        let Ok(found) = found else { return Ok(()) };
+        let ticks = simulate(&unrolled(&loads, 240, 60), 14_400, None, &rule);
+        let up: u64 = ticks[7200..14_400].iter().map(|tick| tick.up).sum();
+        let mean = |up: i128, of: i128| (up * 1000) / of;
+        let expected = mean(i128::from(up), 7200);
+        let found = mean(found.up_us, i128::from(repeats) * 60 * i128::from(TICK_US));
+        prop_assert!((found - expected).abs() <= 100 + expected / 10, "{found} {expected}");
+    }
 }
