@@ -107,7 +107,8 @@ fn again(
         shift_us += (1 + more) * period_us;
         states.push(before.digest());
         passes.push(Pass { counted, times: 1 + more.unsigned_abs() });
-        if let Some(at) = states.iter().position(|state| *state == after.digest()) {
+        let reached = after.digest();
+        if let Some(at) = states.iter().position(|state| *state == reached) {
             return Ok(passes.split_off(at));
         }
         if passes.len() >= most {
