@@ -8,7 +8,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use super::{Load, Sized, SizingError, SizingRule, WHOLE};
+use super::{Load, Sized, SizingError, SizingRule, WHOLE, demand::Demand};
 use crate::windows::Stretch;
 
 /// How long the load is taken together before autoscaling decides, microseconds.
@@ -85,6 +85,15 @@ fn again(
     }
     let loads = stretch.items().count().max(1);
     let most = (LOADS_MAX / loads).clamp(PASSES_MIN, PASSES_MAX);
+    // Where a start takes longer than the window, all of several passes would wait for the first: what that calls for is
+    // more than any pass needs, and it is long until it is gone. There enough are up at first.
+    if let Instances::Autoscaled(rule) = instances
+        && rule.start_us > period_us
+    {
+        let peak_shares = Demand::of(std::slice::from_ref(stretch), rule).peak_shares;
+        queue.serving = rule.at_least(rule.needed(peak_shares)).min(rule.most());
+        queue.wanted = VecDeque::from([(queue.now_us, queue.serving)]);
+    }
     let (mut passes, mut states) = (Vec::new(), Vec::new());
     let (mut before, mut shift_us) = (queue.state(), 0);
     loop {
