@@ -25,6 +25,7 @@ mod forecast;
 mod movers;
 pub(crate) mod parameters;
 mod progress;
+mod records_of;
 mod resources;
 mod right_sizing;
 pub(crate) mod source;
@@ -39,6 +40,7 @@ pub use costs::{Cost, CurrencyPart};
 pub use exploration::{Band, Exploration, ExploreRequest, Explored, ExploredCharge, ExploredGroup, RecordsOf, Step};
 use parameters::Given;
 pub use parameters::{Days, Parameter};
+pub use records_of::RecordsOf;
 pub use resources::{
     CostOfDay, Executed, ResourceDetail, ResourceFigures, ResourceList, Resources, SizeAdvice, WeekHour,
 };

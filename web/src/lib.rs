@@ -15,7 +15,10 @@ mod comparison_csv;
 mod comparison_view;
 mod config;
 mod csv_text;
+mod day_range;
 mod error;
+mod explore_query;
+mod explore_view;
 mod filters;
 mod metadata;
 mod middleware;
@@ -28,6 +31,7 @@ mod receive;
 mod routes;
 mod running;
 mod server;
+mod sorting;
 mod sql_answer;
 mod submission;
 

@@ -7,8 +7,9 @@ use paygrain_ingest::table::Table;
 use paygrain_pricing::Exact;
 
 use super::costs::{Cost, Costs, CurrencyPart};
-use super::exploration::{Band, ByColumn, ExploredGroup, RecordsOf, Step, bands, names_of, step_of};
+use super::exploration::{Band, ByColumn, ExploredGroup, Step, bands, names_of, step_of};
 use super::parameters::{self, Days, Given, Selection};
+use super::records_of::RecordsOf;
 use super::right_sizing;
 use super::source::{Outcomes, Records, Resource, Starts};
 use super::statistics::Histogram;
