@@ -37,7 +37,7 @@ mod unit_economics;
 mod what_if;
 
 pub use costs::{Cost, CurrencyPart};
-pub use exploration::{Band, Exploration, ExploreRequest, Explored, ExploredCharge, ExploredGroup, RecordsOf, Step};
+pub use exploration::{Band, Exploration, ExploreRequest, Explored, ExploredCharge, ExploredGroup, Step};
 use parameters::Given;
 pub use parameters::{Days, Parameter};
 pub use records_of::RecordsOf;

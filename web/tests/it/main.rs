@@ -15,9 +15,11 @@ use tower::ServiceExt;
 mod api;
 mod compare;
 mod events;
+mod explore;
 mod metadata;
 mod pages;
 mod places;
+mod resources;
 mod safety;
 mod uploads;
 

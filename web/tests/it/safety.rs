@@ -12,7 +12,9 @@ use crate::{Server, between, request};
 #[tokio::test]
 async fn every_answer_has_the_security_headers() {
     let server = Server::new();
-    for url in ["/", "/bill", "/uploads", "/sql", "/api", "/nope", "/api/v1/periods", "/api/v1/nope"] {
+    for url in
+        ["/", "/explore", "/resources", "/bill", "/uploads", "/sql", "/api", "/nope", "/api/v1/periods", "/api/v1/nope"]
+    {
         let answer = server.get(url).await;
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"), "{url}");
