@@ -115,6 +115,10 @@ pub struct ExploreView {
     pub total: Exact,
     /// The other of the two.
     pub other_total: Exact,
+    /// What allowances and discounts take off.
+    pub saved: Exact,
+    /// Whose cost it is.
+    pub providers: Vec<String>,
     /// The difference of the first to the time before.
     pub difference: Option<Difference>,
     /// The group whose cost changed most, with its place in the whole list.
@@ -131,6 +135,8 @@ pub struct ExploreView {
     pub window: Window,
     /// How they are sorted.
     pub sort: Sort,
+    /// Whether the days are of several months.
+    pub has_months: bool,
     /// Charges behind the cost.
     pub charges: Vec<ChargeRow>,
     /// How many there are.
@@ -151,7 +157,8 @@ impl ExploreView {
         let kind = CostKind::of(query.cost, &found.cost);
         let total = kind.pick(&found.cost).clone();
         let sort = Sort::read(params, &COLUMNS)?;
-        let row = |group: &ExploredGroup| row(group, query, kind, &total, catalogue);
+        let name = |value: &str| name_of(query.by, value, &found.providers, catalogue);
+        let row = |group: &ExploredGroup| row(group, query, kind, &total, &name);
         let largest_change = largest_change(&found.groups, kind).map(row);
         let offset = params.number("offset")?.unwrap_or(0);
         let window = Window {
@@ -164,7 +171,7 @@ impl ExploreView {
         let before = |group: &ExploredGroup| group.before.as_ref().map(|before| kind.pick(before).clone());
         match sort.column {
             "name" => sort.apply(&mut groups, true, |group| {
-                let name = name_of(query.by, &group.value, catalogue);
+                let name = name(&group.value);
                 (name.to_lowercase(), name)
             }),
             "before" => sort.apply(&mut groups, false, |group| before(group)),
@@ -181,6 +188,7 @@ impl ExploreView {
             days: days_text(found.days),
             before: days_text(found.days_before),
             kind,
+            saved: &found.cost.list - &found.cost.billed,
             other_total: match kind {
                 CostKind::Billed => found.cost.list.clone(),
                 CostKind::List => found.cost.billed.clone(),
@@ -190,6 +198,7 @@ impl ExploreView {
             group_count: found.groups.iter().filter(|group| group.cost != Default::default()).count() as u64,
             chart: chart(&found, query, kind, catalogue),
             step: found.step,
+            has_months: found.days.months().len() > 1,
             groups,
             window,
             sort,
@@ -197,6 +206,7 @@ impl ExploreView {
             charge_count: found.charge_count as u64,
             records: found.records.iter().map(RecordsLink::new).collect(),
             unpriced_count: found.unpriced_count,
+            providers: found.providers,
             currency: found.currency,
             total,
         })
@@ -208,12 +218,18 @@ pub fn joined(url: &str) -> String {
     format!("{url}{}", if url.contains('?') { '&' } else { '?' })
 }
 
-fn row(group: &ExploredGroup, query: &ExploreQuery, kind: CostKind, total: &Exact, catalogue: &Catalogue) -> GroupRow {
+fn row(
+    group: &ExploredGroup,
+    query: &ExploreQuery,
+    kind: CostKind,
+    total: &Exact,
+    name: &impl Fn(&str) -> String,
+) -> GroupRow {
     let cost = kind.pick(&group.cost).clone();
     let before = group.before.as_ref().map(|before| kind.pick(before).clone());
     let is_resource = query.by == Dimension::Resource && !group.value.is_empty();
     GroupRow {
-        name: name_of(query.by, &group.value, catalogue),
+        name: name(&group.value),
         href: query.inside(&group.value),
         resource: is_resource.then(|| resource_href(query, &group.value)),
         share: number::percent(&cost, total),
@@ -237,14 +253,15 @@ fn resource_href(query: &ExploreQuery, name: &str) -> String {
     if parts.is_empty() { path } else { format!("{path}?{}", parts.join("&")) }
 }
 
-/// What people call a value of a dimension.
-pub fn name_of(by: Dimension, value: &str, catalogue: &Catalogue) -> String {
-    match by {
+/// What people call a value of a dimension, of usage of these providers.
+pub fn name_of(by: Dimension, value: &str, providers: &[String], catalogue: &Catalogue) -> String {
+    match (by, providers) {
         _ if value.is_empty() => "(not stated)".to_owned(),
-        Dimension::Service => names::service_alone(catalogue, value),
-        Dimension::Memory => format!("{value} MB"),
-        Dimension::ColdStart if value == "true" => "cold".to_owned(),
-        Dimension::ColdStart => "warm".to_owned(),
+        (Dimension::Service, [provider]) => names::service(catalogue, provider, value),
+        (Dimension::Service, _) => names::service_alone(catalogue, value),
+        (Dimension::Memory, _) => format!("{value} MB"),
+        (Dimension::ColdStart, _) if value == "true" => "cold".to_owned(),
+        (Dimension::ColdStart, _) => "warm".to_owned(),
         _ => value.to_owned(),
     }
 }
@@ -304,7 +321,7 @@ fn chart(found: &Exploration, query: &ExploreQuery, kind: CostKind, catalogue: &
         &found.bands,
         kind,
         &found.currency,
-        |value| name_of(query.by, value, catalogue),
+        |value| name_of(query.by, value, &found.providers, catalogue),
         |value| query.inside(value),
     )
 }

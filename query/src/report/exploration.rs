@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::DateTime;
 use paygrain_ingest::table::Table;
 use paygrain_pricing::period::HOUR_US;
-use paygrain_pricing::{Catalogue, Zone};
+use paygrain_pricing::{Catalogue, Period, Zone};
 
 use super::costs::{Cost, Costs, CurrencyPart, passes};
 use super::parameters::{self, Days, Given, Selection, bad};
@@ -93,6 +93,8 @@ pub struct Exploration {
     pub bands: Vec<Band>,
     /// Every group with cost now or before, the most expensive first.
     pub groups: Vec<ExploredGroup>,
+    /// Whose cost it is.
+    pub providers: Vec<String>,
     /// Cost of all of it.
     pub cost: Cost,
     /// Cost of the time before; absent where nothing was rated then, or in another currency.
@@ -136,6 +138,8 @@ pub struct ExploredGroup {
 pub struct ExploredCharge {
     /// Its id.
     pub id: String,
+    /// Its month.
+    pub period: Period,
     /// What is charged.
     pub description: String,
     /// Provider.
@@ -207,6 +211,7 @@ fn explore(
         columns,
         bands,
         groups,
+        providers: now.group(&[Dimension::Provider]).into_keys().flatten().collect(),
         cost,
         cost_before: is_comparable.then(|| before.total()),
         charges,
@@ -360,6 +365,7 @@ fn behind(
         let named = [&scope.account, &scope.organisation, &scope.region, &scope.resource];
         ExploredCharge {
             id: charge.id.clone(),
+            period: charge.period,
             description: charge.description.clone(),
             provider: charge.provider.clone(),
             service: charge.service.clone(),

@@ -106,9 +106,10 @@ fn choices(parts: Vec<CurrencyPart>, query: &ExploreQuery) -> Vec<CurrencyChoice
     parts.into_iter().map(choice).collect()
 }
 
-fn chips(query: &ExploreQuery, catalogue: &Catalogue) -> Vec<Chip> {
+fn chips(query: &ExploreQuery, providers: &[String], catalogue: &Catalogue) -> Vec<Chip> {
     let chip = |(name, value): (&str, &str)| {
-        let shown = name.parse().map_or_else(|_| value.to_owned(), |dimension| name_of(dimension, value, catalogue));
+        let shown =
+            name.parse().map_or_else(|_| value.to_owned(), |dimension| name_of(dimension, value, providers, catalogue));
         Chip {
             text: format!("{name} = {shown}"),
             href: query.address.without_value("filter", &format!("{name}={value}")),
@@ -132,7 +133,7 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
     let page = Page {
         controls: DayControls::new(&query.address, days, &periods),
         by: query.by,
-        chips: chips(&query, app.engine().catalogue()),
+        chips: chips(&query, view.as_ref().map_or(&[], |view| &view.providers), app.engine().catalogue()),
         hidden: query.address.besides(&FIELDS).cloned().collect(),
         view,
         days: days.map(days_text).unwrap_or_default(),

@@ -131,8 +131,8 @@ async fn a_group_a_day_an_hour_and_a_charge_lead_further_down() {
 
     // A column is a day, by resource and hour; an hour is its records.
     let drawing = between(&page.text, "<svg viewBox=\"0 0 1100", "</svg>")[0];
-    let day = links(drawing).remove(1);
-    assert_eq!(day, "/explore?from=2026-10-02&to=2026-10-02&by=resource");
+    let day = links(drawing).remove(27);
+    assert_eq!(day, "/explore?from=2026-10-28&to=2026-10-28&by=resource");
     let day = server.get(&day).await;
     assert!(day.text.contains("per hour by Resource"));
     let drawing = between(&day.text, "<svg viewBox=\"0 0 1100", "</svg>")[0];
@@ -142,7 +142,7 @@ async fn a_group_a_day_an_hour_and_a_charge_lead_further_down() {
         hour.starts_with("/sql?query=SELECT") && hour.contains("invocations") && hour.contains("T03%3A00%3A00Z"),
         "{hour}"
     );
-    let of_day = server.get("/api/v1/reports/cost?by=day&from=2026-10-02&to=2026-10-02").await.json();
+    let of_day = server.get("/api/v1/reports/cost?by=day&from=2026-10-28&to=2026-10-28").await.json();
     let cost = exact(of_day["summary"]["billed_cost"].as_str().unwrap());
     assert_eq!(values(between(&day.text, "<figcaption", "</figcaption>")[0])[0], cost);
 

@@ -34,7 +34,7 @@ async fn every_resource_has_the_figures_of_the_reports() {
     let cost = exact(value("billed_cost"));
     assert_eq!(
         per_million,
-        (&cost * Exact::from(1_000_000)).checked_div(&Exact::from(60)).unwrap().to_string().parse().unwrap()
+        exact(&(&cost * Exact::from(1_000_000)).checked_div(&Exact::from(60)).unwrap().to_string())
     );
     let body = between(&page.text, "<tbody>", "</tbody>")[0];
     assert!(body.contains(&format!("<data value=\"{cost}\"")) && body.contains("900,000"), "{body}");
