@@ -56,7 +56,11 @@ pub use quarantine::{Quarantine, QuarantineReason, QuarantineRequest, Quarantine
 pub use reconcile::{BillView, Class, Parts, ReconcileBy, ReconcileRequest, ReconcileRow, Reconciliation};
 pub use recorded::{RECORDED_PARAMETERS, Recorded};
 pub use rejected_rows::{RejectedFacts, RejectedOriginals, RejectedRowView};
-pub use report::{ColumnKind, Days, Parameter, REPORTS, ReportAnswer, ReportColumn, ReportInfo};
+pub use report::{
+    Band, ColumnKind, Cost, CostOfDay, CurrencyPart, Days, Executed, Exploration, ExploreRequest, Explored,
+    ExploredCharge, ExploredGroup, Parameter, REPORTS, RecordsOf, ReportAnswer, ReportColumn, ReportInfo, Resource,
+    ResourceDetail, ResourceFigures, ResourceList, Resources, SizeAdvice, Step, WeekHour,
+};
 pub use sandbox::{SqlEnd, SqlLimits, SqlParameter, SqlQuery, SqlSandbox, SqlStream};
 pub use sql_text::{SqlFormat, SqlText};
 pub use workload::{Group, Workload};

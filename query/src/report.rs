@@ -20,10 +20,13 @@ mod cost;
 mod costs;
 mod durations;
 mod errors;
+mod exploration;
 mod forecast;
 mod movers;
 pub(crate) mod parameters;
 mod progress;
+mod records_of;
+mod resources;
 mod right_sizing;
 pub(crate) mod source;
 pub(crate) mod statistics;
@@ -33,8 +36,15 @@ mod top_resources;
 mod unit_economics;
 mod what_if;
 
+pub use costs::{Cost, CurrencyPart};
+pub use exploration::{Band, Exploration, ExploreRequest, Explored, ExploredCharge, ExploredGroup, Step};
 use parameters::Given;
 pub use parameters::{Days, Parameter};
+pub use records_of::RecordsOf;
+pub use resources::{
+    CostOfDay, Executed, ResourceDetail, ResourceFigures, ResourceList, Resources, SizeAdvice, WeekHour,
+};
+pub use source::Resource;
 
 /// What a report is, before it is asked.
 #[derive(Clone, Copy, Debug, Serialize)]

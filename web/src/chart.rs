@@ -1,5 +1,7 @@
 //! Geometry of the charts. Floats are fine here and only here: they are pixels.
 
+pub mod heat_map;
+pub mod histogram;
 pub mod lines;
 pub mod sparkline;
 pub mod stacked_bars;

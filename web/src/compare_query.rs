@@ -70,15 +70,20 @@ pub fn this_month() -> Period {
 #[derive(Clone, Debug)]
 pub struct Address {
     /// The path of the page.
-    path: &'static str,
+    path: String,
     /// The query.
     pairs: Pairs,
 }
 
 impl Address {
     /// The address of a page with its parameters.
-    pub fn new(path: &'static str, params: &Params) -> Self {
-        Self { path, pairs: params.clone().into_pairs() }
+    pub fn new(path: impl Into<String>, params: &Params) -> Self {
+        Self { path: path.into(), pairs: params.clone().into_pairs() }
+    }
+
+    /// The path of the page.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// The last value of a name.
@@ -103,7 +108,7 @@ impl Address {
 
     /// The address itself.
     pub fn url(&self) -> String {
-        self.under(self.path)
+        self.under(&self.path)
     }
 
     /// The same question to another path, without how the page shows it.
@@ -133,6 +138,14 @@ impl Address {
     pub fn without_value(&self, name: &str, value: &str) -> String {
         let mut changed = self.clone();
         changed.pairs.retain(|(key, one)| key != name || one != value);
+        changed.url()
+    }
+
+    /// The same without some names and with more names and values, which may come several times.
+    pub fn changed(&self, without: &[&str], with: &[(&str, &str)]) -> String {
+        let mut changed = self.clone();
+        changed.pairs.retain(|(name, _)| !without.contains(&name.as_str()));
+        changed.pairs.extend(with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         changed.url()
     }
 
@@ -178,6 +191,10 @@ mod tests {
         assert_eq!(address.toggled("kind", "vm"), "/compare?filter=a%3Db%20c&sort=idle&kind=faas");
         assert_eq!(address.toggled("kind", "paas"), "/compare?filter=a%3Db%20c&sort=idle&kind=vm,faas,paas");
         assert_eq!(address.under("/compare.csv"), "/compare.csv?kind=vm,faas&filter=a%3Db%20c");
+        assert_eq!(
+            address.changed(&["kind", "sort"], &[("filter", "d=e"), ("by", "sku")]),
+            "/compare?filter=a%3Db%20c&filter=d%3De&by=sku"
+        );
         let one = Address::new("/compare", &params(&[("kind", "vm")]));
         assert_eq!(one.toggled("kind", "vm"), "/compare");
     }

@@ -191,7 +191,7 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, price books `/price-books`, the settings `/settings`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, cost `/explore`, resources `/resources`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, price books `/price-books`, the settings `/settings`, SQL `/sql` and the API `/api`".into()
             }
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NoSuchPriceBook { near: Some(near), .. } => format!("did you mean `{near}`?"),

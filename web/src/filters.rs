@@ -55,6 +55,12 @@ pub fn count(value: &u64, _: &dyn Values) -> Result<String> {
     Ok(number::count(*value))
 }
 
+/// A whole number that is not negative.
+#[askama::filter_fn]
+pub fn whole(value: &i64, _: &dyn Values) -> Result<String> {
+    Ok(number::count(u64::try_from(*value).unwrap_or(0)))
+}
+
 /// A size in bytes.
 #[askama::filter_fn]
 pub fn bytes(value: &u64, _: &dyn Values) -> Result<String> {

@@ -70,7 +70,7 @@
     const table = figure.querySelector("table.data") || figure.parentElement.querySelector("table.data");
     if (!table) continue;
     const columns = [...figure.querySelectorAll(".col")];
-    const isList = figure.classList.contains("bars");
+    const isList = figure.classList.contains("bars"), across = Number(figure.dataset.across || 0);
 
     columns.forEach((column, place) => {
       // One stop for the Tab key; the arrow keys move within the chart.
@@ -83,7 +83,11 @@
         if (event.key === "Escape") return hide();
         const last = columns.length - 1;
         const [back, on] = isList ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
-        const target = { [on]: place + 1, [back]: place - 1, Home: 0, End: last }[event.key];
+        const keys = { [on]: place + 1, [back]: place - 1, Home: 0, End: last };
+        // A map has rows: up and down stay within the column.
+        if (across && place >= across) keys.ArrowUp = place - across;
+        if (across && place + across <= last) keys.ArrowDown = place + across;
+        const target = keys[event.key];
         if (target === undefined) return;
         event.preventDefault();
         const next = columns[Math.max(0, Math.min(last, target))];

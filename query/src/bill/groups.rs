@@ -12,8 +12,18 @@ use crate::metering::MeteredRow;
 impl RatedUsage {
     /// Cost by the given dimensions, most expensive first; the groups sum to the bill exactly.
     pub fn group(&self, by: &[Dimension], attribution: Attribution) -> Vec<CostGroup> {
+        self.grouped(by, false, attribution)
+    }
+
+    /// The same, apart also by the service that the records name, which is the last value of each key: the service of a
+    /// charge is that of its price book. A fee has none.
+    pub fn group_by_records(&self, by: &[Dimension], attribution: Attribution) -> Vec<CostGroup> {
+        self.grouped(by, true, attribution)
+    }
+
+    fn grouped(&self, by: &[Dimension], by_service: bool, attribution: Attribution) -> Vec<CostGroup> {
         let mut groups: BTreeMap<Vec<String>, (Exact, Exact)> = BTreeMap::new();
-        let mut sums = GroupSums::new(self, by);
+        let mut sums = GroupSums::new(self, by, by_service);
         for cost in &self.rated.slice_costs {
             let (whole, charge) = (&self.slice_quantities[cost.slice], &self.rated.charges[cost.charge]);
             let (list, billed) = match attribution {
@@ -32,7 +42,8 @@ impl RatedUsage {
         sums.into_groups(&mut groups);
         for fee in &self.rated.fee_days {
             let charge = &self.rated.charges[fee.charge];
-            let key = by.iter().map(|dimension| fee_value(*dimension, charge, fee.day)).collect();
+            let values = by.iter().map(|dimension| fee_value(*dimension, charge, fee.day));
+            let key = values.chain(by_service.then(String::new)).collect();
             let (list, billed) = groups.entry(key).or_default();
             *list += &charge.list_cost * &fee.share;
             *billed += &charge.billed_cost * &fee.share;
@@ -60,6 +71,8 @@ struct RowKey {
 struct GroupSums<'a> {
     usage: &'a RatedUsage,
     by: &'a [Dimension],
+    /// Whether the service of the records tells groups apart.
+    by_service: bool,
     /// Which of the charge, the day and the hour tell groups apart, beside whose usage it is.
     by_charge: bool,
     by_day: bool,
@@ -75,11 +88,12 @@ struct GroupSums<'a> {
 }
 
 impl<'a> GroupSums<'a> {
-    fn new(usage: &'a RatedUsage, by: &'a [Dimension]) -> Self {
+    fn new(usage: &'a RatedUsage, by: &'a [Dimension], by_service: bool) -> Self {
         let has = |dimensions: &[Dimension]| by.iter().any(|dimension| dimensions.contains(dimension));
         Self {
             usage,
             by,
+            by_service,
             by_charge: has(&[Dimension::Provider, Dimension::Service, Dimension::Sku]),
             by_day: has(&[Dimension::Day, Dimension::Month]),
             by_hour: has(&[Dimension::Hour]),
@@ -132,7 +146,9 @@ impl<'a> GroupSums<'a> {
         if let Some(group) = self.groups.get(&key) {
             return *group;
         }
-        let values: Vec<String> = self.by.iter().map(|dimension| self.usage.value(*dimension, row, charge)).collect();
+        let values = self.by.iter().map(|dimension| self.usage.value(*dimension, row, charge));
+        let service = self.by_service.then(|| self.usage.service(row).to_owned());
+        let values: Vec<String> = values.chain(service).collect();
         let next = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         let group = *self.numbers.entry(values.clone()).or_insert(next);
         if group == next {

@@ -1,6 +1,8 @@
 //! What cost reports are made of: the rated usage of every month that a range of days touches, part by part.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::{Arc, OnceLock};
 
 use chrono::NaiveDate;
@@ -11,7 +13,7 @@ use super::parameters::{Days, Selection};
 use super::source::Resource;
 use super::what_if::marked;
 use super::{ColumnKind, ReportColumn, column};
-use crate::bill::{Attribution, BillRequest, Dimension, RatedUsage, RowShare, fee_value};
+use crate::bill::{Attribution, BillRequest, CostGroup, Dimension, RatedUsage, RowShare, fee_value};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::metering::{Details, Metered, MeteredRow, Quantity};
@@ -133,19 +135,49 @@ impl Part<'_> {
 
 /// Cost before and after allowances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
+pub struct Cost {
+    /// Before allowances and discounts, exact.
     pub list: Exact,
+    /// What is billed, exact.
     pub billed: Exact,
+}
+
+impl AddAssign<&Self> for Cost {
+    fn add_assign(&mut self, other: &Self) {
+        self.list += &other.list;
+        self.billed += &other.billed;
+    }
+}
+
+impl<'a> Sum<&'a Self> for Cost {
+    fn sum<I: Iterator<Item = &'a Self>>(costs: I) -> Self {
+        let mut sum = Self::default();
+        costs.for_each(|cost| sum += cost);
+        sum
+    }
+}
+
+/// Cost in one currency of several, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrencyPart {
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Providers with charges in it.
+    pub providers: BTreeSet<String>,
+    /// Services of their price books.
+    pub services: BTreeSet<String>,
+    /// The cost in it.
+    pub cost: Cost,
 }
 
 impl Cost {
     /// What is left without another.
-    pub fn less(&self, other: &Self) -> Self {
+    pub(crate) fn less(&self, other: &Self) -> Self {
         Self { list: &self.list - &other.list, billed: &self.billed - &other.billed }
     }
 
     /// Adds a part.
-    pub fn add(&mut self, part: &Part<'_>) {
+    pub(crate) fn add(&mut self, part: &Part<'_>) {
         self.list += part.list_cost;
         self.billed += part.billed_cost;
     }
@@ -221,8 +253,72 @@ impl Costs {
         one_currency(found.iter().flatten().map(String::as_str).collect())
     }
 
+    /// What is chosen by currency.
+    pub fn currencies(&self) -> Vec<CurrencyPart> {
+        let charges = self.charges();
+        let currency_of: BTreeMap<&str, &str> =
+            charges.map(|charge| (charge.sku.as_str(), charge.currency.as_str())).collect();
+        let mut parts: BTreeMap<&str, CurrencyPart> = BTreeMap::new();
+        for (key, cost) in self.group(&[Dimension::Sku, Dimension::Provider, Dimension::Service]) {
+            let [sku, provider, service] = &key[..] else { continue };
+            let Some(currency) = currency_of.get(sku.as_str()) else { continue };
+            let part = parts.entry(currency).or_insert_with(|| CurrencyPart {
+                currency: (*currency).to_owned(),
+                providers: BTreeSet::new(),
+                services: BTreeSet::new(),
+                cost: Cost::default(),
+            });
+            part.providers.insert(provider.clone());
+            part.services.insert(service.clone());
+            part.cost += &cost;
+        }
+        parts.into_values().collect()
+    }
+
+    /// The charges of the months, whole.
+    pub fn charges(&self) -> impl Iterator<Item = &Charge> {
+        self.months.iter().flat_map(|month| &month.usage.rated.charges)
+    }
+
+    /// Records of the months that have no price, or lack a part of it.
+    pub fn unpriced_count(&self) -> u64 {
+        self.months.iter().flat_map(|month| &month.usage.unpriced).map(|usage| usage.record_count).sum()
+    }
+
     /// Cost by dimensions. It takes no part apart, so it is quick.
     pub fn group(&self, by: &[Dimension]) -> BTreeMap<Vec<String>, Cost> {
+        self.grouped(by, RatedUsage::group, |key, values| key.truncate(values))
+    }
+
+    /// Cost by dimensions and by whose records it is of; what no record is behind has nobody.
+    pub fn group_by_resource(&self, by: &[Dimension]) -> BTreeMap<(Resource, Vec<String>), Cost> {
+        const OWNER: [Dimension; 4] = [Dimension::Provider, Dimension::Account, Dimension::Region, Dimension::Resource];
+        let asked: Vec<Dimension> = OWNER.iter().chain(by).copied().collect();
+        // The service of the records is behind all dimensions, the filters' too.
+        let groups = self.grouped(&asked, RatedUsage::group_by_records, |key, values| {
+            let service = key.pop().unwrap_or_default();
+            key.truncate(values);
+            key.push(service);
+        });
+        let named = |(mut key, cost): (Vec<String>, Cost)| {
+            let service = key.pop().unwrap_or_default();
+            let values = key.split_off(OWNER.len());
+            let mut owner = key.into_iter();
+            let mut next = || owner.next().unwrap_or_default();
+            let (provider, account, region, resource) = (next(), next(), next(), next());
+            ((Resource { provider, service, account, region, resource }, values), cost)
+        };
+        groups.into_iter().map(named).collect()
+    }
+
+    /// Groups of the months by dimensions, of the days and what the filters let pass. `cut` is given each key and how many
+    /// of its values were asked for.
+    fn grouped(
+        &self,
+        by: &[Dimension],
+        group: impl Fn(&RatedUsage, &[Dimension], Attribution) -> Vec<CostGroup>,
+        cut: impl Fn(&mut Vec<String>, usize),
+    ) -> BTreeMap<Vec<String>, Cost> {
         let mut asked = by.to_vec();
         for dimension in self.only.iter().map(|(dimension, _)| *dimension).chain([Dimension::Day]) {
             if !asked.contains(&dimension) {
@@ -231,16 +327,18 @@ impl Costs {
         }
         let mut groups: BTreeMap<Vec<String>, Cost> = BTreeMap::new();
         for month in &self.months {
-            for group in month.usage.group(&asked, self.attribution) {
+            for found in group(&month.usage, &asked, self.attribution) {
                 let value = |dimension| {
                     let place = asked.iter().position(|known| *known == dimension);
-                    place.and_then(|place| group.key.get(place)).cloned().unwrap_or_default()
+                    place.and_then(|place| found.key.get(place)).cloned().unwrap_or_default()
                 };
                 let inside = value(Dimension::Day).parse().is_ok_and(|day| self.days.contains(day));
                 if inside && passes(&self.only, value) {
-                    let cost = groups.entry(group.key[..by.len()].to_vec()).or_default();
-                    cost.list += &group.list_cost;
-                    cost.billed += &group.billed_cost;
+                    let mut key = found.key.clone();
+                    cut(&mut key, by.len());
+                    let cost = groups.entry(key).or_default();
+                    cost.list += &found.list_cost;
+                    cost.billed += &found.billed_cost;
                 }
             }
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::costs::{Cost, Costs};
 use super::parameters::{FROM, Given, PERIOD, Parameter, TO, cost_parameters};
+use super::resources::SizeAdvice;
 use super::source::{HistogramRow, Records, Resource};
 use super::statistics::Histogram;
 use super::what_if::what_if;
@@ -140,6 +141,19 @@ async fn run(engine: &Engine, given: Given<'_>) -> Result<Body, QueryError> {
     };
     let rows = limited(rows, selection.limit);
     Ok(Body::new(days, columns, &rows).in_currency(currency).with_summary(&summary))
+}
+
+/// What would fit, by size, whoever's they are; the usual headroom.
+pub(super) fn advice(found: Vec<HistogramRow>) -> Vec<SizeAdvice> {
+    let size = |row: SizeRow| SizeAdvice {
+        memory_mb: row.memory_mb,
+        invocation_count: row.invocation_count,
+        p99_used_mb: row.p99_used_mb,
+        max_used_mb: row.max_used_mb,
+        advice: row.advice,
+        proposed_mb: row.proposed_mb,
+    };
+    rows(found, &Exact::from(HEADROOM_PERCENT)).into_iter().map(size).collect()
 }
 
 /// Every resource and size, without costs.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::prelude::SessionContext;
 use paygrain_ingest::table::Table;
+use paygrain_pricing::period::HOUR_US;
 use paygrain_pricing::{Catalogue, Zone};
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ use crate::sql::SqlAnswer;
 
 /// Whose records: the columns that tell resources apart; empty where the log does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub(crate) struct Resource {
+pub struct Resource {
     /// Provider.
     pub provider: String,
     /// Service, as the log names it.
@@ -53,7 +54,7 @@ impl Resource {
     }
 
     /// Its columns in a report.
-    pub fn columns() -> Vec<ReportColumn> {
+    pub(crate) fn columns() -> Vec<ReportColumn> {
         let text = |name, meaning| column(name, ColumnKind::Text, meaning);
         vec![
             text("provider", "the provider"),
@@ -149,6 +150,26 @@ impl<'a> Records<'a> {
         }
         let rows = self.by_resource(session, "count(*)", "", "").await?;
         Ok(rows.into_iter().map(|(resource, numbers)| (resource, count(&numbers, 0))).collect())
+    }
+
+    /// How many records each resource has, by the start of their UTC hour in microseconds since 1970.
+    pub async fn hourly_counts(
+        &self,
+        session: &SessionContext,
+    ) -> Result<BTreeMap<Resource, BTreeMap<i64, u64>>, QueryError> {
+        let add = |hours: &mut BTreeMap<i64, u64>, _: &Class, hour_us: i64, count: u64, _: &[i64]| {
+            *hours.entry(hour_us).or_default() += count;
+        };
+        if let Some(found) = self.summed_by_hour(session, &[], add).await? {
+            return Ok(found);
+        }
+        let hour = format!("CAST({} AS BIGINT) / {HOUR_US}", self.table.time_column());
+        let rows = self.by_resource(session, &format!("{hour}, count(*)"), "", &format!(", {hour}")).await?;
+        let mut found: BTreeMap<Resource, BTreeMap<i64, u64>> = BTreeMap::new();
+        for (resource, numbers) in rows {
+            *found.entry(resource).or_default().entry(number(&numbers, 0) * HOUR_US).or_default() += count(&numbers, 1);
+        }
+        Ok(found)
     }
 
     /// Durations in whole milliseconds, rounded up, by resource and memory size (0: the log does not say).

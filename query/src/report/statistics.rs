@@ -25,6 +25,11 @@ impl Histogram {
         self.total
     }
 
+    /// Values and how often each occurs, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        self.counts.iter().map(|(value, count)| (*value, *count))
+    }
+
     /// The least value.
     pub fn least(&self) -> Option<i64> {
         self.counts.keys().next().copied()

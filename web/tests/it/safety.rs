@@ -14,6 +14,8 @@ async fn every_answer_has_the_security_headers() {
     let server = Server::new();
     for url in [
         "/",
+        "/explore",
+        "/resources",
         "/bill",
         "/uploads",
         "/price-books",

@@ -73,6 +73,16 @@ impl Records<'_> {
         terms: &[&str],
         add: impl Fn(&mut T, &Class, u64, &[i64]),
     ) -> Result<Option<BTreeMap<Resource, T>>, QueryError> {
+        self.summed_by_hour(session, terms, |sum, class, _, count, sums| add(sum, class, count, sums)).await
+    }
+
+    /// The same; `add` is also given when the hour begins, in microseconds since 1970.
+    pub(crate) async fn summed_by_hour<T: Default>(
+        &self,
+        session: &SessionContext,
+        terms: &[&str],
+        add: impl Fn(&mut T, &Class, i64, u64, &[i64]),
+    ) -> Result<Option<BTreeMap<Resource, T>>, QueryError> {
         let Some(zones) = self.zones(session).await? else { return Ok(None) };
         let bounds = || zones.iter().map(|zone| self.days.bounds_us(*zone));
         // A zone whose day begins within an hour needs the records.
@@ -114,7 +124,7 @@ impl Records<'_> {
                     Some(sum) => sum,
                     None => found.entry(resource.clone()).or_default(),
                 };
-                add(sum, &view.classes[number], rollup.counts[cell], &sums);
+                add(sum, &view.classes[number], rollup.hour_us(cell), rollup.counts[cell], &sums);
             }
         }
         Ok(Some(found))

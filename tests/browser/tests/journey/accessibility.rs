@@ -8,8 +8,10 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 9] = [
+const EMPTY_PAGES: [(&str, &str); 11] = [
     ("overview-empty", "/"),
+    ("explore-empty", "/explore"),
+    ("resources-empty", "/resources"),
     ("bill-empty", "/bill"),
     ("reconcile-empty", "/reconcile"),
     ("compare-empty", "/compare"),
@@ -21,9 +23,18 @@ const EMPTY_PAGES: [(&str, &str); 9] = [
 ];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 24] = [
+const PAGES: [(&str, &str); 33] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
+    ("explore", "/explore?period=2026-10"),
+    ("explore-filtered", "/explore?period=2026-10&by=resource&filter=service=lambda&cost=list&sort=-change"),
+    ("explore-day", "/explore?from=2026-10-02&to=2026-10-02&by=sku&cost=list"),
+    ("explore-months", "/explore?from=2026-01-01&to=2026-12-31&by=operation&cost=list"),
+    ("explore-nothing", "/explore?period=2026-01&filter=region=nowhere"),
+    ("explore-mistake", "/explore?filter=region"),
+    ("resources", "/resources?period=2026-10"),
+    ("resource", "/resources/resize-image?period=2026-10"),
+    ("resource-heat-of-cost", "/resources/example-photos?period=2026-10&heat=cost&cost=list"),
     ("bill", "/bill"),
     ("bill-grouped", "/bill?by=service,resource,day"),
     ("bill-filtered", "/bill?by=service,sku&service=lambda&allowances=false"),
@@ -114,7 +125,9 @@ async fn pages_with_usage_have_no_faults() -> WebDriverResult<()> {
     // The browser complains about every answer that is an error; these are meant to be.
     faults.retain(|fault| !(fault.starts_with("not-found: ") && fault.ends_with("404 (Not Found)")));
     faults.retain(|fault| !(fault.starts_with("price-book-unknown: ") && fault.ends_with("404 (Not Found)")));
-    faults.retain(|fault| !(fault.starts_with("compare-mistake: ") && fault.ends_with("400 (Bad Request)")));
+    let is_mistake =
+        |fault: &str| ["compare-mistake: ", "explore-mistake: "].iter().any(|name| fault.starts_with(name));
+    faults.retain(|fault| !(is_mistake(fault) && fault.ends_with("400 (Bad Request)")));
 
     browser.driver.goto(server.url("/bill")).await?;
     let charge = browser.driver.find(By::Css("table.charges tbody a")).await?.prop("href").await?.unwrap();

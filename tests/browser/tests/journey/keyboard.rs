@@ -88,6 +88,37 @@ async fn arrow_keys_move_in_the_chart_and_enter_opens_a_day() -> WebDriverResult
     browser.quit().await
 }
 
+/// Whether the tooltip tells of the cell of the map with the focus what its table says of it.
+const MAP_TIP_AGREES: &str = "(() => {
+    const tip = document.getElementById('tip');
+    const row = document.querySelectorAll('#heat-map tbody tr')[document.activeElement.dataset.row];
+    return !tip.hidden && tip.querySelector('b').textContent === row.cells[0].textContent
+        && tip.querySelector('tr td:last-child').textContent === row.cells[1].textContent;
+})()";
+
+#[tokio::test]
+async fn arrow_keys_move_in_the_map_of_the_week_between_hours_and_days() -> WebDriverResult<()> {
+    let Some(browser) = Browser::start().await? else { return Ok(()) };
+    let server = Server::start(&["--samples"]);
+    browser.driver.goto(server.url("/resources/resize-image?period=2026-10")).await?;
+    browser.eval("document.querySelector('#heat-map .col').focus()").await?;
+    for (key, cell) in [
+        (Key::Right, 1),
+        (Key::Down, 25),
+        (Key::Left, 24),
+        (Key::Up, 0),
+        (Key::Up, 0),
+        (Key::End, 167),
+        (Key::Down, 167),
+        (Key::Up, 143),
+    ] {
+        browser.press(key.clone()).await?;
+        assert_eq!(browser.eval(COLUMN).await?, cell, "after {key:?}");
+        assert_eq!(browser.eval(MAP_TIP_AGREES).await?, true, "the tooltip after {key:?}");
+    }
+    browser.quit().await
+}
+
 #[tokio::test]
 async fn the_chosen_theme_stays() -> WebDriverResult<()> {
     let Some(browser) = Browser::start().await? else { return Ok(()) };
