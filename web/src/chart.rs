@@ -1,5 +1,6 @@
 //! Geometry of the charts. Floats are fine here and only here: they are pixels.
 
+pub mod bands;
 pub mod lines;
 pub mod sparkline;
 pub mod stacked_bars;

@@ -3,7 +3,7 @@
 
 use chrono::Utc;
 use paygrain_pricing::Period;
-use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS};
+use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS, memory_parameters};
 use paygrain_replay::{JOB_WORDS, ScheduledJob};
 
 use crate::error::AppError;
@@ -32,6 +32,19 @@ impl CompareQuery {
     /// A name that nothing reads.
     pub fn recorded(params: &Params, is_page: bool) -> Result<Self, AppError> {
         Self::read(params, &RECORDED_PARAMETERS.map(|parameter| parameter.name), is_page)
+    }
+
+    /// Takes the parameters of sizes of memory apart.
+    ///
+    /// # Errors
+    /// A name that nothing reads.
+    pub fn memory(params: &Params) -> Result<Self, AppError> {
+        let recorded = RECORDED_PARAMETERS.map(|parameter| parameter.name);
+        let asked = memory_parameters().map(|parameter| parameter.name);
+        params.only(&recorded.into_iter().chain(asked).collect::<Vec<_>>())?;
+        let pairs = params.clone().into_pairs().into_iter();
+        let (workload, compared) = pairs.partition(|(name, _)| recorded.contains(&name.as_str()));
+        Ok(Self { workload, compared })
     }
 
     /// The job that a URL describes, with the prices of this month unless it says another, and what is asked of it.
@@ -70,15 +83,15 @@ pub fn this_month() -> Period {
 #[derive(Clone, Debug)]
 pub struct Address {
     /// The path of the page.
-    path: &'static str,
+    path: String,
     /// The query.
     pairs: Pairs,
 }
 
 impl Address {
     /// The address of a page with its parameters.
-    pub fn new(path: &'static str, params: &Params) -> Self {
-        Self { path, pairs: params.clone().into_pairs() }
+    pub fn new(path: impl Into<String>, params: &Params) -> Self {
+        Self { path: path.into(), pairs: params.clone().into_pairs() }
     }
 
     /// The last value of a name.
@@ -103,7 +116,7 @@ impl Address {
 
     /// The address itself.
     pub fn url(&self) -> String {
-        self.under(self.path)
+        self.under(&self.path)
     }
 
     /// The same question to another path, without how the page shows it.

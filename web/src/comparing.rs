@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use paygrain_pricing::Period;
-use paygrain_query::{CompareRequest, Compared, Engine, QueryError};
+use paygrain_query::{CompareRequest, Compared, Engine, MemorySizes, QueryError};
 use paygrain_replay::ScheduledJob;
 use paygrain_replay::description::Description;
 
@@ -24,6 +24,16 @@ const SEED: u64 = 1;
 pub async fn recorded(app: &App, query: CompareQuery) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&query.compared)?;
     to_its_end(app, async move |engine: Engine| engine.compare_recorded(&query.workload, &request).await).await
+}
+
+/// The recorded executions that a URL chooses, at all sizes of memory of one deployment; nothing where the lake has no
+/// usage.
+///
+/// # Errors
+/// As [`recorded`], or executions of several functions.
+pub async fn memory(app: &App, query: CompareQuery) -> Result<Option<MemorySizes>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    to_its_end(app, async move |engine: Engine| engine.memory_sizes(&query.workload, &request).await).await
 }
 
 /// A described job on every deployment that a URL asks for.
@@ -60,10 +70,11 @@ pub async fn described(
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
 }
 
-/// Works a comparison out to its end, also where whoever asked for it has left meanwhile.
-async fn to_its_end<F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<Compared>, AppError>
+/// Works an answer out to its end, also where whoever asked for it has left meanwhile.
+async fn to_its_end<T, F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<T>, AppError>
 where
-    F: Future<Output = Result<Arc<Option<Compared>>, QueryError>> + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Arc<Option<T>>, QueryError>> + Send + 'static,
 {
     let worked = tokio::spawn(work(app.engine().clone())).await;
     let worked = worked.map_err(|error| AppError::Internal { cause: format!("a comparison ended: {error}") })?;

@@ -169,6 +169,7 @@ impl AppError {
                 | QueryError::TooLarge { .. }
                 | QueryError::TooManyRuns { .. }
                 | QueryError::Compare(_)
+                | QueryError::RightSize(_)
                 | QueryError::Deployments { .. },
             )
             | Self::Estimate(_) => StatusCode::UNPROCESSABLE_ENTITY,

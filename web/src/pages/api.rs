@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 26] = [
+const OPERATIONS: &[Operation] = &[
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -110,6 +110,12 @@ const OPERATIONS: [Operation; 26] = [
     },
     Operation {
         method: "GET",
+        path: "/api/v1/what-if/memory",
+        input: "?period, or from and to; provider, resource, filter=dimension=value; deployment=aws-lambda-arm; and assumptions",
+        answer: "recorded executions of one function at all sizes of memory: duration and cost, each between two bounds, and which sizes are the cheapest, the fastest and the best balanced",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/deployments",
         input: "",
         answer: "what workloads can be compared on, with limits and sources",
@@ -168,7 +174,7 @@ const OPERATIONS: [Operation; 26] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; 26],
+    operations: &'static [Operation],
 }
 
 /// `GET /api`

@@ -15,6 +15,7 @@ use tower::ServiceExt;
 mod api;
 mod compare;
 mod events;
+mod memory;
 mod metadata;
 mod pages;
 mod places;

@@ -8,18 +8,19 @@ use crate::server::{Server, lambda_reports};
 use crate::upload_to_explanation::{SUBMIT, fill_in};
 
 /// A page without usage: a name for its pictures, and its path.
-const EMPTY_PAGES: [(&str, &str); 7] = [
+const EMPTY_PAGES: [(&str, &str); 8] = [
     ("overview-empty", "/"),
     ("bill-empty", "/bill"),
     ("reconcile-empty", "/reconcile"),
     ("compare-empty", "/compare"),
     ("what-if-empty", "/what-if"),
+    ("memory-empty", "/what-if/memory"),
     ("uploads-empty", "/uploads"),
     ("sql-empty", "/sql"),
 ];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 18] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
@@ -34,6 +35,8 @@ const PAGES: [(&str, &str); 16] = [
         "what-if-functions",
         "/what-if?schedule=0%2017%20*%20*%20*&duration=2s&memory=1GB&allowances=none&kind=faas,vm&axis=memory-mb",
     ),
+    ("memory-which", "/what-if/memory"),
+    ("memory", "/what-if/memory?resource=resize-image"),
     ("uploads", "/uploads"),
     ("sql", "/sql"),
     ("sql-answer", "/sql?query=SELECT%20*%20FROM%20invocations%20ORDER%20BY%20started_at%20LIMIT%2050"),
