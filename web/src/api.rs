@@ -12,6 +12,7 @@ pub mod overview;
 pub mod periods;
 pub mod reconcile;
 pub mod reports;
+pub mod scenarios;
 pub mod sql;
 pub mod uploads;
 pub mod what_if;

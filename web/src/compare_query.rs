@@ -9,6 +9,7 @@ use paygrain_replay::{JOB_WORDS, ScheduledJob};
 use crate::error::AppError;
 use crate::filters::encode;
 use crate::params::Params;
+use crate::scenarios::Scenario;
 
 /// How the page shows its table: a column to sort by, and the deployment whose charges are shown.
 const VIEW: [&str; 2] = ["sort", "show"];
@@ -55,6 +56,17 @@ impl CompareQuery {
         let query = Self::read(params, &JOB_WORDS.map(|(name, _)| name), is_page)?;
         let job = ScheduledJob::read(&query.workload, this_month())?;
         Ok((job, query))
+    }
+
+    /// The month that a URL asks for a described workload in, this one unless it says another, and what is asked of it.
+    /// A description with a month of its own takes none.
+    ///
+    /// # Errors
+    /// A name that nothing reads, or no month.
+    pub fn scenario(scenario: &Scenario, params: &Params, is_page: bool) -> Result<(Period, Self), AppError> {
+        let workload: &[&'static str] = if scenario.description.period.is_none() { &["period"] } else { &[] };
+        let query = Self::read(params, workload, is_page)?;
+        Ok((params.period()?.unwrap_or_else(this_month), query))
     }
 
     /// Takes parameters apart, those that choose the workload by their names.

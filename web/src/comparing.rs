@@ -13,6 +13,7 @@ use paygrain_replay::description::Description;
 use crate::app::App;
 use crate::compare_query::CompareQuery;
 use crate::error::AppError;
+use crate::scenarios::Scenario;
 
 /// Of what is drawn at random in a described workload: the same description is the same workload.
 const SEED: u64 = 1;
@@ -64,9 +65,32 @@ pub async fn described(
         content_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/toml"));
     let description = if is_toml { Description::from_toml(text) } else { Description::from_json(text) };
     let description = description.map_err(Box::new)?;
+    of_description(app, (format!("{month} {is_toml} {text}"), description), month, request).await
+}
+
+/// A described workload that comes with the program, on every deployment that a URL asks for.
+///
+/// # Errors
+/// As [`recorded`].
+pub async fn scenario(
+    app: &App,
+    scenario: &Scenario,
+    month: Period,
+    query: CompareQuery,
+) -> Result<Option<Compared>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    let named = (format!("{month} scenario {}", scenario.name), scenario.description.clone());
+    of_description(app, named, month, request).await
+}
+
+async fn of_description(
+    app: &App,
+    (name, description): (String, Description),
+    month: Period,
+    request: CompareRequest,
+) -> Result<Option<Compared>, AppError> {
     let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
     let workload = drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?;
-    let name = format!("{month} {is_toml} {text}");
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
 }
 

@@ -26,6 +26,8 @@ const RETRY_AFTER_S: &str = "1";
 pub enum AppError {
     #[error("there is no page `{path}`")]
     NoSuchPage { path: String },
+    #[error("there is no scenario `{name}`")]
+    NoSuchScenario { name: String, near: Option<String> },
     #[error("there is no upload `{id}`")]
     NoSuchUpload { id: String },
     #[error("{}", if *refused == 0 { "no row of the upload was refused".into() } else { format!("the original bytes of the {refused} refused rows were not kept") })]
@@ -117,6 +119,7 @@ impl AppError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPage { .. }
+            | Self::NoSuchScenario { .. }
             | Self::NoSuchUpload { .. }
             | Self::NothingKept { .. }
             | Self::NoExecutions
@@ -181,8 +184,10 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare`, `/what-if`, `/what-if/memory` and `/scenarios`, uploads `/uploads`, SQL `/sql` and the API `/api`".into()
             }
+            Self::NoSuchScenario { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::NoSuchScenario { .. } => "the list at `/scenarios` has the names of those that exist".into(),
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NothingKept { refused: 0 } => return None,
             Self::NothingKept { .. } => {

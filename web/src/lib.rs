@@ -29,6 +29,7 @@ mod receive;
 mod recorded_fields;
 mod routes;
 mod running;
+mod scenarios;
 mod server;
 mod sql_answer;
 mod submission;

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod overview;
 pub mod reconcile;
 pub mod samples;
+pub mod scenarios;
 pub mod sql;
 pub mod upload;
 pub mod uploads;

@@ -116,6 +116,18 @@ const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: "GET",
+        path: "/api/v1/scenarios",
+        input: "",
+        answer: "the described workloads that come with the program, with their text and what was published of them",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/scenarios/{name}",
+        input: "?period and the same as a comparison",
+        answer: "one of them on every deployment",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/deployments",
         input: "",
         answer: "what workloads can be compared on, with limits and sources",

@@ -20,6 +20,7 @@ mod metadata;
 mod pages;
 mod places;
 mod safety;
+mod scenarios;
 mod uploads;
 
 /// A function whose name tries to be markup and a formula.
