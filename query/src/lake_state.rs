@@ -12,7 +12,7 @@ use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UsageDataFile;
 use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
-use paygrain_replay::{DeploymentProblem, Deployments};
+use paygrain_replay::{DeploymentProblem, Deployments, Staircase};
 
 use crate::answers::Answers;
 use crate::bill::RatedUsage;
@@ -104,6 +104,7 @@ pub(crate) struct Kept {
     pub latest: Arc<Answers<Option<i64>>>,
     pub comparisons: Arc<Answers<Option<Compared>>>,
     pub memory_sizes: Arc<Answers<Option<MemorySizes>>>,
+    pub staircases: Arc<Answers<Option<Staircase>>>,
     /// What workloads are compared on.
     pub deployments: Arc<OnceLock<Result<Arc<Deployments>, Vec<DeploymentProblem>>>>,
 }
@@ -120,6 +121,7 @@ impl Kept {
             latest: Arc::default(),
             comparisons: Arc::default(),
             memory_sizes: Arc::default(),
+            staircases: Arc::default(),
             deployments: Arc::default(),
         }
     }

@@ -33,6 +33,7 @@ pub mod sandbox;
 pub mod session;
 pub mod sql;
 pub mod sql_text;
+pub mod staircases;
 #[cfg(test)]
 mod testing;
 pub mod workload;

@@ -34,6 +34,7 @@ pub mod schedule;
 pub mod sensitivity;
 mod shown;
 pub mod sizing;
+pub mod staircase;
 mod windows;
 pub mod workload;
 
@@ -48,4 +49,5 @@ pub use prepared::Prepared;
 pub use replay::{ReplayError, replay};
 pub use right_size::{RightSize, RightSizeError, right_size};
 pub use robustness::Robustness;
+pub use staircase::{Staircase, staircase};
 pub use workload::{Function, Run, Trigger, Window, Workload};

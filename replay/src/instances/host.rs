@@ -4,6 +4,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
 };
 
+pub(super) mod steps;
+
 use super::{InstanceUse, KeepAlive, Span, SpanWindow};
 use crate::windows::Stretch;
 

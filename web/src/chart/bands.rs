@@ -286,9 +286,13 @@ mod tests {
     use super::*;
 
     fn chart(bounds: Vec<(Option<f64>, Option<f64>)>) -> Option<Bands> {
+        chart_with(bounds, vec![(512, 2.0)])
+    }
+
+    fn chart_with(bounds: Vec<(Option<f64>, Option<f64>)>, recorded: Vec<(i64, f64)>) -> Option<Bands> {
         let places = [128, 256, 512, 1024];
         let spoken = places.map(|place| place.to_string()).into();
-        let panel = PanelInput { title: "Cost", symbol: "$".into(), colour: 0, bounds, recorded: vec![(512, 2.0)] };
+        let panel = PanelInput { title: "Cost", symbol: "$".into(), colour: 0, bounds, recorded };
         let choices = vec![("Cheapest", &places[1..3]), ("Fastest", &places[3..])];
         Bands::new(BandsInput { places: &places, panels: vec![panel], choices, spoken })
     }
@@ -323,7 +327,7 @@ mod tests {
 
     #[test]
     fn several_sizes_that_may_be_a_choice_span_from_the_first_to_the_last() {
-        let chart = chart(vec![(Some(0.0), Some(0.0)); 4]).unwrap();
+        let chart = chart_with(vec![(Some(0.0), Some(0.0)); 4], Vec::new()).unwrap();
         let [cheapest, fastest] = chart.choices.as_slice() else { panic!("{:?}", chart.choices) };
         assert_eq!(cheapest.span(), Some((chart.marks[1].0, chart.marks[2].0)));
         assert_eq!((fastest.span(), fastest.places.len()), (None, 1));
