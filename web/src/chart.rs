@@ -5,6 +5,7 @@ pub mod lines;
 pub mod sparkline;
 pub mod stacked_bars;
 pub mod stacked_columns;
+pub mod staircase;
 
 /// A tenth of a pixel is as fine as it gets; the markup stays short.
 fn pixel(value: f64) -> f64 {

@@ -131,6 +131,12 @@ impl Address {
         self.under(&self.path)
     }
 
+    /// The same at another path; the order of a table stays behind.
+    pub fn at(&self, path: &str) -> Self {
+        let pairs = self.pairs.iter().filter(|(name, _)| name != "sort").cloned().collect();
+        Self { path: path.to_owned(), pairs }
+    }
+
     /// The same question to another path, without how the page shows it.
     pub fn under(&self, path: &str) -> String {
         let is_view = |name: &str| path != self.path && VIEW.contains(&name);

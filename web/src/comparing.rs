@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use paygrain_pricing::Period;
 use paygrain_query::{CompareRequest, Compared, Engine, MemorySizes, QueryError};
-use paygrain_replay::ScheduledJob;
 use paygrain_replay::description::Description;
+use paygrain_replay::{ScheduledJob, Workload};
 
 use crate::app::App;
 use crate::compare_query::CompareQuery;
@@ -43,7 +43,7 @@ pub async fn memory(app: &App, query: CompareQuery) -> Result<Option<MemorySizes
 /// As [`recorded`].
 pub async fn job(app: &App, job: ScheduledJob, query: CompareQuery) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&query.compared)?;
-    let name = format!("{} {:?}", job.period, query.workload);
+    let name = job_name(&job, &query);
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || job.workload(), &request).await)
         .await
 }
@@ -79,7 +79,7 @@ pub async fn scenario(
     query: CompareQuery,
 ) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&query.compared)?;
-    let named = (format!("{month} scenario {}", scenario.name), scenario.description.clone());
+    let named = (scenario_name(scenario, month), scenario.description.clone());
     of_description(app, named, month, request).await
 }
 
@@ -89,13 +89,31 @@ async fn of_description(
     month: Period,
     request: CompareRequest,
 ) -> Result<Option<Compared>, AppError> {
-    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
-    let workload = drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?;
+    let workload = drawn(description, month).await?;
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
 }
 
+/// The workload of a description in a month, unless it names one.
+///
+/// # Errors
+/// A description that cannot be read.
+pub async fn drawn(description: Description, month: Period) -> Result<Workload, AppError> {
+    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
+    Ok(drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?)
+}
+
+/// What tells a job from any other.
+pub fn job_name(job: &ScheduledJob, query: &CompareQuery) -> String {
+    format!("{} {:?}", job.period, query.workload)
+}
+
+/// What tells a described workload that comes with the program from any other.
+pub fn scenario_name(scenario: &Scenario, month: Period) -> String {
+    format!("{month} scenario {}", scenario.name)
+}
+
 /// Works an answer out to its end, also where whoever asked for it has left meanwhile.
-async fn to_its_end<T, F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<T>, AppError>
+pub async fn to_its_end<T, F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<T>, AppError>
 where
     T: Clone + Send + Sync + 'static,
     F: Future<Output = Result<Arc<Option<T>>, QueryError>> + Send + 'static,

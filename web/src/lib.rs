@@ -32,6 +32,7 @@ mod running;
 mod scenarios;
 mod server;
 mod sql_answer;
+mod staircase;
 mod submission;
 
 pub use app::App;

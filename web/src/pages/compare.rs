@@ -14,8 +14,10 @@ use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
 use crate::recorded_fields::{RecordedFields, without_month_of_days};
+use crate::staircase::{self, Subject};
 
 const PATH: &str = "/compare";
+const STAIRCASE: &str = "/compare/staircase.csv";
 
 #[derive(Template)]
 #[template(path = "compare.html")]
@@ -67,13 +69,23 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 async fn view(app: &App, params: &Params, address: &Address) -> Result<Option<ComparisonView>, AppError> {
     let query = CompareQuery::recorded(params, true)?;
     let sorting = Sorting::of(address)?;
-    let Some(compared) = comparing::recorded(app, query).await? else { return Ok(None) };
+    let Some(compared) = comparing::recorded(app, query.clone()).await? else { return Ok(None) };
     let deployments = app.engine().deployments()?;
-    Ok(Some(ComparisonView::new(compared, deployments.all(), address.clone(), sorting)))
+    let mut view = ComparisonView::new(compared, deployments.all(), address.clone(), sorting);
+    staircase::add(app, Subject::Recorded, &query, (&mut view, STAIRCASE)).await?;
+    Ok(Some(view))
 }
 
 /// `GET /compare.csv`: every deployment, with every digit.
 pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, AppError> {
     let query = CompareQuery::recorded(&without_month_of_days(params), false)?;
     download(comparing::recorded(&app, query).await?.as_ref())
+}
+
+/// `GET /compare/staircase.csv`: executions and instances over time of the deployment in `show`.
+pub async fn course(State(app): State<App>, params: Params) -> Result<Response, AppError> {
+    let params = without_month_of_days(params);
+    let query = CompareQuery::recorded(&params, true)?;
+    let compared = comparing::recorded(&app, query.clone()).await?;
+    staircase::download(&app, Subject::Recorded, &query, (compared, &params)).await
 }

@@ -7,7 +7,6 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use paygrain_pricing::{Exact, Period};
-use paygrain_query::Compared;
 
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
@@ -19,6 +18,7 @@ use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
 use crate::scenarios::{Ours, Scenario};
+use crate::staircase::{self, Subject};
 
 /// The part of the time for an answer after which the page shows itself without the comparison, in percent.
 const PATIENCE_PERCENT: u64 = 75;
@@ -101,11 +101,7 @@ async fn comparison(app: &App, scenario: &'static Scenario, params: &Params) -> 
     };
     let patience = Duration::from_millis(app.config().request_timeout_ms * PATIENCE_PERCENT / 100);
     match tokio::time::timeout(patience, compared(app, scenario, params, &page.address)).await {
-        Ok(Ok((compared, sorting))) => {
-            page.ours = scenario.ours(&compared.comparison.deployments);
-            let deployments = app.engine().deployments()?;
-            page.view = Some(ComparisonView::new(compared, deployments.all(), page.address.clone(), sorting));
-        }
+        Ok(Ok((view, ours))) => (page.view, page.ours) = (Some(view), ours),
         Ok(Err(error)) => page.report = Some(error.report()),
         // Whoever asks again finds it, once it is done.
         Err(_) => page.is_under_way = true,
@@ -117,14 +113,28 @@ async fn comparison(app: &App, scenario: &'static Scenario, params: &Params) -> 
     Ok((status, headers, html(&page)?).into_response())
 }
 
+/// The comparison, and our figure beside the published one.
 async fn compared(
     app: &App,
     scenario: &'static Scenario,
     params: &Params,
     address: &Address,
-) -> Result<(Compared, Sorting), AppError> {
+) -> Result<(ComparisonView, Option<Ours>), AppError> {
     let (month, query) = CompareQuery::scenario(scenario, params, true)?;
     let sorting = Sorting::of(address)?;
-    let compared = comparing::scenario(app, scenario, month, query).await?.ok_or(AppError::NoExecutions)?;
-    Ok((compared, sorting))
+    let compared = comparing::scenario(app, scenario, month, query.clone()).await?.ok_or(AppError::NoExecutions)?;
+    let ours = scenario.ours(&compared.comparison.deployments);
+    let deployments = app.engine().deployments()?;
+    let mut view = ComparisonView::new(compared, deployments.all(), address.clone(), sorting);
+    let path = format!("{}/staircase.csv", scenario.path());
+    staircase::add(app, Subject::Scenario(scenario, month), &query, (&mut view, &path)).await?;
+    Ok((view, ours))
+}
+
+/// `GET /scenarios/{name}/staircase.csv`: executions and instances over time of the deployment in `show`.
+pub async fn course(State(app): State<App>, Path(name): Path<String>, params: Params) -> Result<Response, AppError> {
+    let scenario = Scenario::find(&name)?;
+    let (month, query) = CompareQuery::scenario(scenario, &params, true)?;
+    let compared = comparing::scenario(&app, scenario, month, query.clone()).await?;
+    staircase::download(&app, Subject::Scenario(scenario, month), &query, (compared, &params)).await
 }

@@ -21,6 +21,7 @@ mod pages;
 mod places;
 mod safety;
 mod scenarios;
+mod staircase;
 mod uploads;
 
 /// A function whose name tries to be markup and a formula.

@@ -20,7 +20,7 @@ const EMPTY_PAGES: [(&str, &str); 8] = [
 ];
 
 /// A page with the sample data.
-const PAGES: [(&str, &str); 21] = [
+const PAGES: [(&str, &str); 22] = [
     ("overview", "/"),
     ("overview-list-cost", "/?cost=list"),
     ("bill", "/bill"),
@@ -29,6 +29,7 @@ const PAGES: [(&str, &str); 21] = [
     ("reconcile-without-bill", "/reconcile"),
     ("compare", "/compare"),
     ("compare-functions", "/compare?kind=faas,vm&allowances=none&sort=-compute&robustness=true"),
+    ("compare-course", "/compare?kind=faas,vm&on=aws&show=aws-lambda-arm"),
     ("compare-mistake", "/compare?target_percent=170"),
     ("what-if", "/what-if?schedule=30%202%20*%20*%20*&timezone=Europe/Zurich&duration=40min&memory=8GB&period=2026-10"),
     (
@@ -38,7 +39,7 @@ const PAGES: [(&str, &str); 21] = [
     ("memory-which", "/what-if/memory"),
     ("memory", "/what-if/memory?resource=resize-image"),
     ("scenarios", "/scenarios"),
-    ("scenario", "/scenarios/mobile-backend?kind=faas,vm"),
+    ("scenario", "/scenarios/election-night?kind=faas,vm&show=aws-ec2-t3.micro"),
     ("scenario-mistake", "/scenarios/workflow?target_percent=170"),
     ("uploads", "/uploads"),
     ("sql", "/sql"),
