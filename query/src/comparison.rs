@@ -241,20 +241,23 @@ impl Engine {
     /// A workload at all sizes of memory of one deployment.
     ///
     /// # Errors
-    /// A deployment that is not known or whose memory cannot be chosen, or durations that tell nothing.
+    /// A deployment that is not known or whose memory cannot be chosen, an assumption out of its range, or durations that
+    /// tell nothing.
     pub async fn right_size(
         &self,
         workload: Workload,
         deployment: &str,
         assumptions: &Assumptions,
     ) -> Result<RightSize, QueryError> {
-        let request = CompareRequest { deployments: vec![deployment.to_owned()], ..CompareRequest::default() };
-        let (engine, assumptions) = (self.clone(), assumptions.clone());
+        let (deployments, assumptions) = (vec![deployment.to_owned()], assumptions.clone());
+        let request = CompareRequest { deployments, assumptions, ..CompareRequest::default() };
+        let engine = self.clone();
         let worked = tokio::task::spawn_blocking(move || {
+            request.assumptions.check().map_err(CompareError::from)?;
             let deployments = engine.deployments()?;
             let chosen = request.chosen(&deployments)?;
             let one = chosen.first().ok_or(QueryError::NoDeployment)?;
-            right_size(engine.catalogue(), &workload, one, &assumptions)
+            right_size(engine.catalogue(), &workload, one, &request.assumptions)
                 .map_err(|error| QueryError::RightSize(Box::new(error)))
         });
         worked.await.map_err(std::io::Error::from)?

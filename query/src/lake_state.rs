@@ -12,13 +12,14 @@ use paygrain_ingest::Lake;
 use paygrain_ingest::lake::UsageDataFile;
 use paygrain_ingest::table::{DAY_US, Table};
 use paygrain_pricing::Catalogue;
-use paygrain_replay::{DeploymentProblem, Deployments};
+use paygrain_replay::{DeploymentProblem, Deployments, Staircase};
 
 use crate::answers::Answers;
 use crate::bill::RatedUsage;
 use crate::compared::Compared;
 use crate::declared::Declared;
 use crate::error::QueryError;
+use crate::memory_sizes::MemorySizes;
 use crate::places::Places;
 use crate::rollup::TABLES;
 use crate::rollup::store::{Rollups, Services, Source, View};
@@ -102,6 +103,8 @@ pub(crate) struct Kept {
     /// Times of latest records, microseconds since 1970 UTC.
     pub latest: Arc<Answers<Option<i64>>>,
     pub comparisons: Arc<Answers<Option<Compared>>>,
+    pub memory_sizes: Arc<Answers<Option<MemorySizes>>>,
+    pub staircases: Arc<Answers<Option<Staircase>>>,
     /// What workloads are compared on.
     pub deployments: Arc<OnceLock<Result<Arc<Deployments>, Vec<DeploymentProblem>>>>,
 }
@@ -117,6 +120,8 @@ impl Kept {
             workloads: Arc::default(),
             latest: Arc::default(),
             comparisons: Arc::default(),
+            memory_sizes: Arc::default(),
+            staircases: Arc::default(),
             deployments: Arc::default(),
         }
     }

@@ -14,6 +14,7 @@
 use crate::windows::{WindowOf, stretches};
 
 mod host;
+pub(crate) use host::steps::steps;
 #[cfg(test)]
 mod tests;
 

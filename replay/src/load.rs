@@ -72,6 +72,36 @@ impl Deployment {
         assumptions.start_ms.map_or(self.start_us, |ms| ms * 1000)
     }
 
+    /// How its instances start on request, where each function has so many places in one. Of several functions what the
+    /// one with the fewest lets: no instance is too full.
+    pub(crate) fn keep_alive(&self, assumptions: &Assumptions, slots: &[u64]) -> KeepAlive {
+        let is_task = self.scaling == Scaling::Task;
+        let tail_us = assumptions.tail_s.map_or(self.tail_us, |seconds| seconds * SECOND_US);
+        KeepAlive {
+            concurrency: if is_task { 1 } else { slots.iter().copied().min().unwrap_or(1) },
+            tail_us: if is_task { 0 } else { tail_us },
+            start_us: self.start_of(assumptions),
+            minimum: assumptions.minimum_instances.unwrap_or(self.minimum_instances),
+            limit: self.limits.concurrency.map(|limit| assumptions.granted_concurrency.unwrap_or(limit)),
+        }
+    }
+
+    /// How its instances are sized.
+    pub(crate) fn sizing_rule(&self, assumptions: &Assumptions) -> SizingRule {
+        SizingRule {
+            target_percent: 100,
+            minimum: assumptions.minimum_instances.unwrap_or(match self.kind {
+                Kind::Paas => self.minimum_instances.max(1),
+                _ => self.minimum_instances,
+            }),
+            zones: if assumptions.high_availability { ZONES } else { 1 },
+            start_us: self.start_of(assumptions),
+            scale_in_us: assumptions.scale_in_s * SECOND_US,
+            stop_us: assumptions.stop_s * SECOND_US,
+            maximum: None,
+        }
+    }
+
     /// The instance that a function gets: its memory, and how many executions it takes at once. That many have room in
     /// its memory, and vCPU as long as more than one needs it; what is set to a number takes that many.
     ///
@@ -124,6 +154,14 @@ impl Deployment {
     }
 }
 
+impl Assumptions {
+    /// How many of so many places of an instance are taken: room is left as long as that leaves a place at all.
+    pub(crate) fn filled(&self, slots: u64) -> u64 {
+        let filled = u128::from(slots) * u128::from(self.target_percent) / 100;
+        u64::try_from(filled).unwrap_or(u64::MAX).max(1)
+    }
+}
+
 /// The instance that a function gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -155,18 +193,8 @@ pub(crate) fn carry(
 
 fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &Assumptions, slots: &[u64]) -> Carried {
     let workload = prepared.workload;
-    let task = deployment.scaling == Scaling::Task;
-    // Of several functions what the one with the fewest places lets: no instance is too full.
-    let concurrency = if task { 1 } else { slots.iter().copied().min().unwrap_or(1) };
-    let start_us = deployment.start_of(assumptions);
-    let tail_us = assumptions.tail_s.map_or(deployment.tail_us, |seconds| seconds * SECOND_US);
-    let rule = KeepAlive {
-        concurrency,
-        tail_us: if task { 0 } else { tail_us },
-        start_us,
-        minimum: assumptions.minimum_instances.unwrap_or(deployment.minimum_instances),
-        limit: deployment.limits.concurrency.map(|limit| assumptions.granted_concurrency.unwrap_or(limit)),
-    };
+    let is_task = deployment.scaling == Scaling::Task;
+    let rule = deployment.keep_alive(assumptions, slots);
     let used = prepared.used(&rule, || use_of(workload, &rule));
     let up = Exact::from(used.up_us());
     Carried {
@@ -175,11 +203,11 @@ fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &As
             mean: up.checked_div(&Exact::from(period_us(workload))).unwrap_or_default(),
             peak_concurrency: used.peak_concurrency,
         },
-        concurrency,
+        concurrency: rule.concurrency,
         used_share: Exact::from(used.busy_us).checked_div(&up),
-        cold_count: if task { used.run_count - used.throttled_count } else { used.cold_count },
+        cold_count: if is_task { used.run_count - used.throttled_count } else { used.cold_count },
         cold: used.cold.clone(),
-        start_us,
+        start_us: rule.start_us,
         throttled_count: used.throttled_count,
         ..Carried::default()
     }
@@ -207,28 +235,11 @@ fn sized(
     slots: &[u64],
 ) -> Result<Carried, Reason> {
     let workload = prepared.workload;
-    // Room is left as long as that leaves a place at all.
-    let filled: Vec<u64> = slots
-        .iter()
-        .map(|slots| (u128::from(*slots) * u128::from(assumptions.target_percent) / 100).clamp(1, u128::from(u64::MAX)))
-        .map(|slots| u64::try_from(slots).unwrap_or(u64::MAX))
-        .collect();
+    let filled: Vec<u64> = slots.iter().map(|slots| assumptions.filled(*slots)).collect();
     let share = |slots: &[u64], function: u32| WHOLE / slots.get(function as usize).copied().unwrap_or(1).max(1);
     let used: i128 =
         (0..).zip(prepared.busy_us()).map(|(function, busy_us)| busy_us * i128::from(share(slots, function))).sum();
-    let start_us = deployment.start_of(assumptions);
-    let rule = SizingRule {
-        target_percent: 100,
-        minimum: assumptions.minimum_instances.unwrap_or(match deployment.kind {
-            Kind::Paas => deployment.minimum_instances.max(1),
-            _ => deployment.minimum_instances,
-        }),
-        zones: if assumptions.high_availability { ZONES } else { 1 },
-        start_us,
-        scale_in_us: assumptions.scale_in_s * SECOND_US,
-        stop_us: assumptions.stop_s * SECOND_US,
-        maximum: None,
-    };
+    let rule = deployment.sizing_rule(assumptions);
     let work = || {
         let load = |run: &Run| Load {
             start_us: run.start_us,
@@ -257,7 +268,7 @@ fn sized(
         },
         concurrency: slots.iter().copied().min().unwrap_or(1),
         used_share: Exact::from(used).checked_div(&(up * whole)),
-        start_us,
+        start_us: rule.start_us,
         delayed_count: sized.delayed_count,
         delay_us: sized.delay_us,
         longest_delay_us: sized.longest_delay_us,

@@ -14,6 +14,7 @@ pub mod price_books;
 pub mod quarantine;
 pub mod reconcile;
 pub mod reports;
+pub mod scenarios;
 pub mod settings;
 pub mod sql;
 pub mod uploads;

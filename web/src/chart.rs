@@ -1,11 +1,13 @@
 //! Geometry of the charts. Floats are fine here and only here: they are pixels.
 
+pub mod bands;
 pub mod heat_map;
 pub mod histogram;
 pub mod lines;
 pub mod sparkline;
 pub mod stacked_bars;
 pub mod stacked_columns;
+pub mod staircase;
 
 /// A tenth of a pixel is as fine as it gets; the markup stays short.
 fn pixel(value: f64) -> f64 {

@@ -3,12 +3,13 @@
 
 use chrono::Utc;
 use paygrain_pricing::Period;
-use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS};
+use paygrain_query::{COMPARE_PARAMETERS, RECORDED_PARAMETERS, memory_parameters};
 use paygrain_replay::{JOB_WORDS, ScheduledJob};
 
 use crate::error::AppError;
 use crate::filters::encode;
 use crate::params::Params;
+use crate::scenarios::Scenario;
 
 /// How the page shows its table: a column to sort by, and the deployment whose charges are shown.
 const VIEW: [&str; 2] = ["sort", "show"];
@@ -34,6 +35,19 @@ impl CompareQuery {
         Self::read(params, &RECORDED_PARAMETERS.map(|parameter| parameter.name), is_page)
     }
 
+    /// Takes the parameters of sizes of memory apart.
+    ///
+    /// # Errors
+    /// A name that nothing reads.
+    pub fn memory(params: &Params) -> Result<Self, AppError> {
+        let recorded = RECORDED_PARAMETERS.map(|parameter| parameter.name);
+        let asked = memory_parameters().map(|parameter| parameter.name);
+        params.only(&recorded.into_iter().chain(asked).collect::<Vec<_>>())?;
+        let pairs = params.clone().into_pairs().into_iter();
+        let (workload, compared) = pairs.partition(|(name, _)| recorded.contains(&name.as_str()));
+        Ok(Self { workload, compared })
+    }
+
     /// The job that a URL describes, with the prices of this month unless it says another, and what is asked of it.
     ///
     /// # Errors
@@ -42,6 +56,17 @@ impl CompareQuery {
         let query = Self::read(params, &JOB_WORDS.map(|(name, _)| name), is_page)?;
         let job = ScheduledJob::read(&query.workload, this_month())?;
         Ok((job, query))
+    }
+
+    /// The month that a URL asks for a described workload in, this one unless it says another, and what is asked of it.
+    /// A description with a month of its own takes none.
+    ///
+    /// # Errors
+    /// A name that nothing reads, or no month.
+    pub fn scenario(scenario: &Scenario, params: &Params, is_page: bool) -> Result<(Period, Self), AppError> {
+        let workload: &[&'static str] = if scenario.description.period.is_none() { &["period"] } else { &[] };
+        let query = Self::read(params, workload, is_page)?;
+        Ok((params.period()?.unwrap_or_else(this_month), query))
     }
 
     /// Takes parameters apart, those that choose the workload by their names.
@@ -109,6 +134,12 @@ impl Address {
     /// The address itself.
     pub fn url(&self) -> String {
         self.under(&self.path)
+    }
+
+    /// The same at another path; the order of a table stays behind.
+    pub fn at(&self, path: &str) -> Self {
+        let pairs = self.pairs.iter().filter(|(name, _)| name != "sort").cloned().collect();
+        Self { path: path.to_owned(), pairs }
     }
 
     /// The same question to another path, without how the page shows it.

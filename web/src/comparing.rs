@@ -6,13 +6,14 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use paygrain_pricing::Period;
-use paygrain_query::{CompareRequest, Compared, Engine, QueryError};
-use paygrain_replay::ScheduledJob;
+use paygrain_query::{CompareRequest, Compared, Engine, MemorySizes, QueryError};
 use paygrain_replay::description::Description;
+use paygrain_replay::{ScheduledJob, Workload};
 
 use crate::app::App;
 use crate::compare_query::CompareQuery;
 use crate::error::AppError;
+use crate::scenarios::Scenario;
 
 /// Of what is drawn at random in a described workload: the same description is the same workload.
 const SEED: u64 = 1;
@@ -26,13 +27,23 @@ pub async fn recorded(app: &App, query: CompareQuery) -> Result<Option<Compared>
     to_its_end(app, async move |engine: Engine| engine.compare_recorded(&query.workload, &request).await).await
 }
 
+/// The recorded executions that a URL chooses, at all sizes of memory of one deployment; nothing where the lake has no
+/// usage.
+///
+/// # Errors
+/// As [`recorded`], or executions of several functions.
+pub async fn memory(app: &App, query: CompareQuery) -> Result<Option<MemorySizes>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    to_its_end(app, async move |engine: Engine| engine.memory_sizes(&query.workload, &request).await).await
+}
+
 /// A described job on every deployment that a URL asks for.
 ///
 /// # Errors
 /// As [`recorded`].
 pub async fn job(app: &App, job: ScheduledJob, query: CompareQuery) -> Result<Option<Compared>, AppError> {
     let request = CompareRequest::read(&query.compared)?;
-    let name = format!("{} {:?}", job.period, query.workload);
+    let name = job_name(&job, &query);
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || job.workload(), &request).await)
         .await
 }
@@ -54,16 +65,58 @@ pub async fn described(
         content_type.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("application/toml"));
     let description = if is_toml { Description::from_toml(text) } else { Description::from_json(text) };
     let description = description.map_err(Box::new)?;
-    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
-    let workload = drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?;
-    let name = format!("{month} {is_toml} {text}");
+    of_description(app, (format!("{month} {is_toml} {text}"), description), month, request).await
+}
+
+/// A described workload that comes with the program, on every deployment that a URL asks for.
+///
+/// # Errors
+/// As [`recorded`].
+pub async fn scenario(
+    app: &App,
+    scenario: &Scenario,
+    month: Period,
+    query: CompareQuery,
+) -> Result<Option<Compared>, AppError> {
+    let request = CompareRequest::read(&query.compared)?;
+    let named = (scenario_name(scenario, month), scenario.description.clone());
+    of_description(app, named, month, request).await
+}
+
+async fn of_description(
+    app: &App,
+    (name, description): (String, Description),
+    month: Period,
+    request: CompareRequest,
+) -> Result<Option<Compared>, AppError> {
+    let workload = drawn(description, month).await?;
     to_its_end(app, async move |engine: Engine| engine.compare_described(&name, move || workload, &request).await).await
 }
 
-/// Works a comparison out to its end, also where whoever asked for it has left meanwhile.
-async fn to_its_end<F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<Compared>, AppError>
+/// The workload of a description in a month, unless it names one.
+///
+/// # Errors
+/// A description that cannot be read.
+pub async fn drawn(description: Description, month: Period) -> Result<Workload, AppError> {
+    let drawn = tokio::task::spawn_blocking(move || description.workload(SEED, month)).await;
+    Ok(drawn.map_err(|error| AppError::Internal { cause: error.to_string() })?.map_err(Box::new)?)
+}
+
+/// What tells a job from any other.
+pub fn job_name(job: &ScheduledJob, query: &CompareQuery) -> String {
+    format!("{} {:?}", job.period, query.workload)
+}
+
+/// What tells a described workload that comes with the program from any other.
+pub fn scenario_name(scenario: &Scenario, month: Period) -> String {
+    format!("{month} scenario {}", scenario.name)
+}
+
+/// Works an answer out to its end, also where whoever asked for it has left meanwhile.
+pub async fn to_its_end<T, F>(app: &App, work: impl FnOnce(Engine) -> F) -> Result<Option<T>, AppError>
 where
-    F: Future<Output = Result<Arc<Option<Compared>>, QueryError>> + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Arc<Option<T>>, QueryError>> + Send + 'static,
 {
     let worked = tokio::spawn(work(app.engine().clone())).await;
     let worked = worked.map_err(|error| AppError::Internal { cause: format!("a comparison ended: {error}") })?;

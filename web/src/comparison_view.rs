@@ -12,6 +12,7 @@ use paygrain_replay::{Assumptions, Axis, BreakEven, Comparison, Curve, Deploymen
 
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
+use crate::chart::staircase::StaircaseChart;
 use crate::compare_query::Address;
 use crate::number;
 
@@ -81,6 +82,10 @@ pub struct ComparisonView {
     pub axes: Vec<Choice>,
     /// The deployment whose charges are shown.
     pub shown: Option<Shown>,
+    /// Its executions and instances over time, where that was asked for.
+    pub staircase: Option<StaircaseChart>,
+    /// The same as a file.
+    pub staircase_csv: String,
     /// A name that was asked for and is not among them.
     pub missing: Option<String>,
     /// What the verdict rests on, where it was asked for.
@@ -124,6 +129,8 @@ impl ComparisonView {
             bars,
             lines,
             shown,
+            staircase: None,
+            staircase_csv: String::new(),
             missing,
             robustness,
         }

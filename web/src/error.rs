@@ -26,6 +26,8 @@ const RETRY_AFTER_S: &str = "1";
 pub enum AppError {
     #[error("there is no page `{path}`")]
     NoSuchPage { path: String },
+    #[error("there is no scenario `{name}`")]
+    NoSuchScenario { name: String, near: Option<String> },
     #[error("there is no upload `{id}`")]
     NoSuchUpload { id: String },
     #[error("there is no price book `{name}`")]
@@ -127,6 +129,7 @@ impl AppError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPage { .. }
+            | Self::NoSuchScenario { .. }
             | Self::NoSuchUpload { .. }
             | Self::NoSuchPriceBook { .. }
             | Self::NothingKept { .. }
@@ -180,6 +183,7 @@ impl AppError {
                 | QueryError::TooLarge { .. }
                 | QueryError::TooManyRuns { .. }
                 | QueryError::Compare(_)
+                | QueryError::RightSize(_)
                 | QueryError::Deployments { .. },
             )
             | Self::Estimate(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -191,8 +195,10 @@ impl AppError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoSuchPage { .. } => {
-                "there are the overview `/`, cost `/explore`, resources `/resources`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare` and `/what-if`, uploads `/uploads`, price books `/price-books`, the settings `/settings`, SQL `/sql` and the API `/api`".into()
+                "there are the overview `/`, cost `/explore`, resources `/resources`, the bill `/bill`, the reconciliation `/reconcile`, the comparisons `/compare`, `/what-if`, `/what-if/memory` and `/scenarios`, uploads `/uploads`, price books `/price-books`, the settings `/settings`, SQL `/sql` and the API `/api`".into()
             }
+            Self::NoSuchScenario { near: Some(near), .. } => format!("did you mean `{near}`?"),
+            Self::NoSuchScenario { .. } => "the list at `/scenarios` has the names of those that exist".into(),
             Self::NoSuchUpload { .. } => "the list of uploads has the ids of those that exist".into(),
             Self::NoSuchPriceBook { near: Some(near), .. } => format!("did you mean `{near}`?"),
             Self::NoSuchPriceBook { .. } => "the list `/price-books` has those in force".into(),

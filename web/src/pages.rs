@@ -13,11 +13,13 @@ pub mod reconcile;
 pub mod resource;
 pub mod resources;
 pub mod samples;
+pub mod scenarios;
 pub mod settings;
 pub mod sql;
 pub mod upload;
 pub mod uploads;
 pub mod what_if;
+pub mod what_if_memory;
 
 /// A window on a long list, with the links to the windows beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,22 +23,15 @@ pub fn router(app: App) -> Router {
         .route("/explain", get(pages::explain::page))
         .route("/reconcile", get(pages::reconcile::page))
         .route("/reconcile.csv", get(pages::reconcile::csv))
-        .route("/compare", get(pages::compare::page))
-        .route("/compare.csv", get(pages::compare::csv))
-        .route("/what-if", get(pages::what_if::page))
-        .route("/what-if.csv", get(pages::what_if::csv))
         .route("/quarantine", get(pages::quarantine::page))
         .route("/quarantine.csv", get(pages::quarantine::csv))
-        .route("/price-books", get(pages::price_books::page))
-        .route("/price-books.csv", get(pages::price_books::csv))
-        .route("/price-books/{provider}/{service}", get(pages::price_book::page))
-        .route("/price-books/{provider}/{service}/{file}", get(pages::price_book::file))
         .route("/uploads", get(pages::uploads::page))
         .route("/uploads/{name}", get(pages::upload::page))
         .route("/uploads/{name}/metadata", post(pages::upload::set_metadata))
         .route("/settings", get(pages::settings::page))
         .route("/settings/metadata", post(pages::settings::set_metadata))
-        .route("/api", get(pages::api::page));
+        .route("/api", get(pages::api::page))
+        .merge(comparisons());
 
     // In memory: they wait for nothing.
     let files = Router::new().route("/assets/{file}", get(assets::serve)).route("/favicon.ico", get(assets::favicon));
@@ -51,6 +44,9 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/reconcile", get(api::reconcile::show))
         .route("/api/v1/compare", get(api::compare::show).post(api::compare::create))
         .route("/api/v1/what-if/cron", get(api::what_if::cron))
+        .route("/api/v1/what-if/memory", get(api::what_if::memory))
+        .route("/api/v1/scenarios", get(api::scenarios::list))
+        .route("/api/v1/scenarios/{name}", get(api::scenarios::show))
         .route("/api/v1/deployments", get(api::compare::deployments))
         .route("/api/v1/reports", get(api::reports::list))
         .route("/api/v1/reports/{name}", get(api::reports::show))
@@ -94,4 +90,24 @@ pub fn router(app: App) -> Router {
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed);
     middleware::around(all, &app).with_state(app)
+}
+
+/// The pages of comparisons and of what they rest on.
+fn comparisons() -> Router<App> {
+    Router::new()
+        .route("/compare", get(pages::compare::page))
+        .route("/compare.csv", get(pages::compare::csv))
+        .route("/compare/staircase.csv", get(pages::compare::course))
+        .route("/what-if/staircase.csv", get(pages::what_if::course))
+        .route("/what-if", get(pages::what_if::page))
+        .route("/what-if.csv", get(pages::what_if::csv))
+        .route("/what-if/memory", get(pages::what_if_memory::page))
+        .route("/what-if/memory.csv", get(pages::what_if_memory::csv))
+        .route("/scenarios/{name}/staircase.csv", get(pages::scenarios::course))
+        .route("/scenarios", get(pages::scenarios::list))
+        .route("/scenarios/{name}", get(pages::scenarios::page))
+        .route("/price-books", get(pages::price_books::page))
+        .route("/price-books.csv", get(pages::price_books::csv))
+        .route("/price-books/{provider}/{service}", get(pages::price_book::page))
+        .route("/price-books/{provider}/{service}/{file}", get(pages::price_book::file))
 }

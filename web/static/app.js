@@ -32,6 +32,15 @@
     }));
   }
 
+  for (const copy of document.querySelectorAll("button[data-copies]")) {
+    if (!navigator.clipboard) continue;
+    copy.hidden = false;
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(copy.dataset.copies).textContent);
+      copy.textContent = "Copied";
+    });
+  }
+
   // Tooltips of the charts: their rows are read from the data table of the chart, so the two cannot disagree.
   const tip = document.getElementById("tip");
   if (!tip) return;

@@ -4,6 +4,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
 };
 
+pub(super) mod steps;
+
 use super::{InstanceUse, KeepAlive, Span, SpanWindow};
 use crate::windows::Stretch;
 
@@ -70,11 +72,11 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
         }
         warm_passes = if host.counted.cold_count == 0 { warm_passes + 1 } else { 0 };
         if warm_passes == 0 || host.rule.tail_us < period_us {
-            host.watch();
+            host.note_idle();
         } else if warm_passes >= WARM_PASSES || after.busy == before.busy {
             // What every pass uses never idles for a tail; the others would go when theirs is over.
             host.let_unused_go();
-            host.watch();
+            host.note_idle();
             warm_passes = 0;
             after = host.state();
         }
@@ -295,7 +297,7 @@ impl Host {
     }
 
     /// Watches from now on which instances are used.
-    fn watch(&mut self) {
+    fn note_idle(&mut self) {
         for pool in &mut self.pools {
             pool.least_idle = pool.idle.len();
         }

@@ -2,9 +2,8 @@
 
 use clap::Args;
 use paygrain_pricing::{Exact, grouped};
-use paygrain_query::Recorded;
+use paygrain_query::{MEMORY_DEPLOYMENT, MemorySizes, Recorded};
 use paygrain_replay::RightSize;
-use serde::Serialize;
 
 use crate::commands::Context;
 use crate::commands::compare::{AssumptionOptions, RecordedOptions};
@@ -24,21 +23,13 @@ pub struct Memory {
     #[command(flatten)]
     recorded: RecordedOptions,
     /// On which deployment
-    #[arg(long, value_name = "NAME", default_value = "aws-lambda-arm")]
+    #[arg(long, value_name = "NAME", default_value = MEMORY_DEPLOYMENT)]
     deployment: String,
     #[command(flatten)]
     assumptions: AssumptionOptions,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
-}
-
-/// The sizes, and what had to be assumed of the executions.
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(flatten)]
-    right_size: &'a RightSize,
-    assumed: &'a [String],
 }
 
 impl Memory {
@@ -49,7 +40,7 @@ impl Memory {
         let assumptions = self.assumptions.request()?.assumptions;
         let answer = engine.right_size(workload, &self.deployment, &assumptions).await?;
         match self.format {
-            OutputFormat::Json => print_json(&Answer { right_size: &answer, assumed: &assumed }),
+            OutputFormat::Json => print_json(&MemorySizes { right_size: answer, assumed }),
             OutputFormat::Csv => rows(&answer, true).print_csv(),
             OutputFormat::Table => {
                 print_text(&format!(

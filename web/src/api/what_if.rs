@@ -1,9 +1,9 @@
-//! `/api/v1/what-if/cron`
+//! `/api/v1/what-if/cron` and `/api/v1/what-if/memory`
 
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
-use paygrain_query::ComparedJob;
+use paygrain_query::{ComparedJob, MemorySizes};
 
 use crate::app::App;
 use crate::compare_query::CompareQuery;
@@ -17,4 +17,10 @@ pub async fn cron(State(app): State<App>, params: Params) -> Result<Json<Compare
     let schedule = job.times(Utc::now().timestamp_micros());
     let compared = comparing::job(&app, job, query).await?.ok_or(AppError::NoExecutions)?;
     Ok(Json(ComparedJob { schedule, compared }))
+}
+
+/// `GET`: recorded executions at all sizes of memory, in the shape of `paygrain what-if memory --format json`.
+pub async fn memory(State(app): State<App>, params: Params) -> Result<Json<MemorySizes>, AppError> {
+    let query = CompareQuery::memory(&params)?;
+    comparing::memory(&app, query).await?.map(Json).ok_or(AppError::NoExecutions)
 }

@@ -15,7 +15,7 @@ struct Operation {
     answer: &'static str,
 }
 
-const OPERATIONS: [Operation; 31] = [
+const OPERATIONS: &[Operation] = &[
     Operation {
         method: "PUT",
         path: "/api/v1/uploads/{name}",
@@ -122,6 +122,24 @@ const OPERATIONS: [Operation; 31] = [
     },
     Operation {
         method: "GET",
+        path: "/api/v1/what-if/memory",
+        input: "?period, or from and to; provider, resource, filter=dimension=value; deployment=aws-lambda-arm; and assumptions",
+        answer: "recorded executions of one function at all sizes of memory: duration and cost, each between two bounds, and which sizes are the cheapest, the fastest and the best balanced",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/scenarios",
+        input: "",
+        answer: "the described workloads that come with the program, with their text and what was published of them",
+    },
+    Operation {
+        method: "GET",
+        path: "/api/v1/scenarios/{name}",
+        input: "?period and the same as a comparison",
+        answer: "one of them on every deployment",
+    },
+    Operation {
+        method: "GET",
         path: "/api/v1/deployments",
         input: "",
         answer: "what workloads can be compared on, with limits and sources",
@@ -198,7 +216,7 @@ const OPERATIONS: [Operation; 31] = [
 #[template(path = "api.html")]
 struct Page {
     origin: String,
-    operations: [Operation; OPERATIONS.len()],
+    operations: &'static [Operation],
 }
 
 /// `GET /api`

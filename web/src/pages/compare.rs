@@ -3,8 +3,6 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::NaiveDate;
-use paygrain_pricing::Period;
 
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
@@ -15,18 +13,18 @@ use crate::comparison_view::{ComparisonView, Sorting};
 use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
+use crate::recorded_fields::{RecordedFields, without_month_of_days};
+use crate::staircase::{self, Subject};
 
 const PATH: &str = "/compare";
-/// Parameters that have a field in the form, besides assumptions.
-const FIELDS: [&str; 5] = ["period", "from", "to", "provider", "resource"];
+const STAIRCASE: &str = "/compare/staircase.csv";
 
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Page {
     address: Address,
     fields: AssumptionFields,
-    periods: Vec<Period>,
-    providers: Vec<String>,
+    recorded: RecordedFields,
     view: Option<ComparisonView>,
     report: Option<Report>,
     csv: String,
@@ -36,14 +34,9 @@ struct Page {
 impl Page {
     async fn new(app: &App, params: &Params) -> Result<Self, AppError> {
         let address = Address::new(PATH, params);
-        let mut providers: Vec<String> =
-            app.engine().catalogue().books().iter().map(|book| book.provider.clone()).collect();
-        providers.sort_unstable();
-        providers.dedup();
         Ok(Self {
             fields: AssumptionFields::new(app, &address),
-            periods: app.engine().periods().await?,
-            providers,
+            recorded: RecordedFields::new(app, &address).await?,
             view: None,
             report: None,
             csv: address.under("/compare.csv"),
@@ -52,35 +45,9 @@ impl Page {
         })
     }
 
-    /// The month that is shown or was asked for; none for days of a month.
-    fn period(&self) -> Option<Period> {
-        let by_days = self.address.get("from").or(self.address.get("to")).is_some();
-        let asked = self.address.get("period").and_then(|period| period.parse().ok());
-        asked.or(self.view.as_ref().map(|view| view.workload.period).filter(|_| !by_days))
-    }
-
-    fn earlier(&self) -> Option<&Period> {
-        let shown = self.period()?;
-        self.periods.iter().filter(|period| **period < shown).max()
-    }
-
-    fn later(&self) -> Option<&Period> {
-        let shown = self.period()?;
-        self.periods.iter().filter(|period| **period > shown).min()
-    }
-
-    /// The same of another month.
-    fn of_month(&self, period: &Period) -> String {
-        self.address.with("period", &period.to_string())
-    }
-
     /// What the URL asks besides the fields of the form.
     fn hidden(&self) -> Vec<(String, String)> {
-        AssumptionFields::hidden(&self.address, &FIELDS)
-    }
-
-    fn filters(&self) -> Vec<&str> {
-        self.address.values("filter").collect()
+        AssumptionFields::hidden(&self.address, &RecordedFields::NAMES)
     }
 }
 
@@ -89,7 +56,10 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
     let params = without_month_of_days(params);
     let mut page = Page::new(&app, &params).await?;
     match view(&app, &params, &page.address).await {
-        Ok(view) => page.view = view,
+        Ok(view) => {
+            page.recorded.shown = view.as_ref().map(|view| view.workload.period);
+            page.view = view;
+        }
         Err(error) => page.report = Some(error.report()),
     }
     let (status, headers) = page.report.as_ref().map(Report::head).unwrap_or_default();
@@ -99,9 +69,11 @@ pub async fn page(State(app): State<App>, params: Params) -> Result<Response, Ap
 async fn view(app: &App, params: &Params, address: &Address) -> Result<Option<ComparisonView>, AppError> {
     let query = CompareQuery::recorded(params, true)?;
     let sorting = Sorting::of(address)?;
-    let Some(compared) = comparing::recorded(app, query).await? else { return Ok(None) };
+    let Some(compared) = comparing::recorded(app, query.clone()).await? else { return Ok(None) };
     let deployments = app.engine().deployments()?;
-    Ok(Some(ComparisonView::new(compared, deployments.all(), address.clone(), sorting)))
+    let mut view = ComparisonView::new(compared, deployments.all(), address.clone(), sorting);
+    staircase::add(app, Subject::Recorded, &query, (&mut view, STAIRCASE)).await?;
+    Ok(Some(view))
 }
 
 /// `GET /compare.csv`: every deployment, with every digit.
@@ -110,16 +82,10 @@ pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, App
     download(comparing::recorded(&app, query).await?.as_ref())
 }
 
-/// The form always sends its month. Days in it say more; days of another month are a mistake, which the engine tells.
-fn without_month_of_days(params: Params) -> Params {
-    let month = params.get("period").map(str::to_owned);
-    let days: Vec<&str> = ["from", "to"].into_iter().filter_map(|name| params.get(name)).collect();
-    let within = |month: &String| {
-        let is_in = |day: &&str| day.parse::<NaiveDate>().is_ok_and(|day| day.format("%Y-%m").to_string() == *month);
-        !days.is_empty() && days.iter().all(is_in)
-    };
-    match month.filter(within) {
-        None => params,
-        Some(_) => params.into_pairs().into_iter().filter(|(name, _)| name != "period").collect(),
-    }
+/// `GET /compare/staircase.csv`: executions and instances over time of the deployment in `show`.
+pub async fn course(State(app): State<App>, params: Params) -> Result<Response, AppError> {
+    let params = without_month_of_days(params);
+    let query = CompareQuery::recorded(&params, true)?;
+    let compared = comparing::recorded(&app, query.clone()).await?;
+    staircase::download(&app, Subject::Recorded, &query, (compared, &params)).await
 }

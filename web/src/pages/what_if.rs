@@ -16,8 +16,10 @@ use crate::comparison_view::{ComparisonView, Sorting};
 use crate::error::{AppError, Report, html};
 use crate::filters;
 use crate::params::Params;
+use crate::staircase::{self, Subject};
 
 const PATH: &str = "/what-if";
+const STAIRCASE: &str = "/what-if/staircase.csv";
 
 /// A job to begin with.
 struct Example {
@@ -131,9 +133,11 @@ async fn view(
     address: &Address,
 ) -> Result<ComparisonView, AppError> {
     let sorting = Sorting::of(address)?;
-    let compared = comparing::job(app, job, query).await?.ok_or(AppError::NoExecutions)?;
+    let compared = comparing::job(app, job.clone(), query.clone()).await?.ok_or(AppError::NoExecutions)?;
     let deployments = app.engine().deployments()?;
-    Ok(ComparisonView::new(compared, deployments.all(), address.clone(), sorting))
+    let mut view = ComparisonView::new(compared, deployments.all(), address.clone(), sorting);
+    staircase::add(app, Subject::Job(Box::new(job)), &query, (&mut view, STAIRCASE)).await?;
+    Ok(view)
 }
 
 fn runs(job: &ScheduledJob) -> Runs {
@@ -149,4 +153,11 @@ fn runs(job: &ScheduledJob) -> Runs {
 pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, AppError> {
     let (job, query) = CompareQuery::job(&params, false)?;
     download(comparing::job(&app, job, query).await?.as_ref())
+}
+
+/// `GET /what-if/staircase.csv`: executions and instances over time of the deployment in `show`.
+pub async fn course(State(app): State<App>, params: Params) -> Result<Response, AppError> {
+    let (job, query) = CompareQuery::job(&params, true)?;
+    let compared = comparing::job(&app, job.clone(), query.clone()).await?;
+    staircase::download(&app, Subject::Job(Box::new(job)), &query, (compared, &params)).await
 }

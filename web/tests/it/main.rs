@@ -16,13 +16,16 @@ mod api;
 mod compare;
 mod events;
 mod explore;
+mod memory;
 mod metadata;
 mod pages;
 mod places;
 mod price_books;
 mod resources;
 mod safety;
+mod scenarios;
 mod settings;
+mod staircase;
 mod upload_history;
 mod uploads;
 
