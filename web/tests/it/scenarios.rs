@@ -128,6 +128,6 @@ async fn what_cannot_be_worked_out_in_time_is_still_told_about() {
     let page = server.get("/scenarios/market-events?kind=faas").await;
     assert_eq!(page.status, StatusCode::ACCEPTED, "{}", page.text);
     assert!(page.text.contains("href=\"/scenarios/market-events?kind=faas\">look again</a>"), "{}", page.text);
-    assert!(page.text.contains("75000000000 per day"));
+    assert!(page.text.contains("75000000 per day"));
     assert_eq!(server.get("/scenarios").await.status, StatusCode::OK);
 }
