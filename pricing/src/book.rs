@@ -354,7 +354,7 @@ impl CommitmentPlan {
 }
 
 /// Whether a day is in a half-open range of days.
-pub(crate) fn in_force(from: Option<NaiveDate>, to: Option<NaiveDate>, day: NaiveDate) -> bool {
+pub fn in_force(from: Option<NaiveDate>, to: Option<NaiveDate>, day: NaiveDate) -> bool {
     from.is_none_or(|from| from <= day) && to.is_none_or(|to| day < to)
 }
 

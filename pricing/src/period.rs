@@ -5,8 +5,10 @@ use chrono::{DateTime, Datelike, Months, NaiveDate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+/// Microseconds of a second.
+pub const SECOND_US: i64 = 1_000_000;
 /// Microseconds of an hour.
-pub const HOUR_US: i64 = 3_600_000_000;
+pub const HOUR_US: i64 = 3_600 * SECOND_US;
 /// Microseconds of a day.
 pub const DAY_US: i64 = 24 * HOUR_US;
 

@@ -97,7 +97,7 @@ pub(crate) fn repeat(
         Some(_) => {
             // Those that share an instance are run again together, after the start of another one.
             again_us += &cut_count * Exact::from(carried.start_us);
-            let together = carried.executions_at_once(prepared.workload).max(Exact::one());
+            let together = carried.executions_at_once(prepared).max(Exact::one());
             again_us = again_us.checked_div(&together).unwrap_or_default();
             carried.up.add(whole_us(&again_us));
             "which is charged"

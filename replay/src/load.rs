@@ -1,5 +1,5 @@
 //! What the instances of a deployment do under a workload: on request, as tasks, or as they were sized
-use paygrain_pricing::Exact;
+use paygrain_pricing::{Exact, period::SECOND_US};
 
 use crate::{
     assumptions::Assumptions,
@@ -13,8 +13,6 @@ use crate::{
     workload::{Function, Run, Workload},
 };
 
-/// Microseconds of a second.
-const SECOND_US: i64 = 1_000_000;
 /// Zones that high availability spreads instances over.
 const ZONES: u64 = 2;
 
@@ -51,9 +49,9 @@ pub(crate) struct Carried {
 
 impl Carried {
     /// Executions under way on an instance on average while it is up.
-    pub fn executions_at_once(&self, workload: &Workload) -> Exact {
-        let up_us = &self.instances.mean * Exact::from(period_us(workload));
-        Exact::from(workload.busy_us()).checked_div(&up_us).unwrap_or_default()
+    pub fn executions_at_once(&self, prepared: &Prepared<'_>) -> Exact {
+        let up_us = &self.instances.mean * Exact::from(period_us(prepared.workload));
+        Exact::from(prepared.busy_us().sum::<i128>()).checked_div(&up_us).unwrap_or_default()
     }
 }
 
@@ -214,14 +212,8 @@ fn on_request(deployment: &Deployment, prepared: &Prepared<'_>, assumptions: &As
 }
 
 fn use_of(workload: &Workload, rule: &KeepAlive) -> InstanceUse {
-    let spans: Vec<Vec<Span>> = workload
-        .windows
-        .iter()
-        .map(|window| {
-            let span = |run: &Run| Span { start_us: run.start_us, end_us: run.end_us(), pool: run.function };
-            window.runs.iter().map(span).collect()
-        })
-        .collect();
+    let spans: Vec<Vec<Span>> =
+        workload.windows.iter().map(|window| window.runs.iter().map(Span::from).collect()).collect();
     let windows: Vec<SpanWindow<'_>> =
         workload.windows.iter().zip(&spans).map(|(window, spans)| SpanWindow::of(window, spans)).collect();
     replay_on_request(&windows, rule)
@@ -236,18 +228,12 @@ fn sized(
 ) -> Result<Carried, Reason> {
     let workload = prepared.workload;
     let filled: Vec<u64> = slots.iter().map(|slots| assumptions.filled(*slots)).collect();
-    let share = |slots: &[u64], function: u32| WHOLE / slots.get(function as usize).copied().unwrap_or(1).max(1);
     let used: i128 =
         (0..).zip(prepared.busy_us()).map(|(function, busy_us)| busy_us * i128::from(share(slots, function))).sum();
     let rule = deployment.sizing_rule(assumptions);
     let work = || {
-        let load = |run: &Run| Load {
-            start_us: run.start_us,
-            duration_us: run.duration_us,
-            share: share(&filled, run.function),
-        };
         let loads: Vec<Vec<Load>> =
-            workload.windows.iter().map(|window| window.runs.iter().map(load).collect()).collect();
+            workload.windows.iter().map(|window| window.runs.iter().map(|run| load(run, &filled)).collect()).collect();
         let windows: Vec<LoadWindow<'_>> =
             workload.windows.iter().zip(&loads).map(|(window, loads)| LoadWindow::of(window, loads)).collect();
         size(&windows, sizing, &rule)
@@ -274,6 +260,22 @@ fn sized(
         longest_delay_us: sized.longest_delay_us,
         ..Carried::default()
     })
+}
+
+impl From<&Run> for Span {
+    fn from(run: &Run) -> Self {
+        Self { start_us: run.start_us, end_us: run.end_us(), pool: run.function }
+    }
+}
+
+/// The share of an instance that an execution takes, where it has so many places for each function.
+fn share(slots: &[u64], function: u32) -> u64 {
+    WHOLE / slots.get(function as usize).copied().unwrap_or(1).max(1)
+}
+
+/// What an execution asks of sized instances.
+pub(crate) fn load(run: &Run, slots: &[u64]) -> Load {
+    Load { start_us: run.start_us, duration_us: run.duration_us, share: share(slots, run.function) }
 }
 
 /// The length of the billing period, microseconds.

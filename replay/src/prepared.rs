@@ -21,6 +21,8 @@ pub struct Prepared<'a> {
     pub workload: &'a Workload,
     /// By function, then by window.
     functions: Vec<Vec<Counted>>,
+    /// Of each function.
+    totals: Vec<Total>,
     /// What instances did that start on request: many deployments have the same rule.
     used: Mutex<HashMap<KeepAlive, Arc<InstanceUse>>>,
     /// What instances did that were sized, by how, by the rule, and by how many executions of each function one takes.
@@ -37,6 +39,14 @@ type SizedKey = (Sizing, SizingRule, Vec<u64>);
 pub(crate) struct Split {
     cold: Vec<Vec<Counted>>,
     warm: Vec<Vec<Counted>>,
+}
+
+/// The executions of a function in the whole period.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    run_count: u64,
+    /// Their time, microseconds.
+    busy_us: i128,
 }
 
 /// The executions of one function in one window.
@@ -63,7 +73,18 @@ impl<'a> Prepared<'a> {
                 own.push(Counted::of(spans));
             }
         }
-        Self { workload, functions, used: Mutex::default(), sized: Mutex::default(), priced: Mutex::default() }
+        let total = |own: &Vec<Counted>| {
+            own.iter().zip(&workload.windows).fold(Total::default(), |total, (counted, Window { repeats, .. })| {
+                let busy_us = |(us, count): &(i64, u64)| i128::from(*us) * i128::from(*count);
+                Total {
+                    run_count: total.run_count + counted.spans.len() as u64 * repeats,
+                    busy_us: total.busy_us
+                        + counted.by_duration.iter().map(busy_us).sum::<i128>() * i128::from(*repeats),
+                }
+            })
+        };
+        let totals = functions.iter().map(total).collect();
+        Self { workload, functions, totals, used: Mutex::default(), sized: Mutex::default(), priced: Mutex::default() }
     }
 
     /// What instances did under a rule, worked out once.
@@ -122,17 +143,12 @@ impl<'a> Prepared<'a> {
 
     /// Time of the executions of each function, microseconds.
     pub fn busy_us(&self) -> impl Iterator<Item = i128> {
-        self.functions.iter().map(|own| {
-            let of = |counted: &Counted| {
-                counted.by_duration.iter().map(|(us, count)| i128::from(*us) * i128::from(*count)).sum::<i128>()
-            };
-            own.iter().zip(&self.workload.windows).map(|(own, window)| of(own) * i128::from(window.repeats)).sum()
-        })
+        self.totals.iter().map(|total| total.busy_us)
     }
 
     /// Executions of a function in the whole period.
     pub fn run_count(&self, function: usize) -> u64 {
-        self.windows(function).iter().map(|window| window.spans.len() as u64 * window.repeats).sum()
+        self.totals.get(function).map_or(0, |total| total.run_count)
     }
 }
 

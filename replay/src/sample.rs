@@ -1,7 +1,8 @@
 //! A few executions that stand for those of a workload, and workloads of any number of them
+use paygrain_pricing::period::SECOND_US;
+
 use crate::workload::{Run, Window, Workload};
 
-const SECOND_US: i64 = 1_000_000;
 /// Executions of a window, as far as a window has a second.
 const WINDOW_RUNS: i64 = 200;
 

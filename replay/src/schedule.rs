@@ -18,15 +18,16 @@ use std::fmt;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 use croner::{Cron, JobType, Weekday, parser::CronParser};
-use paygrain_pricing::{Period, period::DAY_US};
+use paygrain_pricing::{
+    Period,
+    period::{DAY_US, SECOND_US},
+};
 
 mod mistake;
 
 pub use mistake::ScheduleError;
 
 use crate::quantities;
-
-const SECOND_US: i64 = 1_000_000;
 
 /// Years that are searched for a day that a schedule names: all there are of the Gregorian calendar.
 const CALENDAR_YEARS: std::ops::Range<i32> = 1970..2370;

@@ -322,6 +322,11 @@ pub fn size(windows: &[LoadWindow<'_>], sizing: Sizing, rule: &SizingRule) -> Re
     Ok(sized)
 }
 
+/// Most executions under way at once where none waits.
+pub(crate) fn peak_concurrency(windows: &[LoadWindow<'_>]) -> u64 {
+    demand::peak_concurrency(&stretches(windows))
+}
+
 fn fixed(
     stretches: &[Stretch<'_, Load>],
     percentile: Option<u32>,

@@ -4,14 +4,15 @@
 //! hour of the day where they differ by it: there each hour has the peak of its windows.
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use paygrain_pricing::period::HOUR_US;
+use paygrain_pricing::period::{DAY_US, HOUR_US};
 
 use crate::{
     assumptions::Assumptions,
     deployment::Deployment,
     instances::{KeepAlive, Span, replay_on_request, steps},
+    load::load,
     outcome::Reason,
-    sizing::{Load, Sizing, SizingError, SizingRule, WHOLE, size},
+    sizing::{Load, Sizing, SizingError, SizingRule, peak_concurrency, size},
     windows::{Stretch, WindowOf, stretches},
     workload::{Run, Workload},
 };
@@ -19,9 +20,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-const SECOND_US: i64 = 1_000_000;
-const MINUTE_US: i64 = 60 * SECOND_US;
-const DAY_US: i64 = 24 * HOUR_US;
+const MINUTE_US: i64 = HOUR_US / 60;
 /// Buckets at most.
 const BUCKETS_MAX: i64 = 200;
 /// Lengths of a bucket, microseconds: the first of which there are not too many is taken.
@@ -267,19 +266,8 @@ impl How {
                 size(&[window_of(stretch, &loads)], *sizing, rule)?.peak_instances
             }
         };
-        // Of what takes nothing of an instance all are under way at once.
-        let weightless: Vec<Load> = loads(stretch, &[]).into_iter().map(|load| Load { share: 0, ..load }).collect();
-        let rule = SizingRule {
-            target_percent: 100,
-            minimum: 1,
-            zones: 1,
-            start_us: 0,
-            scale_in_us: 0,
-            stop_us: 0,
-            maximum: None,
-        };
-        let demand = size(&[window_of(stretch, &weightless)], Sizing::Fixed { percentile: None }, &rule)?;
-        Ok(Bucket { peak_concurrency: demand.peak_concurrency, peak_instances })
+        let loads = loads(stretch, &[]);
+        Ok(Bucket { peak_concurrency: peak_concurrency(&[window_of(stretch, &loads)]), peak_instances })
     }
 }
 
@@ -288,13 +276,11 @@ fn window_of<'a, T>(stretch: &Stretch<'_, Run>, items: &'a [T]) -> WindowOf<'a, 
 }
 
 fn spans(stretch: &Stretch<'_, Run>) -> Vec<Span> {
-    stretch.items().map(|run| Span { start_us: run.start_us, end_us: run.end_us(), pool: run.function }).collect()
+    stretch.items().map(|run| Span::from(&run)).collect()
 }
 
 fn loads(stretch: &Stretch<'_, Run>, filled: &[u64]) -> Vec<Load> {
-    let share = |run: &Run| WHOLE / filled.get(run.function as usize).copied().unwrap_or(1).max(1);
-    let load = |run: Run| Load { start_us: run.start_us, duration_us: run.duration_us, share: share(&run) };
-    stretch.items().map(load).collect()
+    stretch.items().map(|run| load(&run, filled)).collect()
 }
 
 /// Gives from when to when how many executions are under way, by time; one of no length takes a microsecond.

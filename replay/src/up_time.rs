@@ -109,13 +109,10 @@ impl Course<'_> {
     /// Whether it follows itself without a gap: it is as long as windows that repeat.
     fn is_closed(&self, workload: &Workload) -> bool {
         let (start_us, end_us) = self.bounds_us();
-        let mut windows = workload.windows.iter().filter(|window| window.repeats > 1);
-        let (mut starts, mut ends) = (false, false);
-        windows.by_ref().for_each(|window| {
-            starts |= window.start_us == start_us;
-            ends |= window.end_us == end_us;
-        });
-        self.repeats() > 1 && starts && ends
+        let windows = || workload.windows.iter().filter(|window| window.repeats > 1);
+        self.repeats() > 1
+            && windows().any(|window| window.start_us == start_us)
+            && windows().any(|window| window.end_us == end_us)
     }
 
     /// Adds how long each instance is up, beside those that are up all the period.

@@ -1,16 +1,17 @@
 //! Committed instances, worked by hand
-use paygrain_pricing::Catalogue;
+use paygrain_pricing::{
+    Catalogue,
+    period::{DAY_US, SECOND_US},
+};
 
 use super::*;
 use crate::{Deployments, Function, Outcome, Prepared, Run, Window, Workload, replay, sizing::Sizing};
-
-const SECOND_US: i64 = 1_000_000;
 
 /// So many at once, once a day at midnight, in a month of 744 hours.
 fn daily(at_once: i64) -> Workload {
     let period: paygrain_pricing::Period = "2026-10".parse().unwrap();
     let start_us = period.start_us();
-    let run = |day: i64| Run { start_us: start_us + day * 86_400 * SECOND_US, duration_us: SECOND_US, function: 0 };
+    let run = |day: i64| Run { start_us: start_us + day * DAY_US, duration_us: SECOND_US, function: 0 };
     let runs = (0..31).flat_map(|day| (0..at_once).map(move |_| run(day))).collect();
     Workload {
         title: "daily".to_owned(),

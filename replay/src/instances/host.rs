@@ -72,11 +72,11 @@ pub(super) fn again(stretch: &Stretch<'_, Span>, rule: &KeepAlive, pools: &Pools
         }
         warm_passes = if host.counted.cold_count == 0 { warm_passes + 1 } else { 0 };
         if warm_passes == 0 || host.rule.tail_us < period_us {
-            host.note_idle();
+            host.watch_idle();
         } else if warm_passes >= WARM_PASSES || after.busy == before.busy {
             // What every pass uses never idles for a tail; the others would go when theirs is over.
             host.let_unused_go();
-            host.note_idle();
+            host.watch_idle();
             warm_passes = 0;
             after = host.state();
         }
@@ -297,7 +297,7 @@ impl Host {
     }
 
     /// Watches from now on which instances are used.
-    fn note_idle(&mut self) {
+    fn watch_idle(&mut self) {
         for pool in &mut self.pools {
             pool.least_idle = pool.idle.len();
         }

@@ -1,11 +1,11 @@
 //! Executions that are run again, worked by hand
-use paygrain_pricing::Catalogue;
+use paygrain_pricing::{
+    Catalogue,
+    period::{DAY_US, SECOND_US},
+};
 
 use super::*;
 use crate::{Deployments, Outcome, Run, Window, Workload, replay, workload::Function};
-
-const SECOND_US: i64 = 1_000_000;
-const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// Once a day, for so long each, in a month of 31 days.
 fn daily(duration_us: i64) -> Workload {

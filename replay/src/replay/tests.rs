@@ -1,16 +1,16 @@
 //! Workloads on hand-made deployments, by prices of the price books, worked by hand.
 use std::collections::BTreeMap;
 
-use paygrain_pricing::{Catalogue, Exact};
+use paygrain_pricing::{
+    Catalogue, Exact,
+    period::{DAY_US, SECOND_US},
+};
 
 use super::*;
 use crate::{
     deployment::{Kind, Limits, Memory, MemoryRange, Vcpu},
     workload::{Run, Window, Workload},
 };
-
-const SECOND_US: i64 = 1_000_000;
-const DAY_US: i64 = 86_400 * SECOND_US;
 
 fn catalogue() -> Catalogue {
     Catalogue::embedded().unwrap()

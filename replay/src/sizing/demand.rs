@@ -46,6 +46,15 @@ impl Demand {
     }
 }
 
+/// Most executions at once.
+pub(super) fn peak_concurrency(stretches: &[Stretch<'_, Load>]) -> u64 {
+    let mut peak = 0;
+    for stretch in stretches {
+        levels(stretch, &mut |_, _, count| peak = peak.max(count));
+    }
+    peak
+}
+
 /// Gives how long how many shares and executions are asked for, by time: until all is over, or once around a window that
 /// repeats.
 fn levels(stretch: &Stretch<'_, Load>, give: &mut dyn FnMut(i64, i128, u64)) {

@@ -164,7 +164,7 @@ impl Sized {
 }
 
 impl State {
-    /// What tells states apart.
+    /// What tells states apart, and is kept instead of them: many executions may wait.
     fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);

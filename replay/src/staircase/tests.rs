@@ -1,5 +1,5 @@
 //! Courses worked by hand, and peaks against the outcomes of all deployments
-use paygrain_pricing::{Catalogue, Period};
+use paygrain_pricing::{Catalogue, Period, period::SECOND_US};
 
 use super::*;
 use crate::{
