@@ -49,6 +49,11 @@ pub struct Published {
     pub what: String,
     /// Where.
     pub source: String,
+    /// Name of the deployment that it is of, which ours is shown of beside it.
+    pub deployment: Option<String>,
+    /// The parts of the cost that it has, by the names of [`Parts`](crate::Parts); empty: all.
+    #[serde(default)]
+    pub parts: Vec<String>,
 }
 
 /// A function, what it needs, and when it runs: by exactly one of `schedule`, `rate`, `runs` and `called_by`.

@@ -82,16 +82,13 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Names of the parts, in the order they are shown.
+    pub const NAMES: [&str; 6] = ["compute", "idle", "requests", "storage", "transfer", "extras"];
+
     /// Names and amounts, in the order they are shown.
     pub fn named(&self) -> [(&'static str, &Exact); 6] {
-        [
-            ("compute", &self.compute),
-            ("idle", &self.idle),
-            ("requests", &self.requests),
-            ("storage", &self.storage),
-            ("transfer", &self.transfer),
-            ("extras", &self.extras),
-        ]
+        let amounts = [&self.compute, &self.idle, &self.requests, &self.storage, &self.transfer, &self.extras];
+        std::array::from_fn(|place| (Self::NAMES[place], amounts[place]))
     }
 
     /// The cost.

@@ -1,20 +1,15 @@
 //! The described workloads that come with the program, and what somebody published of them beside what we work out.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use paygrain_pricing::{Exact, nearest};
-use paygrain_replay::Description;
-use paygrain_replay::Outcome;
-use serde::Deserialize;
+use paygrain_replay::{Description, Outcome};
 
 use crate::error::AppError;
 use crate::number;
 
 /// Name and text of each file, by name.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
-/// What a published figure is of: by name of the file.
-const PUBLISHED: &str = include_str!("published.json");
 
 static ALL: LazyLock<Result<Vec<Scenario>, String>> = LazyLock::new(read);
 
@@ -33,15 +28,6 @@ pub struct Scenario {
     pub known: String,
     /// What is assumed, in words; empty: nothing.
     pub assumed: String,
-    of: Option<PublishedOf>,
-}
-
-/// The deployment that a published figure is of, and the parts of its cost that it has.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PublishedOf {
-    deployment: String,
-    parts: Vec<String>,
 }
 
 /// Our figure beside one that was published.
@@ -98,12 +84,12 @@ impl Scenario {
 
     /// Our figure beside the published one, among the deployments that were compared.
     pub fn ours(&self, outcomes: &[Outcome]) -> Option<Ours> {
-        let of = self.of.as_ref()?;
-        let outcome = outcomes.iter().find(|one| one.name == of.deployment)?;
-        let named = outcome.parts.named();
-        let amounts = named.iter().filter(|(name, _)| of.parts.iter().any(|part| part == name));
-        let amount = outcome.monthly_cost.is_some().then(|| amounts.map(|(_, amount)| *amount).sum::<Exact>());
         let published = self.description.published.as_ref()?;
+        let parts = &published.parts;
+        let outcome = outcomes.iter().find(|one| Some(&one.name) == published.deployment.as_ref())?;
+        let named = outcome.parts.named();
+        let amounts = named.iter().filter(|(name, _)| parts.is_empty() || parts.iter().any(|part| part == name));
+        let amount = outcome.monthly_cost.is_some().then(|| amounts.map(|(_, amount)| *amount).sum::<Exact>());
         let theirs = published.amount.as_str().parse::<Exact>().ok()?;
         // Only amounts of the same money are compared.
         let comparable = amount.as_ref().filter(|_| published.currency == outcome.currency);
@@ -112,7 +98,7 @@ impl Scenario {
             title: outcome.title.clone(),
             name: outcome.name.clone(),
             difference: comparable.and_then(|ours| number::percent(&(ours - &theirs), &theirs)),
-            parts: (of.parts.len() < named.len()).then(|| of.parts.join(" and ")),
+            parts: (!parts.is_empty()).then(|| parts.join(" and ")),
             reasons: reasons.collect(),
             amount,
         })
@@ -126,13 +112,11 @@ fn legible(rate: &str) -> String {
 }
 
 fn read() -> Result<Vec<Scenario>, String> {
-    let mut published: BTreeMap<String, PublishedOf> =
-        serde_json::from_str(PUBLISHED).map_err(|error| format!("published.json: {error}"))?;
     let read = |(name, text): &(&'static str, &'static str)| {
         let description =
             Description::from_path_text(&format!("{name}.toml"), text).map_err(|error| error.to_string())?;
         let [story, known, assumed] = told(text);
-        Ok(Scenario { name, text, description, story, known, assumed, of: published.remove(*name) })
+        Ok(Scenario { name, text, description, story, known, assumed })
     };
     FILES.iter().map(read).collect()
 }
@@ -172,7 +156,8 @@ mod tests {
                 scenario.name
             );
             assert!(!scenario.story.contains('#') && !scenario.when().is_empty(), "{}", scenario.name);
-            assert_eq!(scenario.of.is_some(), scenario.description.published.is_some(), "{}", scenario.name);
+            let published = scenario.description.published.as_ref();
+            assert!(published.is_none_or(|published| published.deployment.is_some()), "{}", scenario.name);
         }
     }
 

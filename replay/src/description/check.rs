@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     durations::Durations,
+    outcome::Parts,
     quantities::{BYTES_MAX, parse_duration_us, parse_memory_mb, parse_vcpu_milli, shown},
     workload::{Function, Trigger},
 };
@@ -67,6 +68,13 @@ pub(super) fn plan(description: &Description, default_period: Period) -> Result<
         let amount = mistakes.exact("published.amount", &published.amount);
         if amount.is_some_and(|amount| amount.is_negative()) {
             mistakes.add("published.amount", "is below 0", "");
+        }
+        for (place, part) in published.parts.iter().enumerate() {
+            if !Parts::NAMES.contains(&part.as_str()) {
+                let hint = nearest(part, Parts::NAMES).map(|near| format!("did you mean `{near}`?"));
+                let message = format!("is `{part}`: one of {} is expected", Parts::NAMES.join(", "));
+                mistakes.add(format!("published.parts[{place}]"), message, hint.unwrap_or_default());
+            }
         }
     }
     match description.functions.len() {

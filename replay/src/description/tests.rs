@@ -57,6 +57,8 @@ fn a_file_in_toml_and_in_json_is_the_same() {
         currency = "USD"
         what = "one night"
         source = "a talk"
+        deployment = "aws-lambda-x86"
+        parts = ["compute", "requests"]
         [[function]]
         name = "resize"
         memory = 1024
@@ -70,7 +72,8 @@ fn a_file_in_toml_and_in_json_is_the_same() {
         runs = [{ at = "2026-10-03T10:00:00Z", duration = "2s", count = 3 }]
     "#;
     let json = r#"{"title": "uploads", "period": "2026-10",
-        "published": {"amount": 25, "currency": "USD", "what": "one night", "source": "a talk"},
+        "published": {"amount": 25, "currency": "USD", "what": "one night", "source": "a talk",
+            "deployment": "aws-lambda-x86", "parts": ["compute", "requests"]},
         "function": [
         {"name": "resize", "memory": 1024, "vcpu": 0.5, "duration": {"median": "120ms", "p95": "900ms"},
          "rate": "100 per hour"},
@@ -351,6 +354,15 @@ fn one_mistake_is_told_with_what_to_write() {
     ];
     let error = read(&calls).workload(0, period()).unwrap_err();
     assert!(error.to_string().contains("one execution leads to 1001001 others"), "{error}");
+}
+
+#[test]
+fn a_published_figure_is_of_parts_that_there_are() {
+    let text = "title = \"t\"\n[published]\namount = 1\ncurrency = \"USD\"\nwhat = \"w\"\nsource = \"s\"\n\
+                parts = [\"compute\", \"request\"]\n[[function]]\nname = \"f\"\nmemory = 128\nduration = \"1s\"\nrate = \"5 per day\"\n";
+    let error = Description::from_toml(text).unwrap().workload(1, period()).unwrap_err();
+    assert!(error.to_string().contains("published.parts[1]: is `request`: one of compute, idle, "), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("did you mean `requests`?"));
 }
 
 #[test]
