@@ -19,7 +19,7 @@ use crate::bill::RatedUsage;
 use crate::compared::Compared;
 use crate::declared::Declared;
 use crate::error::QueryError;
-use crate::memory_sizes::MemorySizes;
+use crate::memory_what_if::MemoryWhatIf;
 use crate::places::Places;
 use crate::rollup::TABLES;
 use crate::rollup::store::{Rollups, Services, Source, View};
@@ -103,7 +103,7 @@ pub(crate) struct Kept {
     /// Times of latest records, microseconds since 1970 UTC.
     pub latest: Arc<Answers<Option<i64>>>,
     pub comparisons: Arc<Answers<Option<Compared>>>,
-    pub memory_sizes: Arc<Answers<Option<MemorySizes>>>,
+    pub memory_what_ifs: Arc<Answers<Option<MemoryWhatIf>>>,
     pub staircases: Arc<Answers<Option<Staircase>>>,
     /// What workloads are compared on.
     pub deployments: Arc<OnceLock<Result<Arc<Deployments>, Vec<DeploymentProblem>>>>,
@@ -120,7 +120,7 @@ impl Kept {
             workloads: Arc::default(),
             latest: Arc::default(),
             comparisons: Arc::default(),
-            memory_sizes: Arc::default(),
+            memory_what_ifs: Arc::default(),
             staircases: Arc::default(),
             deployments: Arc::default(),
         }

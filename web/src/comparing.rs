@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, header};
 use paygrain_pricing::Period;
-use paygrain_query::{CompareRequest, Compared, Engine, MemorySizes, QueryError};
+use paygrain_query::{CompareRequest, Compared, Engine, MemoryWhatIf, QueryError};
 use paygrain_replay::description::Description;
 use paygrain_replay::{ScheduledJob, Workload};
 
@@ -32,9 +32,9 @@ pub async fn recorded(app: &App, query: CompareQuery) -> Result<Option<Compared>
 ///
 /// # Errors
 /// As [`recorded`], or executions of several functions.
-pub async fn memory(app: &App, query: CompareQuery) -> Result<Option<MemorySizes>, AppError> {
+pub async fn memory(app: &App, query: CompareQuery) -> Result<Option<MemoryWhatIf>, AppError> {
     let request = CompareRequest::read(&query.compared)?;
-    to_its_end(app, async move |engine: Engine| engine.memory_sizes(&query.workload, &request).await).await
+    to_its_end(app, async move |engine: Engine| engine.memory_what_if(&query.workload, &request).await).await
 }
 
 /// A described job on every deployment that a URL asks for.

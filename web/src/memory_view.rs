@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use paygrain_pricing::Exact;
-use paygrain_query::MemorySizes;
+use paygrain_query::MemoryWhatIf;
 use paygrain_replay::RightSize;
 use paygrain_replay::memory::{Observation, SizeRow};
 
@@ -66,8 +66,8 @@ pub struct MemoryView {
 
 impl MemoryView {
     /// Lays sizes out.
-    pub fn new(sizes: MemorySizes) -> Self {
-        let MemorySizes { right_size: answer, assumed } = sizes;
+    pub fn new(sizes: MemoryWhatIf) -> Self {
+        let MemoryWhatIf { right_size: answer, assumed } = sizes;
         let rows: Vec<Row> = answer.sizes.rows.iter().map(|row| Row::of(row, &answer)).collect();
         let cards = TITLES.into_iter().zip(chosen(&answer)).map(|(title, sizes)| card(title, sizes, &answer)).collect();
         Self {
@@ -205,9 +205,9 @@ const COLUMNS: [&str; 10] = [
 ///
 /// # Errors
 /// When a row cannot be written.
-pub fn download(sizes: Option<&MemorySizes>) -> Result<Response, AppError> {
+pub fn download(sizes: Option<&MemoryWhatIf>) -> Result<Response, AppError> {
     let mut text = CsvText::new(COLUMNS)?;
-    let Some(MemorySizes { right_size: answer, .. }) = sizes else { return text.download("paygrain-memory.csv") };
+    let Some(MemoryWhatIf { right_size: answer, .. }) = sizes else { return text.download("paygrain-memory.csv") };
     let exact = |value: Option<Exact>| value.map(|value| value.to_string()).unwrap_or_default();
     for size in &answer.sizes.rows {
         let row = Row::of(size, answer);

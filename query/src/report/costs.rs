@@ -253,6 +253,17 @@ impl Costs {
         one_currency(found.iter().flatten().map(String::as_str).collect())
     }
 
+    /// The currency of all amounts where this is the time before what is in one currency or costs nothing; and whether both
+    /// can be compared, which times in different currencies cannot.
+    pub fn comparable(&self, now: Option<String>) -> (String, bool) {
+        let own = match &self.currencies()[..] {
+            [one] => Some(one.currency.clone()),
+            _ => None,
+        };
+        let is_comparable = own.is_some() && (now.is_none() || now == own);
+        (now.or(own).unwrap_or_else(|| "USD".to_owned()), is_comparable)
+    }
+
     /// What is chosen by currency.
     pub fn currencies(&self) -> Vec<CurrencyPart> {
         let charges = self.charges();

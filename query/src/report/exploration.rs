@@ -190,15 +190,7 @@ fn explore(
     days: Days,
     [now, before]: [&Costs; 2],
 ) -> Result<Exploration, QueryError> {
-    let currency_of = |costs: &Costs| match &costs.currencies()[..] {
-        [one] => Some(one.currency.clone()),
-        _ => None,
-    };
-    let currency = currency_of(now);
-    // A time before in another currency is no time to compare with; one without any cost is, where there is none now.
-    let is_comparable =
-        currency_of(before).is_some_and(|own| currency.as_ref().is_none_or(|currency| *currency == own));
-    let currency = currency.or_else(|| currency_of(before)).unwrap_or_else(|| "USD".to_owned());
+    let (currency, is_comparable) = before.comparable(now.currency()?);
     let (groups, cost) = ranked(now, is_comparable.then_some(before), request);
     let (step, columns, mut by_column) = columns(now, request, days)?;
     let bands = bands(&groups, &columns, &mut by_column);

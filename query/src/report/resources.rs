@@ -300,9 +300,7 @@ async fn detail(
     let session = engine.session().await?;
     let costs = Costs::of(engine, &session, &selection, days).await?;
     let before = Costs::of(engine, &session, &selection, days.before()).await?;
-    let currency = costs.currency()?;
-    let currency_before = before.currencies().into_iter().map(|part| part.currency).collect::<Vec<_>>();
-    let is_comparable = currency_before.len() == 1 && currency.as_ref().is_none_or(|own| *own == currency_before[0]);
+    let (currency, is_comparable) = before.comparable(costs.currency()?);
     let (own, own_before) = (Own { costs: &costs, service }, Own { costs: &before, service });
 
     // The service of records is a column of theirs; that of charges is another.
@@ -340,9 +338,7 @@ async fn detail(
     Ok(Some(ResourceDetail {
         days,
         days_before: days.before(),
-        currency: currency
-            .or_else(|| currency_before.first().cloned().filter(|_| is_comparable))
-            .unwrap_or_else(|| "USD".to_owned()),
+        currency,
         cost: own.total().unwrap_or_default(),
         cost_before: is_comparable.then(|| own_before.total().unwrap_or_default()),
         step,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use paygrain_pricing::{Exact, grouped};
-use paygrain_query::{MEMORY_DEPLOYMENT, MemorySizes, Recorded};
+use paygrain_query::{MEMORY_DEPLOYMENT, MemoryWhatIf, Recorded};
 use paygrain_replay::RightSize;
 
 use crate::commands::Context;
@@ -40,7 +40,7 @@ impl Memory {
         let assumptions = self.assumptions.request()?.assumptions;
         let answer = engine.right_size(workload, &self.deployment, &assumptions).await?;
         match self.format {
-            OutputFormat::Json => print_json(&MemorySizes { right_size: answer, assumed }),
+            OutputFormat::Json => print_json(&MemoryWhatIf { right_size: answer, assumed }),
             OutputFormat::Csv => rows(&answer, true).print_csv(),
             OutputFormat::Table => {
                 print_text(&format!(

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::Utc;
-use paygrain_query::{ComparedJob, MemorySizes};
+use paygrain_query::{ComparedJob, MemoryWhatIf};
 
 use crate::app::App;
 use crate::compare_query::CompareQuery;
@@ -20,7 +20,7 @@ pub async fn cron(State(app): State<App>, params: Params) -> Result<Json<Compare
 }
 
 /// `GET`: recorded executions at all sizes of memory, in the shape of `paygrain what-if memory --format json`.
-pub async fn memory(State(app): State<App>, params: Params) -> Result<Json<MemorySizes>, AppError> {
+pub async fn memory(State(app): State<App>, params: Params) -> Result<Json<MemoryWhatIf>, AppError> {
     let query = CompareQuery::memory(&params)?;
     comparing::memory(&app, query).await?.map(Json).ok_or(AppError::NoExecutions)
 }

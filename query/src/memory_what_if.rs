@@ -19,7 +19,7 @@ const OF_SEVERAL: [&str; 5] = ["kind", "on", "axis", "robustness", "limit"];
 
 /// A function at all sizes of memory, and what had to be assumed of its executions: the answer of every face.
 #[derive(Clone, Debug, Serialize)]
-pub struct MemorySizes {
+pub struct MemoryWhatIf {
     /// The sizes.
     #[serde(flatten)]
     pub right_size: RightSize,
@@ -39,11 +39,11 @@ impl Engine {
     ///
     /// # Errors
     /// More than one deployment, or as [`Engine::recorded`] and [`Engine::right_size`].
-    pub async fn memory_sizes(
+    pub async fn memory_what_if(
         &self,
         given: &[(String, String)],
         request: &CompareRequest,
-    ) -> Result<Arc<Option<MemorySizes>>, QueryError> {
+    ) -> Result<Arc<Option<MemoryWhatIf>>, QueryError> {
         let deployment = match request.deployments.as_slice() {
             [] => MEMORY_DEPLOYMENT,
             [one] => one.as_str(),
@@ -54,11 +54,11 @@ impl Engine {
         };
         let session = self.session().await?;
         let question = format!("memory {given:?} {deployment} {:?}", request.assumptions);
-        answer(&session, self.catalogue(), |kept| &kept.memory_sizes, &question, async {
+        answer(&session, self.catalogue(), |kept| &kept.memory_what_ifs, &question, async {
             let Some(recorded) = Recorded::of(self, &session, given).await? else { return Ok((None, 1)) };
             let right_size = self.right_size(recorded.workload, deployment, &request.assumptions).await?;
             let weight = right_size.sizes.rows.len();
-            Ok((Some(MemorySizes { right_size, assumed: recorded.assumed }), weight))
+            Ok((Some(MemoryWhatIf { right_size, assumed: recorded.assumed }), weight))
         })
         .await
     }
