@@ -7,6 +7,7 @@ use crate::{
     book::{Allowance, CommitmentKind, CommitmentPlan, CommittedRates, Grant, PriceBook, Sku},
     catalogue::Catalogue,
     exact::Exact,
+    unit::Window,
 };
 
 /// One thing that is not the same.
@@ -122,7 +123,7 @@ fn sku_facts(book: &PriceBook, sku: &Sku, facts: &mut Facts) {
         put("scale".into(), Fact::text(sku.scale.to_string()));
     }
     if let Some(window) = sku.maximum_per {
-        put("maximum per".into(), Fact::text(format!("{window:?}").to_lowercase()));
+        put("maximum per".into(), Fact::text(window.name()));
     }
     for meter in &sku.meters {
         let since = meter.from.map_or(String::new(), |day| format!(" from {day}"));
@@ -162,7 +163,7 @@ fn allowance_text(allowance: &Allowance, skus: &BTreeSet<&str>) -> String {
         Grant::Quantity { quantity, unit } => format!("{quantity} {unit}"),
         Grant::Credit(credit) => format!("credit {credit}"),
     };
-    let window = allowance.window.map_or("month".to_owned(), |window| format!("{window:?}").to_lowercase());
+    let window = allowance.window.map_or("month", Window::name);
     let mut text = format!("{grant} a {window} per {}", allowance.scope.join(", "));
     let day = |name: &str, day: Option<chrono::NaiveDate>| day.map_or(String::new(), |day| format!(", {name} {day}"));
     text += &(day("from", allowance.from) + &day("until", allowance.to));

@@ -388,6 +388,14 @@ impl Window {
         }
     }
 
+    /// Its name: `hour` or `day`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Window::Hour => "hour",
+            Window::Day => "day",
+        }
+    }
+
     /// Reads `hour`, `h` or `day`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

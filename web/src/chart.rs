@@ -15,6 +15,17 @@ fn pixel(value: f64) -> f64 {
     if rounded == 0.0 { 0.0 } else { rounded }
 }
 
+/// Width of the charts that fill a page.
+const WIDTH: f64 = 1100.0;
+/// Room that a character of a label needs.
+const LABEL_WIDTH: f64 = 7.4;
+
+/// Room that the longest of some labels needs.
+fn label_room<'l>(labels: impl IntoIterator<Item = &'l str>) -> f64 {
+    let longest = labels.into_iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    (longest as f64 * LABEL_WIDTH).ceil()
+}
+
 /// A line of the grid with its label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tick {
@@ -24,6 +35,50 @@ pub struct Tick {
     pub label_y: f64,
     /// What it says.
     pub label: String,
+}
+
+impl Tick {
+    fn at(y: f64, label: String) -> Self {
+        Self { y, label_y: pixel(y + 4.0), label }
+    }
+}
+
+/// A vertical axis from zero, in steps of a round number.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    step: f64,
+    times: u32,
+}
+
+impl Axis {
+    /// Up to a value; of nothing it is without a step.
+    fn up_to(max: f64) -> Self {
+        if max <= 0.0 {
+            return Self { step: 1.0, times: 0 };
+        }
+        let (step, times) = steps(max);
+        Self { step, times }
+    }
+
+    /// The same of what is counted: no step ends within one.
+    fn of_count(max: u64) -> Self {
+        let max = max.max(1) as f64;
+        let step = steps(max).0.ceil();
+        Self { step, times: (max / step).ceil() as u32 }
+    }
+
+    /// Its end.
+    fn top(self) -> f64 {
+        self.step * f64::from(self.times.max(1))
+    }
+
+    /// Values with what stands beside them.
+    fn labels(self, symbol: &str) -> impl Iterator<Item = (f64, String)> {
+        (0..=self.times).map(move |place| {
+            let value = f64::from(place) * self.step;
+            (value, axis_label(value, self.step, symbol))
+        })
+    }
 }
 
 /// Steps of a round number that reach the maximum: the step, and how many.

@@ -1,16 +1,14 @@
 //! Bands over sizes of memory: panels one below the other with the same horizontal axis of powers, and below them the sizes
 //! that may be the choice. A value that is known is a line; one of which only bounds are known is the area between them.
 
-use super::{Tick, axis_label, pixel, steps};
+use super::{Axis, Tick, WIDTH, label_room, pixel};
 use crate::number::count;
 
-const WIDTH: f64 = 1100.0;
 const TOP: f64 = 26.0;
 const PANEL_HEIGHT: f64 = 150.0;
 /// Room for the title of a panel, above it.
 const GAP: f64 = 36.0;
 const CHOICE_HEIGHT: f64 = 24.0;
-const LABEL_WIDTH: f64 = 7.4;
 /// Room that a label of the horizontal axis needs.
 const MARK_WIDTH: f64 = 46.0;
 /// Distance of the outermost sizes from the edges.
@@ -143,22 +141,19 @@ impl Bands {
     /// Lays a chart out; nothing for fewer than two sizes.
     pub fn new(input: BandsInput<'_>) -> Option<Self> {
         let &[first, .., last] = input.places else { return None };
-        let scales: Vec<Scale> = input.panels.iter().map(Scale::of).collect();
-        let labels = scales.iter().zip(&input.panels).flat_map(|(scale, panel)| scale.labels(&panel.symbol));
-        let names = input.choices.iter().map(|(title, _)| (*title).to_owned());
-        let longest = labels.map(|(_, label)| label).chain(names).map(|label| label.chars().count()).max()?;
-        let left = (longest as f64 * LABEL_WIDTH).ceil() + 14.0;
+        let axes: Vec<Axis> = input.panels.iter().map(axis_of).collect();
+        let labels: Vec<(f64, String)> =
+            axes.iter().zip(&input.panels).flat_map(|(axis, panel)| axis.labels(&panel.symbol)).collect();
+        let names = input.choices.iter().map(|(title, _)| *title);
+        let left = label_room(labels.iter().map(|(_, label)| label.as_str()).chain(names)) + 14.0;
         let (from, to) = ((first.max(1) as f64).ln(), (last as f64).ln());
         let x = |place: i64| {
             let share = ((place.max(1) as f64).ln() - from) / (to - from).max(f64::MIN_POSITIVE);
             pixel(left + INSET + share * (WIDTH - left - 2.0 * INSET))
         };
         let xs: Vec<f64> = input.places.iter().map(|place| x(*place)).collect();
-        let panels: Vec<Panel> = (0_u32..)
-            .zip(input.panels)
-            .zip(&scales)
-            .map(|((row, panel), scale)| draw(panel, row, scale, &xs, x))
-            .collect();
+        let panels: Vec<Panel> =
+            (0_u32..).zip(input.panels).zip(axes).map(|((row, panel), axis)| draw(panel, row, axis, &xs, x)).collect();
         let end = panels.last().map_or(TOP, |panel| panel.bottom);
         let label_y = end + 18.0;
         let choices_top = label_y + 34.0;
@@ -193,41 +188,17 @@ impl Bands {
     }
 }
 
-/// The vertical axis of a panel, from zero.
-#[derive(Clone, Copy, Debug)]
-struct Scale {
-    step: f64,
-    times: u32,
+/// The vertical axis of a panel.
+fn axis_of(panel: &PanelInput) -> Axis {
+    let bounds = panel.bounds.iter().flat_map(|(low, high)| [*low, *high]).flatten();
+    Axis::up_to(bounds.chain(panel.recorded.iter().map(|(_, value)| *value)).fold(0.0, f64::max))
 }
 
-impl Scale {
-    fn of(panel: &PanelInput) -> Self {
-        let bounds = panel.bounds.iter().flat_map(|(low, high)| [*low, *high]).flatten();
-        let most = bounds.chain(panel.recorded.iter().map(|(_, value)| *value)).fold(0.0, f64::max);
-        if most <= 0.0 {
-            return Self { step: 1.0, times: 0 };
-        }
-        let (step, times) = steps(most);
-        Self { step, times }
-    }
-
-    fn top(self) -> f64 {
-        self.step * f64::from(self.times.max(1))
-    }
-
-    fn labels(self, symbol: &str) -> impl Iterator<Item = (f64, String)> {
-        (0..=self.times).map(move |place| {
-            let value = f64::from(place) * self.step;
-            (value, axis_label(value, self.step, symbol))
-        })
-    }
-}
-
-fn draw(input: PanelInput, row: u32, scale: &Scale, xs: &[f64], x: impl Fn(i64) -> f64) -> Panel {
+fn draw(input: PanelInput, row: u32, axis: Axis, xs: &[f64], x: impl Fn(i64) -> f64) -> Panel {
     let top = TOP + f64::from(row) * (PANEL_HEIGHT + GAP);
     let bottom = top + PANEL_HEIGHT;
-    let y = |value: f64| pixel(bottom - (value / scale.top()).clamp(0.0, 1.0) * PANEL_HEIGHT);
-    let tick = |(value, label): (f64, String)| Tick { y: y(value), label_y: pixel(y(value) + 4.0), label };
+    let y = |value: f64| pixel(bottom - (value / axis.top()).clamp(0.0, 1.0) * PANEL_HEIGHT);
+    let tick = |(value, label): (f64, String)| Tick::at(y(value), label);
     let bound = |choose: fn(&Bounds) -> Option<f64>| -> Vec<Point> {
         xs.iter().zip(&input.bounds).map(|(x, bounds)| Some((*x, y(choose(bounds)?)))).collect()
     };
@@ -239,7 +210,7 @@ fn draw(input: PanelInput, row: u32, scale: &Scale, xs: &[f64], x: impl Fn(i64) 
         title_y: top - 10.0,
         top,
         bottom,
-        ticks: scale.labels(&input.symbol).map(tick).collect(),
+        ticks: axis.labels(&input.symbol).map(tick).collect(),
         class: format!("s{}", input.colour),
         area: if is_known { String::new() } else { area(&low, &high) },
         lines,

@@ -1,9 +1,8 @@
 //! A heat map of the week: a cell for each hour of each weekday, the darker the more. The table under it has the same
 //! values, and the caption is worked out from them.
 
-use super::pixel;
+use super::{WIDTH, pixel};
 
-const WIDTH: f64 = 1100.0;
 const LEFT: f64 = 92.0;
 const TOP: f64 = 24.0;
 const CELL_HEIGHT: f64 = 30.0;

@@ -1,14 +1,12 @@
 //! A histogram: how often values fall into which range, with the percentiles marked. Where values are far apart the ranges
 //! grow with them. The table under the chart has the same counts, and the caption is worked out from them.
 
-use super::{Tick, axis_label, pixel, steps};
+use super::{Axis, Tick, WIDTH, label_room, pixel};
 use crate::number::count;
 
-const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 280.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
-const LABEL_WIDTH: f64 = 7.4;
 /// Ranges at most, about.
 const RANGES: i64 = 24;
 /// Values further apart than this have ranges that grow.
@@ -132,19 +130,12 @@ impl Histogram {
                 input.values[from..to].iter().map(|(_, count)| count).sum()
             })
             .collect();
-        let highest = counts.iter().copied().max().unwrap_or(1).max(1);
-        let (step, times) = steps(highest as f64);
-        // Half a record is none.
-        let (step, times) = if step < 1.0 { (1.0, u32::try_from(highest).unwrap_or(1)) } else { (step, times) };
+        let vertical = Axis::of_count(counts.iter().copied().max().unwrap_or(1));
         let plot_height = HEIGHT - TOP - BOTTOM;
-        let per_unit = plot_height / (step * f64::from(times));
+        let per_unit = plot_height / vertical.top();
         let y = |value: f64| pixel(TOP + plot_height - value * per_unit);
-        let labels: Vec<(f64, String)> = (0..=times)
-            .map(|place| f64::from(place) * step)
-            .map(|value| (value, axis_label(value, step.max(1.0), "")))
-            .collect();
-        let longest = labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
-        let left = (longest as f64 * LABEL_WIDTH).ceil() + 12.0;
+        let labels: Vec<(f64, String)> = vertical.labels("").collect();
+        let left = label_room(labels.iter().map(|(_, label)| label.as_str())) + 12.0;
         let place_width = (WIDTH - left) / counts.len() as f64;
         let label_every = (RANGE_LABEL_WIDTH / place_width).ceil().max(1.0) as usize;
         let mut so_far = 0;
@@ -187,10 +178,7 @@ impl Histogram {
             middle: pixel(f64::midpoint(left, WIDTH)),
             axis_y: HEIGHT - 6.0,
             axis: format!("{}, {}", input.what, input.unit),
-            ticks: labels
-                .into_iter()
-                .map(|(value, label)| Tick { y: y(value), label_y: pixel(y(value) + 4.0), label })
-                .collect(),
+            ticks: labels.into_iter().map(|(value, label)| Tick::at(y(value), label)).collect(),
             caption: caption(input, &bars, total, least, most),
             bars,
             marks,

@@ -3,15 +3,13 @@
 
 use paygrain_pricing::Exact;
 
-use super::{Tick, axis_label, pixel, steps};
+use super::{Tick, WIDTH, axis_label, label_room, pixel, steps};
 use crate::filters::capital;
 use crate::number::{approximate, count, money, symbol};
 
-const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 360.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 46.0;
-const LABEL_WIDTH: f64 = 7.4;
 /// Room for the names at the ends of the lines.
 const NAMES_WIDTH: f64 = 204.0;
 /// Characters of a name that fit there.
@@ -202,16 +200,11 @@ impl Lines {
         }
         let vertical = Vertical::new(input)?;
         let labels = vertical.labels(input.currency);
-        let longest = labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
-        let left = (longest as f64 * LABEL_WIDTH).ceil() + 12.0;
+        let left = label_room(labels.iter().map(|(_, label)| label.as_str())) + 12.0;
         let right = WIDTH - NAMES_WIDTH;
         let bottom = HEIGHT - BOTTOM;
         let plot = Plot { left, right, from: (input.from as f64).log10(), to: (input.to as f64).log10(), vertical };
-        let ticks = labels
-            .into_iter()
-            .map(|(value, label)| (plot.vertical.y(value), label))
-            .map(|(y, label)| Tick { y, label_y: pixel(y + 4.0), label })
-            .collect();
+        let ticks = labels.into_iter().map(|(value, label)| Tick::at(plot.vertical.y(value), label)).collect();
         let stretches: Vec<Stretch> = input.intervals.iter().map(|interval| input.stretch(interval)).collect();
         Some(Self {
             width: WIDTH,

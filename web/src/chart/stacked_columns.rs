@@ -3,14 +3,12 @@
 
 use paygrain_pricing::Exact;
 
-use super::{Tick, axis_label, pixel, steps};
+use super::{Axis, Tick, WIDTH, label_room, pixel};
 use crate::number::{approximate, money, sum, symbol};
 
-const WIDTH: f64 = 1100.0;
 const HEIGHT: f64 = 330.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 28.0;
-const LABEL_WIDTH: f64 = 7.4;
 /// The share of its place that a column fills.
 const FILL: f64 = 0.72;
 /// Room that a label under a column needs.
@@ -142,20 +140,12 @@ impl StackedColumns {
         if max <= 0.0 {
             return None;
         }
-        let (step, step_count) = steps(max);
+        let axis = Axis::up_to(max);
         let plot_height = HEIGHT - TOP - BOTTOM;
-        let scale = Scale { base: TOP + plot_height, per_unit: plot_height / (step * f64::from(step_count)) };
-        let labels: Vec<(f64, String)> = (0..=step_count)
-            .map(|place| f64::from(place) * step)
-            .map(|value| (value, axis_label(value, step, &symbol(currency))))
-            .collect();
-        let longest = labels.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(0);
-        let left = (longest as f64 * LABEL_WIDTH).ceil() + 12.0;
-        let ticks = labels
-            .into_iter()
-            .map(|(value, label)| (scale.y(value), label))
-            .map(|(y, label)| Tick { y, label_y: pixel(y + 4.0), label })
-            .collect();
+        let scale = Scale { base: TOP + plot_height, per_unit: plot_height / axis.top() };
+        let labels: Vec<(f64, String)> = axis.labels(&symbol(currency)).collect();
+        let left = label_room(labels.iter().map(|(_, label)| label.as_str())) + 12.0;
+        let ticks = labels.into_iter().map(|(value, label)| Tick::at(scale.y(value), label)).collect();
         let classes: Vec<String> = series.iter().map(class).collect();
         let shape = Shape { left, place_width: (WIDTH - left) / columns.len() as f64, scale, currency };
         let columns = columns

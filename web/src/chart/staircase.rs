@@ -3,25 +3,22 @@
 //! from them.
 
 use chrono::DateTime;
+use paygrain_pricing::period::{DAY_US, HOUR_US};
 use paygrain_replay::Staircase;
 
-use super::{Tick, axis_label, pixel, steps};
+use super::{Axis, Tick, WIDTH, label_room, pixel};
 use crate::number::count;
 
-const WIDTH: f64 = 1100.0;
 const TOP: f64 = 26.0;
 /// Height of the plot, all panels together.
 const PLOT_HEIGHT: f64 = 230.0;
 /// Room for the title of the second panel.
 const GAP: f64 = 34.0;
 const BOTTOM: f64 = 28.0;
-const LABEL_WIDTH: f64 = 7.4;
 /// Executions for an instance up to which they share an axis.
 const SHARED_RATIO: u64 = 6;
 /// Labels of the time axis.
 const LABELS_MAX: i64 = 12;
-const HOUR_US: i64 = 3_600_000_000;
-const DAY_US: i64 = 24 * HOUR_US;
 /// Distances of labels.
 const LABEL_STEPS_US: [i64; 9] =
     [HOUR_US / 6, HOUR_US, 2 * HOUR_US, 3 * HOUR_US, 6 * HOUR_US, 12 * HOUR_US, DAY_US, 2 * DAY_US, 7 * DAY_US];
@@ -131,9 +128,9 @@ impl StaircaseChart {
             true => vec![("Executions at once, and instances up", executions.max(instances))],
             false => vec![("Executions at once", executions), ("Instances up", instances)],
         };
-        let scales: Vec<(f64, u32)> = tops.iter().map(|(_, top)| whole_steps(*top)).collect();
-        let labels = scales.iter().map(|(step, times)| axis_label(step * f64::from(*times), *step, ""));
-        let left = (labels.map(|label| label.chars().count()).max()? as f64 * LABEL_WIDTH).ceil() + 14.0;
+        let axes: Vec<Axis> = tops.iter().map(|(_, top)| Axis::of_count(*top)).collect();
+        let labels: Vec<(f64, String)> = axes.iter().flat_map(|axis| axis.labels("")).collect();
+        let left = label_room(labels.iter().map(|(_, label)| label.as_str())) + 14.0;
         let length = (found.end_us - found.start_us).max(1) as f64;
         let x = |at_us: i64| pixel(left + ((at_us - found.start_us) as f64 / length).clamp(0.0, 1.0) * (WIDTH - left));
         for (place, row) in (0_i64..).zip(&mut rows) {
@@ -142,20 +139,16 @@ impl StaircaseChart {
             row.width = pixel(x(at_us + found.bucket_us) - row.x);
         }
         let height = (PLOT_HEIGHT - if shares { 0.0 } else { GAP }) / tops.len() as f64;
-        let panels = tops.iter().zip(&scales).enumerate().map(|(place, ((title, _), (step, times)))| {
+        let panels = tops.iter().zip(&axes).enumerate().map(|(place, ((title, _), axis))| {
             let top = TOP + place as f64 * (height + GAP);
-            let y = |value: f64| pixel(top + height - (value / (step * f64::from(*times))).min(1.0) * height);
-            let tick = |place: u32| {
-                let value = f64::from(place) * step;
-                Tick { y: y(value), label_y: pixel(y(value) + 4.0), label: axis_label(value, *step, "") }
-            };
+            let y = |value: f64| pixel(top + height - (value / axis.top()).min(1.0) * height);
             let course = |value: fn(&Row) -> u64| stairs(&rows, |row| y(value(row) as f64));
             let end = rows.last().map_or(left, |row| pixel(row.x + row.width));
             let area = || format!("M{left} {0}L{1}L{end} {0}Z", y(0.0), course(|row| row.executions));
             Panel {
                 title,
                 title_y: top - 10.0,
-                ticks: (0..=*times).map(tick).collect(),
+                ticks: axis.labels("").map(|(value, label)| Tick::at(y(value), label)).collect(),
                 area: if place == 0 { area() } else { String::new() },
                 line: if place + 1 == tops.len() { format!("M{}", course(|row| row.instances)) } else { String::new() },
             }
@@ -194,13 +187,6 @@ fn stairs(rows: &[Row], y: impl Fn(&Row) -> f64) -> String {
         corners.push(format!("{} {height}", pixel(row.x + row.width)));
     }
     corners.join("L")
-}
-
-/// Whole steps that reach the top.
-fn whole_steps(top: u64) -> (f64, u32) {
-    let (step, _) = steps(top.max(1) as f64);
-    let step = step.ceil();
-    (step, (top.max(1) as f64 / step).ceil() as u32)
 }
 
 fn time(at_us: i64, format: &str) -> String {

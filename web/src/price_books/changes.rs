@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use paygrain_pricing::book::CommitmentPlan;
+use paygrain_pricing::book::{CommitmentPlan, in_force};
 use paygrain_pricing::{Exact, Meter, Price, PriceBook, Sku, Tier};
 use serde::Serialize;
 
-use super::rows::{in_force, unit_factor, unit_words};
+use super::rows::{unit_factor, unit_words};
 use super::views::AllowanceView;
 use crate::number;
 

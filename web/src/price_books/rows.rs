@@ -1,6 +1,8 @@
 //! Prices as rows: one per tier, region set and period, with every digit and where it was published.
 
 use chrono::NaiveDate;
+use paygrain_pricing::book::in_force;
+use paygrain_pricing::period::DAY_US;
 use paygrain_pricing::{Exact, Price, PriceBook, Sku, Unit};
 use serde::Serialize;
 
@@ -136,16 +138,11 @@ fn of_price(book: &PriceBook, sku: &Sku, price: &Price, on: NaiveDate) -> Vec<Pr
 }
 
 /// Any length of a month serves where both units have one, or neither.
-const ANY_MONTH_US: i64 = 30 * 86_400_000_000;
+const ANY_MONTH_US: i64 = 30 * DAY_US;
 
 /// How many of one unit another is, where that does not depend on the length of a month.
 pub fn unit_factor(from: &Unit, to: &Unit) -> Option<Exact> {
     (from.has_month() == to.has_month()).then(|| from.factor(to, ANY_MONTH_US).ok())?
-}
-
-/// Whether a day is in a half-open range of days.
-pub fn in_force(from: Option<NaiveDate>, to: Option<NaiveDate>, day: NaiveDate) -> bool {
-    from.is_none_or(|from| from <= day) && to.is_none_or(|to| day < to)
 }
 
 /// A half-open range of days in words, the last day inclusive.

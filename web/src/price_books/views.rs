@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use paygrain_pricing::book::{CommitmentPlan, CommittedRates, Grant};
+use paygrain_pricing::book::{CommitmentPlan, CommittedRates, Grant, in_force};
+use paygrain_pricing::unit::Window;
 use paygrain_pricing::{Allowance, Exact, Meter, PriceBook, Sku};
 use serde::Serialize;
 
 use super::name_of;
-use super::rows::{PriceRow, days, in_force, of_sku, unit_words};
+use super::rows::{PriceRow, days, of_sku, unit_words};
 
 /// How many prices of a book are how sure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -244,7 +245,7 @@ impl SkuView {
             scope: sku.scope.clone(),
             unit: sku.unit.text().to_owned(),
             scale: sku.scale.clone(),
-            maximum_per: sku.maximum_per.map(|window| format!("{window:?}").to_lowercase()),
+            maximum_per: sku.maximum_per.map(|window| window.name().to_owned()),
             allowances: sku.allowances.iter().map(|place| book.allowances[*place].id.clone()).collect(),
             rules: sku.meters.iter().map(|meter| RuleView::of(book, meter, on)).collect(),
             prices: Vec::new(),
@@ -353,7 +354,7 @@ impl AllowanceView {
                 Grant::Quantity { quantity, unit } => format!("{quantity} {}", unit.text()),
                 Grant::Credit(credit) => format!("{credit} {}", book.currency),
             },
-            each: allowance.window.map_or_else(|| "month".into(), |window| format!("{window:?}").to_lowercase()),
+            each: allowance.window.map_or("month", Window::name).to_owned(),
             scope: allowance.scope.clone(),
             region: allowance.region.clone(),
             from: allowance.from,
