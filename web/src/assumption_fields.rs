@@ -2,8 +2,8 @@
 
 use paygrain_replay::{AssumptionRange, Assumptions};
 
+use crate::address::Address;
 use crate::app::App;
-use crate::compare_query::Address;
 
 /// A whole number.
 pub struct NumberField {

@@ -1,7 +1,7 @@
 //! A comparison as `/compare` and `/what-if` show it: its table in the order asked for, its charts, one deployment's charges.
 
+mod columns;
 mod robustness;
-mod sorting;
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use paygrain_query::Compared;
 use paygrain_replay::sizing::Sizing;
 use paygrain_replay::{Assumptions, Axis, BreakEven, Comparison, Curve, Deployment, Kind, Outcome, Summary, Verdict};
 
+use crate::address::Address;
 use crate::chart::lines::{IntervalInput, LineInput, Lines, LinesInput};
 use crate::chart::stacked_bars::{BarInput, PartInput, StackedBars};
 use crate::chart::staircase::StaircaseChart;
-use crate::compare_query::Address;
 use crate::number;
 
+use columns::Head;
+pub use columns::Sorting;
 use robustness::RobustnessView;
-use sorting::Head;
-pub use sorting::Sorting;
 
 /// Bars of the chart.
 const BARS_MAX: usize = 12;

@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use paygrain_pricing::Period;
 use paygrain_query::Days;
 
-use crate::compare_query::Address;
+use crate::address::Address;
 use crate::error::AppError;
 use crate::params::{Params, bad};
 
@@ -66,6 +66,14 @@ pub fn day_pairs(params: &Params, today: NaiveDate) -> Result<Vec<(String, Strin
 fn whole_month(from: NaiveDate, to: NaiveDate) -> Option<Period> {
     let period = Period::new(from.year(), from.month())?;
     (period.first_day() == from && period.last_day() == to).then_some(period)
+}
+
+/// Days as the query of a URL: `period=2026-10`, or `from=2026-10-02&to=2026-10-08`.
+pub fn days_query(days: Days) -> String {
+    match days.period {
+        Some(period) => format!("period={period}"),
+        None => format!("from={}&to={}", days.from, days.to),
+    }
 }
 
 /// `1 – 31 October 2026`, as short as it is clear.

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use paygrain_query::{Dimension, ExploreRequest, QueryError, Step};
 
-use crate::compare_query::Address;
+use crate::address::Address;
 use crate::day_range::{DAY_PARAMETERS, day_pairs};
 use crate::error::AppError;
 use crate::filters::encode;
@@ -66,6 +66,14 @@ impl CostKind {
         asked.unwrap_or(if is_free { Self::List } else { Self::Billed })
     }
 
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Billed => Self::List,
+            Self::List => Self::Billed,
+        }
+    }
+
     /// The one of two.
     pub fn pick(self, cost: &paygrain_query::Cost) -> &paygrain_pricing::Exact {
         match self {
@@ -114,8 +122,7 @@ impl ExploreQuery {
             Some(other) => return Err(bad("step", other, "`hour`, `day` or `month`")),
         };
         let mut parameters = day_pairs(&params, today)?;
-        let passed_on = |(name, _): &(String, String)| PASSED_ON.contains(&name.as_str());
-        parameters.extend(params.clone().into_pairs().into_iter().filter(passed_on));
+        parameters.extend(params.of(&PASSED_ON));
         Ok(Self { address: Address::new(PATH, &params), by, step, cost: CostKind::read(&params)?, parameters })
     }
 

@@ -9,7 +9,7 @@ use crate::day_range::days_text;
 use crate::error::AppError;
 use crate::explore_query::{CostKind, ExploreQuery};
 use crate::filters::encode;
-use crate::pages::Window;
+use crate::pages::{Window, rows_of};
 use crate::params::Params;
 use crate::sorting::Sort;
 use crate::{names, number};
@@ -181,18 +181,14 @@ impl ExploreView {
             }),
             _ => sort.apply(&mut groups, false, |group| (kind.pick(&group.cost).clone(), before(group))),
         }
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let groups = groups.into_iter().skip(from).take(usize::try_from(GROUPS).unwrap_or(0)).map(row).collect();
+        let groups = rows_of(groups, offset, GROUPS).map(row).collect();
         let charges = found.charges.iter().map(|charge| charge_row(charge, params, catalogue)).collect();
         Ok(Self {
             days: days_text(found.days),
             before: days_text(found.days_before),
             kind,
             saved: &found.cost.list - &found.cost.billed,
-            other_total: match kind {
-                CostKind::Billed => found.cost.list.clone(),
-                CostKind::List => found.cost.billed.clone(),
-            },
+            other_total: kind.other().pick(&found.cost).clone(),
             difference: found.cost_before.as_ref().map(|before| Difference::new(&total, kind.pick(before))),
             largest_change,
             group_count: found.groups.iter().filter(|group| group.cost != Default::default()).count() as u64,

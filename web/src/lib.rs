@@ -3,6 +3,7 @@
 //! [`serve`] runs the server, [`router`] is the same without a socket, for tests. A page is one file in `pages/` and one
 //! template; a resource of the API is one file in `api/`. Both ask the same [`Engine`](paygrain_query::Engine).
 
+mod address;
 mod api;
 mod app;
 mod assets;
@@ -36,6 +37,7 @@ mod recorded_fields;
 mod routes;
 mod running;
 mod scenarios;
+mod search_words;
 mod server;
 mod sorting;
 mod sql_answer;

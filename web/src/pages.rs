@@ -21,6 +21,12 @@ pub mod uploads;
 pub mod what_if;
 pub mod what_if_memory;
 
+/// So many of the rows of a list, from one on.
+pub fn rows_of<T>(rows: impl IntoIterator<Item = T>, offset: u64, limit: u64) -> impl Iterator<Item = T> {
+    let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    rows.into_iter().skip(at(offset)).take(at(limit))
+}
+
 /// A window on a long list, with the links to the windows beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {

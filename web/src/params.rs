@@ -41,6 +41,16 @@ impl Params {
         self.0
     }
 
+    /// Names and values of some names, in order: what is passed on as it is.
+    pub fn of(&self, names: &[&str]) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().filter(|(name, _)| names.contains(&name.as_str())).cloned()
+    }
+
+    /// Rows to pass over, and how many to show: so many unless it says another number, up to a most.
+    pub fn window(&self, usual: u64, most: u64) -> Result<(u64, u64), AppError> {
+        Ok((self.number("offset")?.unwrap_or(0), self.number("limit")?.unwrap_or(usual).clamp(1, most)))
+    }
+
     /// The last value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use paygrain_pricing::Period;
 
+use crate::address::Address;
 use crate::app::App;
-use crate::compare_query::Address;
 use crate::error::AppError;
 use crate::params::Params;
 

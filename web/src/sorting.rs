@@ -1,6 +1,6 @@
 //! Tables that can be sorted by their columns: the order is in the URL, and the heads are links.
 
-use crate::compare_query::Address;
+use crate::address::Address;
 use crate::error::AppError;
 use crate::params::{Params, bad};
 

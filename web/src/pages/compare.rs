@@ -4,9 +4,10 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
+use crate::address::Address;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, CompareQuery};
+use crate::compare_query::CompareQuery;
 use crate::comparing;
 use crate::comparison_csv::download;
 use crate::comparison_view::{ComparisonView, Sorting};

@@ -41,12 +41,8 @@ impl ExplainQuery {
             charge_id.split('/').next().and_then(|month| month.parse().ok()).ok_or_else(no_such_charge)?;
         let mut bill = BillQuery::read(params, period)?;
         bill.request = BillRequest { period, ..bill.request };
-        Ok(Self {
-            bill,
-            charge_id,
-            offset: params.number("offset")?.unwrap_or(0),
-            limit: params.number("limit")?.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-        })
+        let (offset, limit) = params.window(LIMIT_DEFAULT, LIMIT_MAX)?;
+        Ok(Self { bill, charge_id, offset, limit })
     }
 
     /// The answer.

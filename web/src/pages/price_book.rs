@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use paygrain_pricing::PriceBook;
 use serde_json::{Value, json};
 
-use super::Window;
+use super::{Window, rows_of};
 use crate::app::App;
 use crate::csv_text::{CsvText, words};
 use crate::error::{AppError, html};
@@ -46,8 +46,7 @@ impl Answer {
             query.between.map(|(from, to)| changes(book, skus.iter().copied(), query.is_of_whole_book(), from, to));
         let views = SkuView::all(book, skus, query.region.as_deref(), query.day());
         let total = views.len() as u64;
-        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let skus = views.into_iter().skip(at(query.offset)).take(at(query.limit)).collect();
+        let skus = rows_of(views, query.offset, query.limit).collect();
         Ok(Self { summary: BookSummary::of(book), skus, total, changes, query })
     }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::Window;
+use super::{Window, rows_of};
 use crate::app::App;
 use crate::csv_text::{CsvText, words};
 use crate::error::{AppError, html};
@@ -33,19 +33,14 @@ impl Answer {
         let mut books: Vec<_> = catalogue.books().iter().map(BookSummary::of).filter(of_provider).collect();
         let Some(text) = &query.words else {
             let total = books.len() as u64;
-            let books = window(books, &query);
+            let books = rows_of(books, query.offset, query.limit).collect();
             return Ok(Self { query, books, skus: Vec::new(), total });
         };
         let found = hits(catalogue, text, query.provider.as_deref(), query.day());
         books.retain(|book| found.iter().any(|hit| hit.price_book == book.price_book));
         let total = found.len() as u64;
-        Ok(Self { books, skus: window(found, &query), total, query })
+        Ok(Self { books, skus: rows_of(found, query.offset, query.limit).collect(), total, query })
     }
-}
-
-fn window<T>(rows: Vec<T>, query: &ListQuery) -> Vec<T> {
-    let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    rows.into_iter().skip(at(query.offset)).take(at(query.limit)).collect()
 }
 
 /// A provider to choose.

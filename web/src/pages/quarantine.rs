@@ -34,12 +34,8 @@ impl Answer {
     /// The answer to a URL.
     pub async fn of(app: &App, params: &Params) -> Result<Self, AppError> {
         params.only(&["upload", "q", "offset", "limit"])?;
-        let request = QuarantineRequest {
-            upload_id: params.text("upload"),
-            words: params.text("q"),
-            offset: params.number("offset")?.unwrap_or(0),
-            limit: params.number("limit")?.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-        };
+        let (offset, limit) = params.window(LIMIT_DEFAULT, LIMIT_MAX)?;
+        let request = QuarantineRequest { upload_id: params.text("upload"), words: params.text("q"), offset, limit };
         if let Some(id) = &request.upload_id
             && app.engine().upload(id).await?.is_none()
         {

@@ -7,12 +7,13 @@ use paygrain_pricing::Exact;
 use paygrain_query::{ResourceDetail, SizeAdvice, Step, WeekHour};
 use serde_json::Value;
 
+use super::resources::{place, resource_href};
+use crate::address::Address;
 use crate::app::App;
 use crate::chart::heat_map::{CellInput, HeatMap};
 use crate::chart::histogram::{Histogram, HistogramInput};
 use crate::chart::stacked_columns::StackedColumns;
-use crate::compare_query::Address;
-use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_text, today};
+use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_query, days_text, today};
 use crate::error::{AppError, html};
 use crate::explore_query::CostKind;
 use crate::explore_view::{Difference, RECORDS, RecordsLink, bands_chart, column_input, sql_href};
@@ -112,13 +113,8 @@ fn parameters(params: &Params) -> Result<Vec<(String, String)>, AppError> {
     let known: Vec<&'static str> = DAY_PARAMETERS.into_iter().chain(OTHER_PARAMETERS).collect();
     params.only(&known)?;
     let mut parameters = day_pairs(params, today())?;
-    for (name, value) in params.clone().into_pairs() {
-        if PASSED_ON.contains(&name.as_str()) {
-            parameters.push((name, value));
-        } else if WHICH.contains(&name.as_str()) {
-            parameters.push(("filter".to_owned(), format!("{name}={value}")));
-        }
-    }
+    parameters.extend(params.of(&PASSED_ON));
+    parameters.extend(params.of(&WHICH).map(|(name, value)| ("filter".to_owned(), format!("{name}={value}"))));
     Ok(parameters)
 }
 
@@ -179,10 +175,7 @@ impl View {
             Some(other) => return Err(bad("heat", other, "`executions` or `cost`")),
         };
         let (cold_cost, failed_cost) = (kind.pick(&detail.cold_cost).clone(), kind.pick(&detail.failed_cost).clone());
-        let days = match detail.days.period {
-            Some(period) => format!("period={period}"),
-            None => format!("from={}&to={}", detail.days.from, detail.days.to),
-        };
+        let days = days_query(detail.days);
         let filters: String = WHICH
             .iter()
             .filter_map(|which| Some(format!("&filter={}", encode(&format!("{which}={}", params.get(which)?)))))
@@ -201,23 +194,16 @@ impl View {
             None | Some("true") => None,
             Some(other) => return Err(bad("saving", other, "`true`")),
         };
-        let ones = detail.resources.iter().map(|one| {
-            let place: Vec<&str> =
-                [&one.account, &one.region].into_iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
-            One {
-                service: names::service(catalogue, &one.provider, &one.service),
-                place: place.join(" · "),
-                href: super::resources::resource_href(one, detail.days).unwrap_or_default(),
-            }
+        let ones = detail.resources.iter().map(|one| One {
+            service: names::service(catalogue, &one.provider, &one.service),
+            place: place(one),
+            href: resource_href(one, detail.days).unwrap_or_default(),
         });
         Ok(Self {
             ones: ones.collect(),
             before: days_text(detail.days_before),
             kind,
-            other_total: match kind {
-                CostKind::Billed => detail.cost.list.clone(),
-                CostKind::List => detail.cost.billed.clone(),
-            },
+            other_total: kind.other().pick(&detail.cost).clone(),
             difference: detail.cost_before.as_ref().map(|before| Difference::new(&total, kind.pick(before))),
             per_million: executed.per_million(&total),
             cold_cost_share: number::percent(&cold_cost, &total),

@@ -8,13 +8,13 @@ use axum::response::{IntoResponse, Response};
 use paygrain_pricing::Exact;
 use paygrain_query::{Days, Resource, ResourceFigures, ResourceList, Resources};
 
-use super::Window;
 use super::explore::CurrencyChoice;
+use super::{Window, rows_of};
+use crate::address::Address;
 use crate::app::App;
 use crate::chart::sparkline::Sparkline;
-use crate::compare_query::Address;
 use crate::csv_text::{CsvText, words};
-use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_text, today};
+use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_query, days_text, today};
 use crate::error::{AppError, Report, html};
 use crate::explore_query::CostKind;
 use crate::explore_view::joined;
@@ -70,7 +70,7 @@ fn sort_of(params: &Params) -> Result<Sort, AppError> {
 /// A row of the table.
 struct Row {
     service: String,
-    where_: Vec<String>,
+    place: String,
     href: Option<String>,
     cost: Exact,
     share: Option<String>,
@@ -142,8 +142,7 @@ fn parameters(params: &Params) -> Result<Vec<(String, String)>, AppError> {
     let known: Vec<&'static str> = DAY_PARAMETERS.into_iter().chain(OTHER_PARAMETERS).collect();
     params.only(&known)?;
     let mut parameters = day_pairs(params, today())?;
-    let passed_on = |(name, _): &(String, String)| PASSED_ON.contains(&name.as_str());
-    parameters.extend(params.clone().into_pairs().into_iter().filter(passed_on));
+    parameters.extend(params.of(&PASSED_ON));
     Ok(parameters)
 }
 
@@ -155,17 +154,19 @@ fn fits(resource: &Resource, params: &Params) -> bool {
         && [name, service, account, region].iter().any(|own| own.to_lowercase().contains(&text))
 }
 
+/// The account and the region of a resource, as far as its usage says.
+pub fn place(resource: &Resource) -> String {
+    let names = [&resource.account, &resource.region].into_iter().filter(|name| !name.is_empty());
+    names.map(String::as_str).collect::<Vec<_>>().join(" · ")
+}
+
 /// The page of a resource, over some days.
 pub fn resource_href(resource: &Resource, days: Days) -> Option<String> {
     // What does not say whose it is has no page of its own.
     if resource.resource.is_empty() {
         return None;
     }
-    let days = match days.period {
-        Some(period) => format!("period={period}"),
-        None => format!("from={}&to={}", days.from, days.to),
-    };
-    let mut href = format!("{PATH}/{}?{days}", encode(&resource.resource));
+    let mut href = format!("{PATH}/{}?{}", encode(&resource.resource), days_query(days));
     for (name, value) in [
         ("provider", &resource.provider),
         ("service", &resource.service),
@@ -209,11 +210,7 @@ impl View {
             let daily: Vec<Exact> = all_days.iter().map(of_day).collect();
             Row {
                 service: names::service(catalogue, &resource.provider, &resource.service),
-                where_: [&resource.account, &resource.region]
-                    .into_iter()
-                    .filter(|name| !name.is_empty())
-                    .cloned()
-                    .collect(),
+                place: place(resource),
                 href: resource_href(resource, days),
                 cost: kind.pick(&figures.cost).clone(),
                 share: number::percent(kind.pick(&figures.cost), &cost),
@@ -223,8 +220,7 @@ impl View {
                 figures,
             }
         };
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rows = found.into_iter().skip(from).take(usize::try_from(ROWS).unwrap_or(0)).map(row).collect();
+        let rows = rows_of(found, offset, ROWS).map(row).collect();
         Ok(Self {
             days: days_text(days),
             currency: list.currency,

@@ -8,9 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use paygrain_pricing::{Exact, Period};
 
+use crate::address::Address;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, CompareQuery, this_month};
+use crate::compare_query::{CompareQuery, this_month};
 use crate::comparing;
 use crate::comparison_csv::download;
 use crate::comparison_view::{ComparisonView, Sorting};

@@ -12,7 +12,7 @@ use paygrain_ingest::Defaults;
 use paygrain_ingest::lake::{Declaration, DeclarationScope};
 use paygrain_pricing::Agreement;
 
-use super::Window;
+use super::{Window, rows_of};
 use crate::app::App;
 use crate::declared::{Account, AccountUse, Limit, OwnBook, accounts, limits, own_books, set_metadata_command};
 use crate::error::{AppError, Report, html};
@@ -194,8 +194,7 @@ impl<'a> Page<'a> {
         let offset = params.number("offset")?.unwrap_or(0);
         let mut declarations = engine.lake().declarations().await?;
         declarations.reverse();
-        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let shown = declarations.iter().skip(at(offset)).take(at(LIMIT));
+        let shown = rows_of(&declarations, offset, LIMIT);
         let lake = engine.lake().name();
         Ok(Self {
             lake,

@@ -10,7 +10,7 @@ use paygrain_ingest::format::FORMATS;
 use paygrain_query::{Landed, UploadRow};
 use tempfile::NamedTempFile;
 
-use super::Window;
+use super::{Window, rows_of};
 use crate::app::App;
 use crate::error::{AppError, Report, html};
 use crate::failures::Failure;
@@ -18,6 +18,7 @@ use crate::filters;
 use crate::params::Params;
 use crate::receive::{Budget, to_file};
 use crate::running::UploadView;
+use crate::search_words::SearchWords;
 use crate::submission;
 
 /// Files in one form at most.
@@ -65,18 +66,15 @@ impl History {
         params.only(&["q", "rejected", "offset", "limit"])?;
         let words = params.text("q").unwrap_or_default();
         let only_rejected = params.get("rejected").is_some();
-        let offset = params.number("offset")?.unwrap_or(0);
-        let limit = params.number("limit")?.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+        let (offset, limit) = params.window(LIMIT_DEFAULT, LIMIT_MAX)?;
         let mut uploads = app.engine().uploads().await?;
         let (count, rejected) = (uploads.len() as u64, uploads.iter().map(|upload| upload.rejected).sum());
-        let wanted: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+        let wanted = SearchWords::new(&words);
         uploads.retain(|upload| {
-            let text = format!("{} {}", upload.name, upload.format).to_lowercase();
-            (!only_rejected || upload.rejected > 0) && wanted.iter().all(|word| text.contains(word.as_str()))
+            (!only_rejected || upload.rejected > 0) && wanted.fit(&format!("{} {}", upload.name, upload.format))
         });
         let total = uploads.len() as u64;
-        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let uploads = uploads.into_iter().skip(at(offset)).take(at(limit)).collect();
+        let uploads = rows_of(uploads, offset, limit).collect();
         let mut url = "/uploads?".to_owned();
         for (name, value) in [("q", &words), ("rejected", &params.text("rejected").unwrap_or_default())] {
             if !value.is_empty() {

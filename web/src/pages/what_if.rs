@@ -7,9 +7,10 @@ use chrono::Utc;
 use paygrain_pricing::Period;
 use paygrain_replay::{JOB_WORDS, JobTimes, ScheduledJob};
 
+use crate::address::Address;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, CompareQuery, this_month};
+use crate::compare_query::{CompareQuery, this_month};
 use crate::comparing;
 use crate::comparison_csv::download;
 use crate::comparison_view::{ComparisonView, Sorting};

@@ -7,9 +7,10 @@ use paygrain_query::{MEMORY_DEPLOYMENT, QueryError};
 use paygrain_replay::RightSizeError;
 use paygrain_replay::deployment::Memory;
 
+use crate::address::Address;
 use crate::app::App;
 use crate::assumption_fields::AssumptionFields;
-use crate::compare_query::{Address, CompareQuery};
+use crate::compare_query::CompareQuery;
 use crate::comparing;
 use crate::error::{AppError, Report, html};
 use crate::filters;

@@ -3,10 +3,11 @@
 use chrono::{NaiveDate, Utc};
 use paygrain_pricing::{Catalogue, PriceBook, Sku, nearest};
 
-use super::search::Words;
+use super::search::fit;
 use crate::error::AppError;
 use crate::filters::encode;
 use crate::params::{Params, bad};
+use crate::search_words::SearchWords;
 
 /// Rows of a list when the URL does not say.
 const LIST_LIMIT_DEFAULT: u64 = 100;
@@ -44,13 +45,8 @@ impl ListQuery {
                 nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             return Err(bad("provider", name, &format!("one of {}{near}", known.join(", "))));
         }
-        Ok(Self {
-            provider,
-            words: params.text("q"),
-            on: params.day("on")?,
-            offset: params.number("offset")?.unwrap_or(0),
-            limit: params.number("limit")?.unwrap_or(LIST_LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-        })
+        let (offset, limit) = params.window(LIST_LIMIT_DEFAULT, LIMIT_MAX)?;
+        Ok(Self { provider, words: params.text("q"), on: params.day("on")?, offset, limit })
     }
 
     /// The day whose prices are shown: today in UTC where the URL names none.
@@ -136,15 +132,8 @@ impl BookQuery {
         {
             return Err(bad("from", &from.to_string(), &format!("a day up to `to`, which is {to}")));
         }
-        Ok(Self {
-            words: params.text("q"),
-            sku,
-            region: params.text("region"),
-            on,
-            between,
-            offset: params.number("offset")?.unwrap_or(0),
-            limit: params.number("limit")?.unwrap_or(BOOK_LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-        })
+        let (offset, limit) = params.window(BOOK_LIMIT_DEFAULT, LIMIT_MAX)?;
+        Ok(Self { words: params.text("q"), sku, region: params.text("region"), on, between, offset, limit })
     }
 
     /// The day whose prices are shown: today in UTC where the URL names none.
@@ -164,8 +153,8 @@ impl BookQuery {
 
     /// The SKUs asked for.
     pub fn skus<'a>(&self, book: &'a PriceBook) -> Vec<&'a Sku> {
-        let words = Words::new(self.typed());
-        let asked = |sku: &&Sku| self.sku.as_ref().is_none_or(|id| sku.base == *id) && words.fit(book, sku);
+        let words = SearchWords::new(self.typed());
+        let asked = |sku: &&Sku| self.sku.as_ref().is_none_or(|id| sku.base == *id) && fit(&words, book, sku);
         book.skus.iter().filter(asked).collect()
     }
 

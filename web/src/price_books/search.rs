@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::rows::{PriceRow, of_sku};
 use super::{is_own, name_of};
+use crate::search_words::SearchWords;
 
 /// A SKU that the words fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,10 +29,10 @@ pub struct SkuHit {
 
 /// The SKUs that have every one of the words somewhere, in the order of the books.
 pub fn hits(catalogue: &Catalogue, words: &str, provider: Option<&str>, on: NaiveDate) -> Vec<SkuHit> {
-    let words = Words::new(words);
+    let words = SearchWords::new(words);
     let mut hits = Vec::new();
     for book in catalogue.books().iter().filter(|book| provider.is_none_or(|provider| book.provider == provider)) {
-        for sku in book.skus.iter().filter(|sku| words.fit(book, sku)) {
+        for sku in book.skus.iter().filter(|sku| fit(&words, book, sku)) {
             hits.push(SkuHit {
                 sku: sku.name.clone(),
                 id: sku.base.clone(),
@@ -46,23 +47,9 @@ pub fn hits(catalogue: &Catalogue, words: &str, provider: Option<&str>, on: Naiv
     hits
 }
 
-/// What is looked for.
-pub struct Words(Vec<String>);
-
-impl Words {
-    /// The words of a text, letter case apart.
-    pub fn new(text: &str) -> Self {
-        Self(text.split_whitespace().map(str::to_lowercase).collect())
-    }
-
-    /// Whether each word is in what the book says of the SKU.
-    pub fn fit(&self, book: &PriceBook, sku: &Sku) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let text = text_of(book, sku).to_lowercase();
-        self.0.iter().all(|word| text.contains(word.as_str()))
-    }
+/// Whether each word is in what a book says of a SKU.
+pub fn fit(words: &SearchWords, book: &PriceBook, sku: &Sku) -> bool {
+    words.is_none() || words.fit(&text_of(book, sku))
 }
 
 fn text_of(book: &PriceBook, sku: &Sku) -> String {

@@ -6,7 +6,7 @@ use paygrain_pricing::Exact;
 use paygrain_query::QueryError;
 use paygrain_replay::Outcome;
 
-use crate::compare_query::Address;
+use crate::address::Address;
 use crate::error::AppError;
 
 /// What a column of the table shows.
