@@ -3,10 +3,10 @@
 use chrono::NaiveDate;
 use paygrain_query::{Dimension, ExploreRequest, QueryError, Step};
 
-use crate::address::Address;
+use crate::address::{Address, url};
+use crate::cost_kind::CostKind;
 use crate::day_range::{DAY_PARAMETERS, day_pairs};
 use crate::error::AppError;
-use crate::filters::encode;
 use crate::params::{Params, bad};
 
 /// Where the page is.
@@ -36,52 +36,6 @@ const NEXT: [Dimension; 6] = [
     Dimension::Account,
     Dimension::Operation,
 ];
-
-/// Which of the two costs is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CostKind {
-    /// What is billed.
-    Billed,
-    /// Before allowances and discounts.
-    List,
-}
-
-impl CostKind {
-    /// What a URL asks for, if it does.
-    ///
-    /// # Errors
-    /// Another word.
-    pub fn read(params: &Params) -> Result<Option<Self>, AppError> {
-        match params.get("cost") {
-            None => Ok(None),
-            Some("billed") => Ok(Some(Self::Billed)),
-            Some("list") => Ok(Some(Self::List)),
-            Some(other) => Err(bad("cost", other, "`billed` or `list`")),
-        }
-    }
-
-    /// What was asked for; else what is billed, unless allowances cover everything and the page would be blank.
-    pub fn of(asked: Option<Self>, cost: &paygrain_query::Cost) -> Self {
-        let is_free = cost.billed.is_zero() && !cost.list.is_zero();
-        asked.unwrap_or(if is_free { Self::List } else { Self::Billed })
-    }
-
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Self::Billed => Self::List,
-            Self::List => Self::Billed,
-        }
-    }
-
-    /// The one of two.
-    pub fn pick(self, cost: &paygrain_query::Cost) -> &paygrain_pricing::Exact {
-        match self {
-            Self::Billed => &cost.billed,
-            Self::List => &cost.list,
-        }
-    }
-}
 
 /// What a URL asks.
 pub struct ExploreQuery {
@@ -171,14 +125,18 @@ impl ExploreQuery {
 
     /// The report with the same rows, under a path.
     pub fn report(&self, path: &str, step: Step) -> String {
-        let pairs = self.parameters.iter().map(|(name, value)| format!("&{name}={}", encode(value)));
-        format!("{path}?by={},{}{}", step.name(), self.by.name(), pairs.collect::<String>())
+        let by = format!("{},{}", step.name(), self.by.name());
+        url(path, [("by", by.as_str())].into_iter().chain(self.pairs()))
     }
 
     /// The CSV file with the same rows.
     pub fn csv(&self, step: Step) -> String {
-        let pairs = self.parameters.iter().map(|(name, value)| format!("&{name}={}", encode(value)));
-        format!("/explore.csv?by={}&step={}{}", self.by.name(), step.name(), pairs.collect::<String>())
+        let asked = [("by", self.by.name()), ("step", step.name())];
+        url("/explore.csv", asked.into_iter().chain(self.pairs()))
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -3,11 +3,14 @@
 use paygrain_pricing::{Catalogue, Exact, Period};
 use paygrain_query::{Band, Dimension, Exploration, ExploredCharge, ExploredGroup, RecordsOf, Step};
 
+use crate::address::url;
 use crate::app::App;
 use crate::chart::stacked_columns::{ColumnInput, SeriesInput, StackedColumns};
+use crate::cost_kind::CostKind;
 use crate::day_range::days_text;
+use crate::difference::Difference;
 use crate::error::AppError;
-use crate::explore_query::{CostKind, ExploreQuery};
+use crate::explore_query::ExploreQuery;
 use crate::filters::encode;
 use crate::pages::{Window, rows_of};
 use crate::params::Params;
@@ -20,38 +23,6 @@ const GROUPS: u64 = 50;
 pub const RECORDS: u64 = 200;
 /// Columns the groups can be sorted by.
 const COLUMNS: [&str; 4] = ["cost", "before", "change", "name"];
-
-/// A difference to the time before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The amount.
-    pub amount: Exact,
-    /// `up`, `down` or `same`, for the colour.
-    pub class: &'static str,
-    /// An arrow, for those who do not see the colour.
-    pub arrow: &'static str,
-    /// In percent of what it was; `new` where that was nothing.
-    pub percent: String,
-}
-
-impl Difference {
-    /// Of an amount to the one before.
-    pub fn new(now: &Exact, before: &Exact) -> Self {
-        let amount = now - before;
-        let (class, arrow) = match (amount.is_zero(), amount.is_negative()) {
-            (true, _) => ("same", ""),
-            (false, true) => ("down", "▼ "),
-            (false, false) => ("up", "▲ +"),
-        };
-        let percent = match number::percent(&amount, before) {
-            _ if amount.is_zero() => "–".to_owned(),
-            None => "new".to_owned(),
-            Some(percent) if amount.is_positive() => format!("+{percent}"),
-            Some(percent) => percent,
-        };
-        Self { amount, class, arrow, percent }
-    }
-}
 
 /// A group of the table.
 pub struct GroupRow {
@@ -154,7 +125,7 @@ impl ExploreView {
     /// A column to sort by that there is not, or an offset that is no number.
     pub fn new(found: Exploration, query: &ExploreQuery, params: &Params, app: &App) -> Result<Self, AppError> {
         let catalogue = app.engine().catalogue();
-        let kind = CostKind::of(query.cost, &found.cost);
+        let kind = CostKind::of(query.cost, &found.cost.billed, &found.cost.list);
         let total = kind.pick(&found.cost).clone();
         let sort = Sort::read(params, &COLUMNS)?;
         let name = |value: &str| name_of(query.by, value, &found.providers, catalogue);
@@ -238,15 +209,13 @@ fn row(
 /// The page of a resource, over the same days and in the same account, region, ….
 fn resource_href(query: &ExploreQuery, name: &str) -> String {
     let days = query.parameters.iter().filter(|(name, _)| matches!(name.as_str(), "period" | "from" | "to"));
-    let mut parts: Vec<String> = days.map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    for (dimension, value) in query.filters() {
-        let is_asked = matches!(dimension, "provider" | "account" | "region");
-        if is_asked && query.filters().filter(|(other, _)| *other == dimension).count() == 1 && !value.is_empty() {
-            parts.push(format!("{dimension}={}", encode(value)));
-        }
-    }
-    let path = format!("/resources/{}", encode(name));
-    if parts.is_empty() { path } else { format!("{path}?{}", parts.join("&")) }
+    let days = days.map(|(name, value)| (name.as_str(), value.as_str()));
+    let alone = |(dimension, value): &(&str, &str)| {
+        matches!(*dimension, "provider" | "account" | "region")
+            && !value.is_empty()
+            && query.filters().filter(|(other, _)| other == dimension).count() == 1
+    };
+    url(&format!("/resources/{}", encode(name)), days.chain(query.filters().filter(alone)))
 }
 
 /// What people call a value of a dimension, of usage of these providers.
@@ -382,19 +351,6 @@ pub fn bands_chart(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn difference(now: &str, before: &str) -> (String, String, &'static str) {
-        let found = Difference::new(&now.parse().unwrap(), &before.parse().unwrap());
-        (found.amount.to_string(), found.percent, found.class)
-    }
-
-    #[test]
-    fn a_difference_has_an_amount_and_a_percentage_and_never_an_infinite_one() {
-        assert_eq!(difference("110", "100"), ("10".into(), "+10.0 %".into(), "up"));
-        assert_eq!(difference("75", "100"), ("-25".into(), "\u{2212}25.0 %".into(), "down"));
-        assert_eq!(difference("5", "0"), ("5".into(), "new".into(), "up"));
-        assert_eq!(difference("0", "0"), ("0".into(), "–".into(), "same"));
-    }
 
     #[test]
     fn columns_are_named_by_their_step() {

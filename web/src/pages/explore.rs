@@ -8,10 +8,11 @@ use paygrain_query::{CurrencyPart, Days, Dimension, Explored, Step};
 use serde_json::Value;
 
 use crate::app::App;
+use crate::cost_kind::CostKind;
 use crate::csv_text::{CsvText, words};
 use crate::day_range::{DayControls, days_text, today};
 use crate::error::{AppError, Report, html};
-use crate::explore_query::{CostKind, ExploreQuery, dimensions};
+use crate::explore_query::{ExploreQuery, dimensions};
 use crate::explore_view::{ExploreView, name_of};
 use crate::filters;
 use crate::params::Params;

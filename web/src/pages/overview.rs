@@ -9,54 +9,28 @@ use paygrain_query::{CostGroup, Overview, Series};
 use crate::app::App;
 use crate::chart::sparkline::Sparkline;
 use crate::chart::stacked_columns::{ColumnInput, SeriesInput, StackedColumns};
+use crate::cost_kind::CostKind;
 use crate::csv_text::{CsvText, words};
+use crate::difference::Difference;
 use crate::error::{AppError, html};
 use crate::filters;
-use crate::params::{Params, bad};
+use crate::params::Params;
 use crate::{names, number};
 
 /// Name of the series of everything that has no band of its own.
 const OTHER: &str = "Other";
 
-/// Which of the two costs the chart shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cost {
-    Billed,
-    List,
+/// What was asked for, or what there is.
+fn cost_of(params: &Params, overview: &Overview) -> Result<CostKind, AppError> {
+    Ok(CostKind::of(CostKind::read(params)?, &overview.total, &overview.list_total))
 }
 
-impl Cost {
-    /// What was asked for; else what is billed, unless allowances cover everything and the chart would be blank.
-    fn read(params: &Params, overview: &Overview) -> Result<Self, AppError> {
-        match params.get("cost") {
-            Some("billed") => Ok(Self::Billed),
-            Some("list") => Ok(Self::List),
-            Some(other) => Err(bad("cost", other, "`billed` or `list`")),
-            None if overview.total.is_zero() && !overview.list_total.is_zero() => Ok(Self::List),
-            None => Ok(Self::Billed),
-        }
-    }
+fn of_days(cost: CostKind, series: &Series) -> &[Exact] {
+    cost.choose(&series.billed_cost, &series.list_cost)
+}
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Billed => "billed",
-            Self::List => "list",
-        }
-    }
-
-    fn of_days(self, series: &Series) -> &[Exact] {
-        match self {
-            Self::Billed => &series.billed_cost,
-            Self::List => &series.list_cost,
-        }
-    }
-
-    fn of_month(self, series: &Series) -> &Exact {
-        match self {
-            Self::Billed => &series.total,
-            Self::List => &series.list_total,
-        }
-    }
+fn of_month(cost: CostKind, series: &Series) -> &Exact {
+    cost.choose(&series.total, &series.list_total)
 }
 
 /// How the month compares with the one before.
@@ -70,16 +44,12 @@ struct Change {
 impl Change {
     fn new(now: &Exact, before: Option<&Exact>, currency: &str) -> Self {
         let Some(before) = before else { return Self { class: "same", words: "no usage in the month before".into() } };
-        let difference = now - before;
-        if difference.is_zero() {
-            return Self { class: "same", words: "the same as the month before".into() };
+        let Difference { amount, class, arrow, percent } = Difference::new(now, before);
+        if amount.is_zero() {
+            return Self { class, words: "the same as the month before".into() };
         }
-        let (class, arrow) = if difference.is_negative() { ("down", "▼ ") } else { ("up", "▲ +") };
-        let amount = number::money(&difference, currency);
-        match number::percent(&difference, before) {
-            Some(percent) => Self { class, words: format!("{arrow}{amount} ({percent})") },
-            None => Self { class, words: format!("{arrow}{amount} (new)") },
-        }
+        let percent = percent.trim_start_matches('+');
+        Self { class, words: format!("{arrow}{} ({percent})", number::money(&amount, currency)) }
     }
 }
 
@@ -112,12 +82,12 @@ struct Page {
     top_service: Option<TopService>,
     resources: Vec<Resource>,
     unpriced_count: u64,
-    cost: Cost,
+    cost: CostKind,
     chart: Option<StackedColumns>,
 }
 
 impl Page {
-    fn new(overview: Overview, cost: Cost, catalogue: &Catalogue) -> Self {
+    fn new(overview: Overview, cost: CostKind, catalogue: &Catalogue) -> Self {
         let daily = |of: fn(&Series) -> &[Exact]| {
             let days = 0..overview.days.len();
             let totals: Vec<Exact> = days
@@ -141,8 +111,12 @@ impl Page {
         }
     }
 
+    fn href_of_cost(&self, cost: &str) -> String {
+        format!("/?period={}&cost={cost}", self.overview.period)
+    }
+
     fn is_list(&self) -> bool {
-        self.cost == Cost::List
+        self.cost == CostKind::List
     }
 
     /// The months around this one, where they have usage.
@@ -155,19 +129,19 @@ impl Page {
     }
 }
 
-fn top_service(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<TopService> {
+fn top_service(overview: &Overview, cost: CostKind, catalogue: &Catalogue) -> Option<TopService> {
     let named = overview.series.iter().filter(|series| series.name != OTHER);
-    let top = named.reduce(|best, series| if cost.of_month(series) > cost.of_month(best) { series } else { best })?;
-    let whole = if cost == Cost::List { &overview.list_total } else { &overview.total };
+    let top = named.reduce(|best, series| if of_month(cost, series) > of_month(cost, best) { series } else { best })?;
+    let whole = cost.choose(&overview.total, &overview.list_total);
     Some(TopService {
         name: names::service_alone(catalogue, &top.name),
-        cost: cost.of_month(top).clone(),
-        share: number::percent(cost.of_month(top), whole),
-        spark: Sparkline::new(cost.of_days(top)),
+        cost: of_month(cost, top).clone(),
+        share: number::percent(of_month(cost, top), whole),
+        spark: Sparkline::new(of_days(cost, top)),
     })
 }
 
-fn resources(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Vec<Resource> {
+fn resources(overview: &Overview, cost: CostKind, catalogue: &Catalogue) -> Vec<Resource> {
     let row = |group: &CostGroup| {
         let part = |place: usize| group.key.get(place).cloned().unwrap_or_default();
         let (service, name) = (part(0), part(1));
@@ -178,20 +152,18 @@ fn resources(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Vec<Reso
                 href += &format!("&{dimension}={}", filters::encode(value));
             }
         }
-        let share = match cost {
-            Cost::List => number::percent(&group.list_cost, &overview.list_total),
-            Cost::Billed => number::percent(&group.billed_cost, &overview.total),
-        };
+        let whole = cost.choose(&overview.total, &overview.list_total);
+        let share = number::percent(cost.choose(&group.billed_cost, &group.list_cost), whole);
         Resource { service: names::service_alone(catalogue, &service), name, href, share, group: group.clone() }
     };
     let mut groups: Vec<&CostGroup> = overview.top_resources.iter().collect();
-    if cost == Cost::List {
+    if cost == CostKind::List {
         groups.sort_by(|one, other| other.list_cost.cmp(&one.list_cost));
     }
     groups.into_iter().map(row).collect()
 }
 
-fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<StackedColumns> {
+fn chart(overview: &Overview, cost: CostKind, catalogue: &Catalogue) -> Option<StackedColumns> {
     let period = overview.period;
     let columns = overview.days.iter().map(|day| ColumnInput {
         name: day.format("%b %-d, %Y").to_string(),
@@ -213,8 +185,8 @@ fn chart(overview: &Overview, cost: Cost, catalogue: &Catalogue) -> Option<Stack
             }
             SeriesInput {
                 name: title,
-                values: cost.of_days(series),
-                total: cost.of_month(series),
+                values: of_days(cost, series),
+                total: of_month(cost, series),
                 href,
                 colour,
                 is_other,
@@ -243,7 +215,7 @@ pub async fn page(
         let host = headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         return html(&Welcome { origin: format!("http://{host}") });
     };
-    let cost = Cost::read(&params, &overview)?;
+    let cost = cost_of(&params, &overview)?;
     html(&Page::new(overview, cost, app.engine().catalogue()))
 }
 
@@ -252,11 +224,12 @@ pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, App
     let Some(overview) = app.engine().overview(params.period()?).await? else {
         return CsvText::new(["day", "total"])?.download("paygrain-daily-cost.csv");
     };
-    let cost = Cost::read(&params, &overview)?;
+    let cost = cost_of(&params, &overview)?;
     let names = overview.series.iter().map(|series| series.name.as_str());
     let mut text = CsvText::new(["day", "currency"].into_iter().chain(names).chain(["total"]))?;
     for (place, day) in overview.days.iter().enumerate() {
-        let values: Vec<&Exact> = overview.series.iter().filter_map(|series| cost.of_days(series).get(place)).collect();
+        let values: Vec<&Exact> =
+            overview.series.iter().filter_map(|series| of_days(cost, series).get(place)).collect();
         let total = number::sum(values.iter().copied()).map_or_else(|| "0".to_owned(), |total| total.to_string());
         let head = [day.to_string(), words(&overview.currency)];
         text.row(head.into_iter().chain(values.into_iter().map(Exact::to_string)).chain([total]))?;

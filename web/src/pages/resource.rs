@@ -13,10 +13,11 @@ use crate::app::App;
 use crate::chart::heat_map::{CellInput, HeatMap};
 use crate::chart::histogram::{Histogram, HistogramInput};
 use crate::chart::stacked_columns::StackedColumns;
+use crate::cost_kind::CostKind;
 use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_query, days_text, today};
+use crate::difference::Difference;
 use crate::error::{AppError, html};
-use crate::explore_query::CostKind;
-use crate::explore_view::{Difference, RECORDS, RecordsLink, bands_chart, column_input, sql_href};
+use crate::explore_view::{RECORDS, RecordsLink, bands_chart, column_input, sql_href};
 use crate::filters::encode;
 use crate::params::{Params, bad};
 use crate::{filters, names, number};
@@ -165,7 +166,7 @@ impl View {
         app: &App,
     ) -> Result<Self, AppError> {
         let catalogue = app.engine().catalogue();
-        let kind = CostKind::of(CostKind::read(params)?, &detail.cost);
+        let kind = CostKind::of(CostKind::read(params)?, &detail.cost.billed, &detail.cost.list);
         let total = kind.pick(&detail.cost).clone();
         let executed = &detail.executed;
         let is_heat_of_cost = match params.get("heat") {

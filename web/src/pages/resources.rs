@@ -13,10 +13,10 @@ use super::{Window, rows_of};
 use crate::address::Address;
 use crate::app::App;
 use crate::chart::sparkline::Sparkline;
+use crate::cost_kind::CostKind;
 use crate::csv_text::{CsvText, words};
 use crate::day_range::{DAY_PARAMETERS, DayControls, day_pairs, days_query, days_text, today};
 use crate::error::{AppError, Report, html};
-use crate::explore_query::CostKind;
 use crate::explore_view::joined;
 use crate::filters::encode;
 use crate::params::Params;
@@ -185,7 +185,7 @@ impl View {
         let catalogue = app.engine().catalogue();
         let sort = sort_of(params)?;
         let whole: paygrain_query::Cost = list.resources.iter().map(|one| &one.cost).sum();
-        let kind = CostKind::of(CostKind::read(params)?, &whole);
+        let kind = CostKind::of(CostKind::read(params)?, &whole.billed, &whole.list);
         let cost = kind.pick(&whole).clone();
         let services: BTreeSet<String> = list.resources.iter().map(|one| one.resource.service.clone()).collect();
         let count = list.resources.len() as u64;
@@ -334,7 +334,7 @@ pub async fn csv(State(app): State<App>, params: Params) -> Result<Response, App
     };
     let sort = sort_of(&params)?;
     let whole: paygrain_query::Cost = list.resources.iter().map(|one| &one.cost).sum();
-    let kind = CostKind::of(CostKind::read(&params)?, &whole);
+    let kind = CostKind::of(CostKind::read(&params)?, &whole.billed, &whole.list);
     let mut found: Vec<ResourceFigures> =
         list.resources.into_iter().filter(|one| fits(&one.resource, &params)).collect();
     apply(&sort, &mut found, kind);
