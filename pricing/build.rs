@@ -1,44 +1,9 @@
-//! Embeds the price books: every `price_books/**/*.toml` becomes a row of a table sorted by name
-use std::{
-    env,
-    error::Error,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+//! Embeds the price books
+use std::error::Error;
+
+#[path = "../build/embed_files.rs"]
+mod embed_files;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("price_books");
-    println!("cargo::rerun-if-changed={}", root.display());
-    let mut files = Vec::new();
-    collect(&root, &mut files)?;
-    let mut books = Vec::new();
-    for file in files {
-        let relative = file.strip_prefix(&root)?.with_extension("");
-        let name: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
-        books.push((name.join("/"), file));
-    }
-    books.sort();
-    let mut table = String::from("&[\n");
-    for (name, file) in books {
-        writeln!(table, "    ({name:?}, include_str!({:?})),", file.display().to_string())?;
-    }
-    table.push_str("]\n");
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("price_books.rs"), table)?;
-    Ok(())
-}
-
-/// Adds every `.toml` file under `folder`; cargo is told to look at each folder and file again.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            println!("cargo::rerun-if-changed={}", path.display());
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            println!("cargo::rerun-if-changed={}", path.display());
-            files.push(path);
-        }
-    }
-    Ok(())
+    embed_files::embed_files("price_books", "price_books.rs")
 }
