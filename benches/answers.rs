@@ -18,7 +18,8 @@ use paygrain_ingest::{Defaults, IngestOptions, Lake};
 use paygrain_pricing::{Catalogue, Exact, Period, RatingOptions, Scope, SkuIndex, UsageSlice, rate};
 use paygrain_query::metering::{Metered, meter};
 use paygrain_query::session::session;
-use paygrain_query::{BillRequest, Dimension, Engine};
+use paygrain_query::{BillRequest, CompareRequest, Dimension, Engine};
+use paygrain_replay::{Assumptions, Comparison, ScheduledJob};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -157,6 +158,23 @@ fn percentiles(engine: &Engine) -> (u64, [u64; 3]) {
     workload.percentiles(&groups, [50, 95, 99])
 }
 
+/// The executions of the month on every deployment.
+fn comparison(engine: &Engine, assumptions: Assumptions) -> Comparison {
+    let request = CompareRequest { assumptions, ..CompareRequest::default() };
+    let month = [("period".to_owned(), GROUND.period.to_string())];
+    GROUND.runtime.block_on(async {
+        let recorded = engine.recorded(&month).await.unwrap().unwrap();
+        engine.compare(recorded.workload, &request).await.unwrap()
+    })
+}
+
+/// A job that runs every minute of the month.
+fn job() -> ScheduledJob {
+    let words = [("schedule", "* * * * *"), ("duration", "2s"), ("memory", "256MB")];
+    let words = words.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    ScheduledJob::read(&words, GROUND.period).unwrap()
+}
+
 /// Every answer against one that is made in another way.
 fn check() {
     let ground = &*GROUND;
@@ -178,6 +196,12 @@ fn check() {
     durations.sort_unstable();
     let rank = |percent: u64| durations[(ROWS * percent).div_ceil(100) as usize - 1];
     assert_eq!(percentiles(&engine), (ROWS, [50, 95, 99].map(rank)));
+
+    // Where no instance takes time to start, the recorded deployment costs what the bill says.
+    let compared = comparison(&engine, Assumptions { start_ms: Some(0), ..Assumptions::default() });
+    assert_eq!(compared.workload.run_count, ROWS);
+    let own = compared.deployments.iter().find(|outcome| outcome.name == "aws-lambda-x86").unwrap();
+    assert_eq!(&own.parts.compute + &own.parts.requests, bill.total);
 
     let wanted = |row: &u64| row * row % FUNCTIONS == 9 && row * 31 / ROWS == 13;
     let found: Vec<u64> = (0..ROWS).filter(wanted).map(duration_ms).collect();
@@ -222,6 +246,23 @@ fn rating_of_a_month(bencher: Bencher<'_, '_>) {
 fn metering_from_records(bencher: Bencher<'_, '_>) {
     let session = GROUND.records();
     bencher.bench_local(|| GROUND.metered_from_records(&session).rows.len());
+}
+
+/// 100,000 recorded executions of 200 functions, one by one, on every deployment, with break-even.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn comparison_of_recorded_executions(bencher: Bencher<'_, '_>) {
+    let engine = GROUND.engine();
+    bencher.bench_local(|| comparison(&engine, Assumptions::default()).deployments.len());
+}
+
+/// 44,640 runs of a job, on every deployment, with break-even.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn comparison_of_a_job(bencher: Bencher<'_, '_>) {
+    let (engine, job, request) = (GROUND.engine(), job(), CompareRequest::default());
+    bencher.bench_local(|| {
+        let compared = engine.compare(job.workload(), &request);
+        GROUND.runtime.block_on(compared).unwrap().deployments.len()
+    });
 }
 
 /// A log into a lake of its own.
